@@ -1,0 +1,24 @@
+"""What must stand before any test, doctest or notebook starts; pytest loads this file first."""
+
+import os
+
+import matplotlib as mpl
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+from notebooks.refresh import ENVIRONMENT
+
+# Subprocesses and notebook kernels inherit these. MPLBACKEND is not among them: it would keep
+# kernels from showing figures, so this process alone is told to draw without a screen.
+for name, value in ENVIRONMENT.items():
+    os.environ.setdefault(name, value)
+mpl.use("Agg")
+
+# Shapes in signatures are checked in tests only, for modules imported from here on.
+install_import_hook("vectorkit.kernels", "beartype.beartype")
+
+# Deterministic unless asked: a red test is red again on the next run and on another machine.
+settings.register_profile("dev", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=100, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=1_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))

@@ -1,0 +1,34 @@
+"""Colours: a node has one in every plot, and no node looks like a state."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from tests.plot.health_frames import health, steady
+from vectorkit.plot import plot_lag
+from vectorkit.plot.style import METHOD_COLOURS, STATUS_COLOURS, cut_windows, node_colour
+from vectorkit.replication import ReplicaStatus
+
+
+def test_every_status_has_a_colour():
+    assert set(STATUS_COLOURS) == {status.value for status in ReplicaStatus}
+
+
+def test_ten_nodes_have_ten_colours_and_none_is_that_of_a_status_or_a_method():
+    nodes = {node_colour(f"node-{number}") for number in range(10)}
+    assert len(nodes) == 10
+    assert nodes & {*STATUS_COLOURS.values(), *METHOD_COLOURS.values()} == set()
+
+
+def test_a_node_keeps_its_colour_whoever_else_is_drawn():
+    alone, together = Figure().subplots(), Figure().subplots()
+    plot_lag(health(node_3=steady(500)), ax=alone)
+    plot_lag(health(node_1=steady(500), node_2=steady(500), node_3=steady(500)), ax=together)
+    assert alone.lines[0].get_color() == together.lines[-1].get_color() == node_colour("node-3")
+
+
+def test_cut_windows_are_read_from_the_samples():
+    pattern = "cc..c.ccc"
+    samples = [(1_000 * i, "Connected", each == "c") for i, each in enumerate(pattern)]
+    assert cut_windows(health(node_1=samples)) == [(0.0, 2.0), (4.0, 5.0), (6.0, 8.0)]
+    assert cut_windows(health()) == []
+    assert np.diff(cut_windows(health(node_1=steady(9_000, (3_000, 3_500))))).tolist() == [[0.5]]

@@ -1,0 +1,249 @@
+"""The gates guard themselves: no test is skipped, no limit lowered, no notebook left unexecuted."""
+
+import ast
+import importlib
+import json
+import pkgutil
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vectorkit.kernels
+from notebooks.refresh import METADATA, number_widgets
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
+TEST_COMMAND = (
+    "python3 -m venv .venv && .venv/bin/pip install -q -e '.[dev,data]' && "
+    ".venv/bin/python -m pytest"
+)
+TOUR_COMMAND = (
+    "python3 -m venv .venv && .venv/bin/pip install -q '.[data]' && "
+    ".venv/bin/python -m vectorkit tour"
+)
+
+# Words that take a test out of the run, or let it wait for a clock. Their number is zero.
+EVASIONS = {
+    "skip", "skipif", "skipIf", "skipUnless", "SkipTest", "importorskip", "xfail",
+    "collect_ignore", "collect_ignore_glob", "sleep",
+}  # fmt: skip
+# The same in comments, of doctest, coverage and nbval. Brackets keep a pattern from finding itself.
+EVASIVE_COMMENTS = r"\+SKI[P]|pragma: n[o]|PYTEST_VALIDATE_IGNOR[E]|NBVAL_(SKI[P]|RAISE[S])"
+
+# What only one machine knows.
+PRIVATE = r"\.\./share[d]|/wor[k]/|\bfar[m]-|https?://[^\s\"')]*(pyp[i]\.|pythonhoste[d]|npmj[s])"
+
+CODE_CELLS_MIN, CODE_CELLS_MAX = 6, 15
+CELL_LINES_MAX = 12
+NOTEBOOK_BYTES_MAX = 300_000
+
+
+def tracked() -> list[Path]:
+    """The files of the repository, those about to be added included."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = (ROOT / name for name in listed.stdout.split("\0") if name)
+    return sorted(path for path in paths if path.is_file())
+
+
+def evasive_names(source: str) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                names.append(name)
+    return [name for name in names if name in EVASIONS]
+
+
+def evasive_comments(source: str) -> list[str]:
+    return re.findall(EVASIVE_COMMENTS, source)
+
+
+def notebook_faults(notebook: dict[str, Any]) -> list[str]:
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    tags = [tag for cell in cells for tag in cell["metadata"].get("tags", ())]
+    text = json.dumps(notebook)
+    checks = {
+        "kernelspec is not python3": notebook["metadata"].get("kernelspec", {}).get("name")
+        != "python3",
+        "metadata is not what refresh.py writes": notebook["metadata"] != METADATA,
+        "cells were not run once, in order": [cell["execution_count"] for cell in cells]
+        != list(range(1, len(cells) + 1)),
+        "no cell has an output": not outputs,
+        "a cell raised": any(output["output_type"] == "error" for output in outputs),
+        "cells carry timestamps": any("execution" in cell["metadata"] for cell in cells),
+        "too few or too many code cells": not CODE_CELLS_MIN <= len(cells) <= CODE_CELLS_MAX,
+        "a cell is too long": any(s.count("\n") >= CELL_LINES_MAX for s in sources),
+        "the first cell sets no SEED": not any("SEED = " in s for s in sources[:1]),
+        "the last cell asserts nothing": not any("assert " in s for s in sources[-1:]),
+        "an output is not compared in more than one cell": (
+            text.upper().replace("-", "_").count("NBVAL_IGNORE_OUTPUT") > 1
+        ),
+        "a cell is not run or may fail": bool(
+            re.search(EVASIVE_COMMENTS, text)
+            or {"nbval-skip", "nbval-raises-exception", "raises-exception"} & set(tags)
+        ),
+        "too large": len(text) > NOTEBOOK_BYTES_MAX,
+    }
+    return [fault for fault, is_present in checks.items() if is_present]
+
+
+def python_blocks(path: Path) -> str:
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.M | re.S))
+
+
+def settings() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+
+
+def test_nothing_is_skipped_expected_to_fail_or_slept_through() -> None:
+    found = {}
+    for path in (path for path in tracked() if path.suffix == ".py"):
+        source = path.read_text("utf-8")
+        is_package = ROOT / "vectorkit" in path.parents
+        names = [] if is_package else evasive_names(source)
+        found[str(path.relative_to(ROOT))] = names + evasive_comments(source)
+    assert {path: words for path, words in found.items() if words} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import pytest\npytest.skip('later')",
+        "@pytest.mark.skipif(True, reason='')\ndef test(): pass",
+        "from pytest import xfail as later",
+        "np = pytest.importorskip('numpy')",
+        "import time\ntime.sleep(1)",
+        "collect_ignore = ['test_a.py']",
+        "x = 1  # pragma: " + "no cover",
+        "'''\n>>> 1 / 0  # doctest: +" + "SKIP\n'''",
+    ],
+)
+def test_an_evasion_is_found(source: str) -> None:
+    assert len(evasive_names(source) + evasive_comments(source)) == 1
+
+
+def test_gates_are_not_lowered() -> None:
+    tool = settings()
+    assert tool["coverage"]["report"]["fail_under"] >= 95
+    assert tool["coverage"]["run"]["branch"] is True
+    assert "omit" not in tool["coverage"]["run"] | tool["coverage"]["report"]
+    assert "exclude_also" not in tool["coverage"]["report"]
+    assert len(tool["coverage"]["report"]["exclude_lines"]) == 3
+    assert {"--cov=vectorkit", "--nbval", "--doctest-modules"} <= set(
+        tool["pytest"]["ini_options"]["addopts"]
+    )
+    assert tool["pytest"]["ini_options"]["testpaths"] == ["tests", "vectorkit", "notebooks"]
+    assert tool["pytest"]["ini_options"]["filterwarnings"][0] == "error"
+    assert tool["mypy"]["strict"] is True
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert TEST_COMMAND in [line.strip() for line in readme]
+    assert TOUR_COMMAND in [line.strip() for line in readme]
+    assert TEST_COMMAND in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
+
+
+def test_no_file_mentions_what_only_one_machine_knows() -> None:
+    found = {p: re.search(PRIVATE, p.read_text("utf-8", errors="replace")) for p in tracked()}
+    assert {path: match for path, match in found.items() if match} == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["see ../" + "shared/design", "cd /" + "work/main", "far" + "m-7", "https://pyp" + "i.org/x"],
+)
+def test_a_private_mention_is_found(text: str) -> None:
+    assert re.search(PRIVATE, text)
+
+
+def test_shapes_of_kernels_are_checked_in_tests() -> None:
+    found = pkgutil.walk_packages(vectorkit.kernels.__path__, "vectorkit.kernels.")
+    kernels = [importlib.import_module(module.name) for module in found]
+    assert kernels
+    loaders = {kernel.__name__: type(kernel.__loader__).__module__ for kernel in kernels}
+    assert {name for name, loader in loaders.items() if "jaxtyping" not in loader} == set()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_executed_short_and_asserts_its_lesson(path: Path) -> None:
+    assert notebook_faults(json.loads(path.read_text("utf-8"))) == []
+
+
+def make_notebook() -> dict[str, Any]:
+    sources = ["SEED = 7", "1", "2", "3", "4", "assert SEED == 7"]
+    cells = [
+        {
+            "cell_type": "code",
+            "execution_count": number,
+            "metadata": {},
+            "outputs": [{"output_type": "execute_result"}],
+            "source": [source],
+        }
+        for number, source in enumerate(sources, 1)
+    ]
+    return {"cells": cells, "metadata": json.loads(json.dumps(METADATA))}
+
+
+def test_a_good_notebook_has_no_faults() -> None:
+    assert notebook_faults(make_notebook()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"execution_count": None}, "cells were not run once, in order"),
+        ({"outputs": [{"output_type": "error"}]}, "a cell raised"),
+        ({"metadata": {"execution": {}}}, "cells carry timestamps"),
+        ({"metadata": {"tags": ["nbval-skip"]}}, "a cell is not run or may fail"),
+        ({"source": ["# NBVAL_" + "SKIP\nassert 1"]}, "a cell is not run or may fail"),
+        ({"source": ["1"]}, "the last cell asserts nothing"),
+        ({"source": ["1\n"] * CELL_LINES_MAX + ["assert 1"]}, "a cell is too long"),
+        ({"source": ["assert " + "1" * NOTEBOOK_BYTES_MAX]}, "too large"),
+        (
+            {"source": ["assert 1"], "metadata": {"tags": ["nbval-ignore-output"] * 2}},
+            "an output is not compared in more than one cell",
+        ),
+    ],
+)
+def test_a_faulty_last_cell_is_found(changes: dict[str, Any], fault: str) -> None:
+    notebook = make_notebook()
+    notebook["cells"][-1] |= changes
+    assert notebook_faults(notebook) == [fault]
+
+
+def test_cleared_and_misshapen_notebooks_are_found() -> None:
+    notebook = make_notebook()
+    for cell in notebook["cells"]:
+        cell["outputs"] = []
+    notebook["cells"] = notebook["cells"][1:]
+    notebook["metadata"]["kernelspec"]["name"] = "julia"
+    faults = notebook_faults(notebook)
+    assert "kernelspec is not python3" in faults
+    assert "no cell has an output" in faults
+    assert "too few or too many code cells" in faults
+    assert "the first cell sets no SEED" in faults
+
+
+def test_refreshing_numbers_widgets_and_leaves_digests_alone() -> None:
+    digest = "d" * 32
+    text = f'{{"model_id": "{"a" * 32}"}} {{"model_id": "{"b" * 32}"}} {digest}'
+    assert number_widgets(text) == f'{{"model_id": "{0:032x}"}} {{"model_id": "{1:032x}"}} {digest}'
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in DOCUMENTS if p.exists() and python_blocks(p)], ids=lambda path: path.name
+)
+def test_python_blocks_of_documents_run(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(python_blocks(path), path, "exec"), {"__name__": path.stem})

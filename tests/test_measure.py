@@ -1,0 +1,150 @@
+"""Measurements have the shape that was asked for; their summary is arithmetic that is checked."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vectorkit import measure
+from vectorkit.datasets import Dataset
+from vectorkit.errors import InvalidOption, UnknownMetric
+
+MICROSECONDS = {
+    ("update", 1): [2.0, 1.0, 4.0],
+    ("delete + insert", 1): [30.0, 20.0, 40.0],
+    ("update", 16): [1.0, 1.0, 2.0],
+    ("delete + insert", 16): [3.0, 9.0, 4.0],
+}
+
+
+@pytest.fixture(scope="module")
+def data():
+    vectors = np.arange(240, dtype=np.float32).reshape(60, 4) + 1
+    ids = tuple(f"row-{number}" for number in range(60))
+    return Dataset("numbers", ids, vectors, tuple({"n": number} for number in range(60)))
+
+
+@pytest.fixture(scope="module")
+def frame(data):
+    return measure.update_latency(data, batches=(1, 7, 60), repeats=3)
+
+
+def test_a_measurement_has_a_row_for_each_batch_repeat_and_method(frame):
+    keys = frame[["batch", "repeat", "method"]].to_numpy().tolist()
+    assert keys == [
+        [batch, repeat, method]
+        for batch in (1, 7, 60)
+        for repeat in range(3)
+        for method in ("update", "delete + insert")
+    ]
+
+
+def test_a_measurement_has_the_columns_and_dtypes_of_its_schema(frame):
+    assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == measure.UPDATE_LATENCY
+    assert list(frame.columns) == list(measure.UPDATE_LATENCY)
+
+
+def test_times_are_positive(frame):
+    assert (frame["us_per_row"] > 0).all()
+
+
+def test_every_call_writes_a_whole_batch(frame):
+    assert frame.groupby("batch")["rows"].unique().map(list).to_dict() == {
+        1: [60],
+        7: [56],
+        60: [60],
+    }
+
+
+def test_small_batches_write_at_least_200_rows_and_large_ones_themselves():
+    count = 500
+    big = Dataset(
+        "ones",
+        tuple(map(str, range(count))),
+        np.ones((count, 2), np.float32),
+        tuple({} for _ in range(count)),
+    )
+    frame = measure.update_latency(big, batches=(1, 16, 300), repeats=1)
+    assert frame["rows"].tolist() == [200, 200, 192, 192, 300, 300]
+
+
+def test_progress_is_told_of_every_repeat_and_every_warm_up(data):
+    steps = []
+    measure.update_latency(data, batches=(1, 2), repeats=2, progress=lambda: steps.append(1))
+    assert len(steps) == 2 * (2 + 1)
+
+
+def test_the_data_stay_as_they_were(data):
+    before = data.vectors.copy()
+    measure.update_latency(data, batches=(5,), repeats=1, metric="euclidean", seed=3)
+    assert data.vectors.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"repeats": 0},
+        {"repeats": 2.5},
+        {"repeats": True},
+        {"batches": ()},
+        {"batches": (0,)},
+        {"batches": (1, -1)},
+        {"batches": (1, 61)},
+        {"batches": (1.5,)},
+        {"batches": (True,)},
+        {"batches": ("1",)},
+        {"batches": (1, 1)},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_measured_is_refused(data, arguments):
+    with pytest.raises(InvalidOption) as caught:
+        measure.update_latency(data, **{"batches": (1,), "repeats": 1} | arguments)
+    assert caught.value.got.endswith("60 rows")
+    assert caught.value.wanted == "repeats of 1 or more, different batches from 1 to 60"
+
+
+def test_no_rows_are_refused(data):
+    empty = replace(data, ids=(), payloads=(), vectors=np.empty((0, 4), np.float32))
+    with pytest.raises(InvalidOption):
+        measure.update_latency(empty, batches=(1,))
+
+
+def test_an_unknown_metric_is_refused(data):
+    with pytest.raises(UnknownMetric):
+        measure.update_latency(data, batches=(1,), metric="manhattan")
+
+
+def test_a_summary_has_medians_quartiles_and_the_median_of_paired_speed_ups():
+    rows = [
+        (method, batch, repeat, 200, time_us)
+        for (method, batch), times_us in MICROSECONDS.items()
+        for repeat, time_us in enumerate(times_us)
+    ]
+    frame = pd.DataFrame(rows, columns=list(measure.UPDATE_LATENCY))
+    shuffled = frame.sample(frac=1, random_state=1)
+    expected = [
+        {
+            "batch": 1,
+            "update_us": 2.0,
+            "update_us_q25": 1.5,
+            "update_us_q75": 3.0,
+            "delete_insert_us": 30.0,
+            "delete_insert_us_q25": 25.0,
+            "delete_insert_us_q75": 35.0,
+            "speedup": 15.0,  # Of 15, 20 and 10, not 30 / 2.
+        },
+        {
+            "batch": 16,
+            "update_us": 1.0,
+            "update_us_q25": 1.0,
+            "update_us_q75": 1.5,
+            "delete_insert_us": 4.0,
+            "delete_insert_us_q25": 3.5,
+            "delete_insert_us_q75": 6.5,
+            "speedup": 3.0,  # Of 3, 9 and 2, where the ratio of the medians is 4.
+        },
+    ]
+    assert measure.summarise_updates(frame).to_dict("records") == expected
+    assert measure.summarise_updates(shuffled).to_dict("records") == expected

@@ -1,0 +1,105 @@
+"""The public names are frozen here: a change to them is a decision, never an accident."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+import vectorkit
+import vectorkit.errors
+import vectorkit.replication
+import vectorkit.sim
+
+EXPORTS: dict[ModuleType, str] = {
+    vectorkit: """
+        KEEP BatchMatches Collection CpuCollection Matches Row Snapshot VectorKitError
+        VectorStore WriteResult datasets errors replication sim
+    """,
+    vectorkit.replication: """
+        Applied Effect MasterNode Position Record ReplicaInfo ReplicaNode ReplicaStatus
+        ReplicationLog ReplicationOptions ReplicationStats Send SetTimer SyncChanged status_of
+    """,
+    vectorkit.sim: """
+        Cluster ClusterOptions Link Partition Run Scenario Workload simulate
+    """,
+}
+
+# Each error with its code, below the error that it refines.
+ERRORS = """
+VectorKitError vectorkit_error
+    InvalidInput invalid_input
+        InvalidDimension invalid_dimension
+        InvalidVector invalid_vector
+        InvalidId invalid_id
+        DuplicateId duplicate_id
+        InvalidPayload invalid_payload
+        InvalidK invalid_k
+        InvalidOption invalid_option
+        UnknownMetric unknown_metric
+    VectorNotFound vector_not_found
+    VectorExists vector_exists
+    CollectionNotFound collection_not_found
+    CollectionExists collection_exists
+    DatasetNotInstalled dataset_not_installed
+    CorruptSnapshot corrupt_snapshot
+    WriteRefused write_refused
+        ReadOnlyReplica read_only_replica
+        WriteInSubscriber write_in_subscriber
+    OperationTooOld operation_too_old
+    LimitReached limit_reached
+"""
+
+MODULES = pytest.mark.parametrize("module", EXPORTS, ids=lambda module: module.__name__)
+
+
+def public_callables() -> dict[str, object]:
+    members = {f"{m.__name__}.{name}": getattr(m, name) for m in EXPORTS for name in m.__all__}
+    return {
+        name: member
+        for name, member in members.items()
+        if inspect.isroutine(member)
+        or (inspect.isclass(member) and not issubclass(member, BaseException))
+    }
+
+
+def error_tree(error: type[Exception], indent: str = "") -> Iterator[str]:
+    yield f"{indent}{error.__name__} {error.code}"
+    own = (c for c in error.__subclasses__() if c.__module__.startswith("vectorkit."))
+    for child in own:
+        yield from error_tree(child, indent + "    ")
+
+
+@MODULES
+def test_exports_are_the_frozen_list(module: ModuleType) -> None:
+    assert sorted(module.__all__) == sorted(EXPORTS[module].split())
+
+
+@MODULES
+def test_every_exported_name_exists_once(module: ModuleType) -> None:
+    assert [name for name in module.__all__ if not hasattr(module, name)] == []
+    assert len(set(module.__all__)) == len(module.__all__)
+
+
+@pytest.mark.parametrize("name", public_callables())
+def test_docstring_holds_a_runnable_example(name: str) -> None:
+    docstring = inspect.getdoc(public_callables()[name]) or ""
+    assert ">>> " in docstring
+
+
+def test_errors_and_their_codes_are_the_frozen_tree() -> None:
+    assert list(error_tree(vectorkit.errors.VectorKitError)) == ERRORS.strip().splitlines()
+
+
+def test_the_tree_drawn_in_the_docstring_is_the_tree() -> None:
+    drawn = re.findall(r"^    ([│├└─ ]*)(\w+)", vectorkit.errors.__doc__ or "", re.MULTILINE)
+    tree = [line.rpartition(" ")[0] for line in error_tree(vectorkit.errors.VectorKitError)]
+    assert [" " * len(branch) + name for branch, name in drawn] == tree
+
+
+@pytest.mark.parametrize("line", ERRORS.split("\n")[1:-1])
+def test_error_codes_are_their_names_in_snake_case(line: str) -> None:
+    name, code = line.split()
+    words = re.findall(r"[A-Z][a-z]*", name.replace("VectorKit", "Vectorkit"))
+    assert code == "_".join(words).lower()

@@ -1,0 +1,38 @@
+"""vectorkit: a laboratory for vector stores that change and replicate.
+
+Collections hold vectors and change them atomically, a store turns every write into an ordered
+stream of operations, and `vectorkit.sim` replicates it across simulated nodes, from a seed.
+"""
+
+from vectorkit import datasets, errors, replication, sim
+from vectorkit.collections import (
+    BatchMatches,
+    Collection,
+    CpuCollection,
+    Matches,
+    Row,
+    Snapshot,
+    WriteResult,
+)
+from vectorkit.errors import VectorKitError
+from vectorkit.store import VectorStore
+from vectorkit.types import KEEP
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "KEEP",
+    "BatchMatches",
+    "Collection",
+    "CpuCollection",
+    "Matches",
+    "Row",
+    "Snapshot",
+    "VectorKitError",
+    "VectorStore",
+    "WriteResult",
+    "datasets",
+    "errors",
+    "replication",
+    "sim",
+]

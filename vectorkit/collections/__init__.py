@@ -1,0 +1,17 @@
+"""Collections of vectors that change: atomic writes, exact search, snapshots, digests."""
+
+from vectorkit.collections.collection import Collection
+from vectorkit.collections.cpu import CpuCollection
+from vectorkit.collections.reader import Reader, Snapshot
+from vectorkit.collections.results import BatchMatches, Matches, Row, WriteResult
+
+__all__ = [
+    "BatchMatches",
+    "Collection",
+    "CpuCollection",
+    "Matches",
+    "Reader",
+    "Row",
+    "Snapshot",
+    "WriteResult",
+]

@@ -1,0 +1,212 @@
+"""What callers pass, made into what collections store, or refused before anything changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, cast
+
+import jax.numpy as jnp
+import numpy as np
+
+from vectorkit.errors import (
+    DuplicateId,
+    InvalidDimension,
+    InvalidId,
+    InvalidK,
+    InvalidOption,
+    InvalidVector,
+    UnknownMetric,
+)
+from vectorkit.types import METRICS, Float32Array, Id, Metric
+
+DIMENSION_MAX: Final = 65_536
+INT_MAX: Final = 2**63 - 1
+K_MAX: Final = 1 << 20
+_TEXT_MAX: Final = 60
+
+
+def checked_dim(dim: object) -> int:
+    """A dimension from 1 to `DIMENSION_MAX`."""
+    if isinstance(dim, int | np.integer) and not isinstance(dim, bool) and 0 < dim <= DIMENSION_MAX:
+        return int(dim)
+    raise InvalidDimension(
+        "a collection cannot have this dimension",
+        got=f"dim={short(dim)}",
+        wanted=f"an integer from 1 to {DIMENSION_MAX}",
+        remedy="pass the length of your vectors",
+    )
+
+
+def checked_metric(metric: object) -> Metric:
+    """One of `METRICS`."""
+    for known in METRICS:
+        if metric == known:
+            return known
+    raise UnknownMetric(
+        "a collection cannot use this metric",
+        got=f"metric={short(metric)}",
+        wanted=" or ".join(METRICS),
+        remedy="pass one of these names",
+        allowed=list(METRICS),
+    )
+
+
+def checked_name(name: object) -> str:
+    """The name of a collection: a text that is not empty, as a plain str."""
+    if isinstance(name, str) and name:
+        return str.__str__(name)
+    raise InvalidOption(
+        "a collection needs a name",
+        got=f"name={short(name)}",
+        wanted="a text that is not empty",
+        remedy="name the collection by what it holds",
+    )
+
+
+def checked_k(k: object) -> int:
+    """A number of neighbours from zero to `K_MAX`."""
+    if isinstance(k, int | np.integer) and not isinstance(k, bool) and 0 <= k <= K_MAX:
+        return int(k)
+    raise InvalidK(
+        "cannot search for this number of neighbours",
+        got=f"k={short(k)}",
+        wanted=f"an integer from 0 to {K_MAX:,}",
+        remedy="ask for as many rows as you want; fewer come where the collection has fewer",
+    )
+
+
+def checked_id(row_id: object) -> Id:
+    """A str or int to ±`INT_MAX`; NumPy's scalars become Python's, bool and float are refused."""
+    if type(row_id) is str or (type(row_id) is int and -INT_MAX <= row_id <= INT_MAX):
+        return row_id
+    if isinstance(row_id, str):
+        return str(row_id)
+    is_whole = isinstance(row_id, int | np.integer) and not isinstance(row_id, bool)
+    if is_whole and abs(number := int(cast("int", row_id))) <= INT_MAX:
+        return number
+    raise InvalidId(
+        "this cannot be an id",
+        got=f"{short(row_id)} ({type(row_id).__name__})",
+        wanted="a str or an int of at most 64 bits",
+        remedy="name rows by text or by whole numbers",
+    )
+
+
+def checked_ids(ids: Iterable[object]) -> tuple[Id, ...]:
+    """Distinct ids of one kind."""
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise InvalidId(
+            "a batch of ids must be a list",
+            got=f"{short(ids)} ({type(ids).__name__})",
+            wanted="a list of ids",
+            remedy="put a single id into a list",
+        )
+    names: tuple[Any, ...] = tuple(ids)
+    if set(map(type, names)) != {str}:
+        names = tuple(map(checked_id, names))
+    if len(kinds := set(map(type, names))) > 1:
+        raise mixed_ids(" and ".join(sorted(kind.__name__ for kind in kinds)))
+    if len(set(names)) != len(names):
+        twice = Counter(names).most_common(1)[0][0]
+        raise DuplicateId(
+            "a batch names the same id twice",
+            got=f"{short(twice)} more than once in {len(names)} ids",
+            wanted="distinct ids",
+            remedy="keep the last row of each id, or send two batches",
+            id=twice,
+        )
+    return names
+
+
+def mixed_ids(got: str) -> InvalidId:
+    """The error for str and int ids in one collection."""
+    return InvalidId(
+        "ids of two kinds do not mix in one collection",
+        got=got,
+        wanted="only str or only int",
+        remedy="convert the ids to one kind",
+    )
+
+
+def checked_rows(vectors: Any, count: int | None, dim: int) -> Float32Array:
+    """Vectors as a new contiguous float32 array of shape (count, dim); None takes any count."""
+    rows = _as_float32(vectors)
+    if rows.shape == (0,):
+        rows = rows.reshape(0, dim)
+    if rows.ndim != 2 or rows.shape != (len(rows) if count is None else count, dim):
+        raise InvalidVector(
+            "vectors have the wrong shape",
+            got=f"shape {rows.shape}",
+            wanted=f"shape ({'any number' if count is None else count}, {dim})",
+            remedy="pass one row of the collection's dimension for each id or query",
+        )
+    is_finite = _has_finite_norm(rows)
+    if not is_finite.all():
+        bad = int(np.argmin(is_finite))
+        raise _not_finite(f"row {bad} = {short(rows[bad].tolist())}", row_index=bad)
+    rows.setflags(write=False)
+    return rows
+
+
+def checked_row(vector: Any, dim: int) -> Float32Array:
+    """One vector as float32 of shape (dim,). It may share memory with what was passed."""
+    if type(vector) is np.ndarray and vector.dtype == np.float32:
+        row = vector
+    else:
+        row = _as_float32(vector)
+    if row.shape != (dim,):
+        raise InvalidVector(
+            "a vector has the wrong shape",
+            got=f"shape {row.shape}",
+            wanted=f"shape ({dim},)",
+            remedy="pass one vector of the collection's dimension",
+        )
+    if not np.vdot(row, row) < np.inf:  # `np.dot` would warn of the overflow.
+        raise _not_finite(short(row.tolist()))
+    return row
+
+
+def _as_float32(vectors: Any) -> Float32Array:
+    try:
+        given = np.asarray(vectors)
+    except (TypeError, ValueError) as error:
+        raise _wrong_dtype(f"a ragged {type(vectors).__name__}") from error
+    if given.dtype.kind not in "fiu" and not jnp.issubdtype(given.dtype, jnp.floating):
+        raise _wrong_dtype(f"dtype {given.dtype}")
+    with np.errstate(over="ignore"):
+        return np.array(given, dtype=np.float32, order="C")
+
+
+def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared: Float32Array = np.einsum("ij,ij->i", rows, rows)
+    return np.isfinite(squared)
+
+
+def _wrong_dtype(got: str) -> InvalidVector:
+    return InvalidVector(
+        "vectors must be numbers",
+        got=got,
+        wanted="real numbers: float or integer arrays, nested lists of equal length, DataFrames",
+        remedy="convert them with np.asarray(vectors, dtype=np.float32)",
+    )
+
+
+def _not_finite(got: str, **details: int) -> InvalidVector:
+    return InvalidVector(
+        "a vector's squared norm is not finite in float32",
+        got=got,
+        wanted="no NaN, no infinity, a norm below 1.8e19",
+        remedy="drop or rescale this vector",
+        **details,
+    )
+
+
+def short(value: object) -> str:
+    """The repr of a value, cut to fit an error text."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= _TEXT_MAX else f"{text[: _TEXT_MAX - 1]}…"

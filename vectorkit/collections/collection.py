@@ -1,0 +1,298 @@
+"""The facade of every collection: validates all of a call, then makes one state change or none."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, Literal, cast
+
+import jax
+
+from vectorkit.collections.checks import (
+    checked_dim,
+    checked_id,
+    checked_ids,
+    checked_metric,
+    checked_row,
+    checked_rows,
+    mixed_ids,
+)
+from vectorkit.collections.payloads import checked_payload, checked_payloads
+from vectorkit.collections.reader import Reader, Snapshot, not_found
+from vectorkit.collections.results import WriteResult
+from vectorkit.collections.storage import Change, Storage
+from vectorkit.collections.tables import View
+from vectorkit.errors import InvalidInput, VectorExists
+from vectorkit.operations import CollectionConfig, Delete, RowOperation, UpdateVectors, Upsert
+from vectorkit.types import KEEP, Float32Array, Id, Keep, Payload
+
+Commit = Callable[["Collection", RowOperation], WriteResult]
+"""The commit path of a store that a collection writes through."""
+
+
+class Collection(Reader):
+    """Vectors by id, held on one JAX device, changed atomically.
+
+    A write call happens whole or not at all: everything is validated first, and after a refused
+    call version and digest are what they were. A reader in any thread sees the state before or
+    after a write call, never between, and every read made after a write returned sees it.
+
+    Writes are accepted into a host buffer and reach the device before the next read as one
+    scatter in place, so a single `update_vector` costs microseconds. One lock covers "flush, take
+    the state, dispatch"; waiting for results happens outside it.
+
+    This is the abstract type; make a `CpuCollection`, or ask a `VectorStore` for one.
+
+    >>> import vectorkit as vk
+    >>> isinstance(vk.CpuCollection(dim=2), vk.Collection)
+    True
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, *, dim: int, metric: str = "cosine", name: str = "") -> None:
+        self.name = name
+        self.config = CollectionConfig(checked_dim(dim), checked_metric(metric), self.kind)
+        self._storage = Storage(self.config, self._device())
+        self._lock = threading.RLock()
+        self._commit: Commit | None = None
+
+    @abstractmethod
+    def _device(self) -> jax.Device:
+        """The device that holds the rows."""
+
+    @property
+    def version(self) -> int:
+        """How many writes have changed this collection since it was made."""
+        return self._storage.version
+
+    def __len__(self) -> int:
+        return len(self._storage)
+
+    def upsert(
+        self,
+        ids: Iterable[Id],
+        vectors: Any,
+        payloads: Iterable[Payload | None] | None = None,
+    ) -> WriteResult:
+        """Write all rows or none; a row that is there is replaced, vector and payload.
+
+        `vectors` has shape (len(ids), dim) and any real dtype, stored as float32. A missing payload
+        clears the old one. New rows take the slots behind the last, in their order. Raises
+        InvalidId, DuplicateId, InvalidVector, InvalidPayload.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> c.upsert(["a", "b"], [[1, 0], [0, 1]], payloads=[{"n": 1}, None])
+        WriteResult(inserted=2, updated=0, deleted=0, version=1)
+        """
+        return self._write(self._upsert(ids, vectors, payloads))
+
+    def insert(
+        self,
+        ids: Iterable[Id],
+        vectors: Any,
+        payloads: Iterable[Payload | None] | None = None,
+    ) -> WriteResult:
+        """Write all rows as new ones, or none: VectorExists where an id is there already.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> c.insert([1], [[1, 0]]).inserted
+        1
+        """
+        operation = self._upsert(ids, vectors, payloads)
+        with self._lock:
+            present = [row_id for row_id in operation.ids if row_id in self._storage.slot_of]
+            if present:
+                raise VectorExists(
+                    f"{len(present)} of {len(operation.ids)} ids are there already",
+                    got=repr(present[0]),
+                    wanted="new ids only",
+                    remedy="use upsert to replace rows, or leave these ids out",
+                    ids=present,
+                )
+            return self._write(operation)
+
+    def update_vector(self, row_id: Id, vector: Any) -> WriteResult:
+        """Replace the vector of one row: old or new, never neither, never half; payload kept.
+
+        `vector` has shape (dim,). Costs microseconds: no delete, no insert, no dispatch. Raises
+        VectorNotFound (also a KeyError) and InvalidVector.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> _ = c.upsert(["a"], [[1, 0]], payloads=[{"n": 1}])
+        >>> c.update_vector("a", [0, 1])
+        WriteResult(inserted=0, updated=1, deleted=0, version=2)
+        >>> c.get("a")
+        Row(id='a', vector=array([0., 1.], dtype=float32), payload={'n': 1})
+        """
+        row = checked_row(vector, self.config.dim)
+        wanted = checked_id(row_id)
+        if self._commit is not None:
+            rows = row.copy()[None, :]
+            return self._write(UpdateVectors(self.name, (wanted,), rows, KEEP))
+        with self._lock:
+            slot = self._storage.slot_of.get(wanted)
+            if slot is None:
+                raise not_found(wanted, self)
+            return self._storage.put(slot, row)
+
+    def update_vectors(self, ids: Iterable[Id], vectors: Any) -> WriteResult:
+        """Replace the vectors of all these rows or of none; payloads kept.
+
+        `vectors` has shape (len(ids), dim). Raises VectorNotFound where any id is absent.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> _ = c.upsert(["a", "b"], [[1, 0], [0, 1]])
+        >>> c.update_vectors(["b", "a"], [[2, 0], [0, 2]]).updated
+        2
+        """
+        names = checked_ids(ids)
+        rows = checked_rows(vectors, len(names), self.dim)
+        return self._write(UpdateVectors(self.name, names, rows, KEEP))
+
+    def update(
+        self, row_id: Id, *, vector: Any = KEEP, payload: Payload | Keep | None = KEEP
+    ) -> WriteResult:
+        """Replace the vector, the payload or both of one row; KEEP keeps, None clears a payload.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> _ = c.upsert(["a"], [[1, 0]], payloads=[{"n": 1}])
+        >>> _ = c.update("a", payload=None)
+        >>> c.get("a").payload is None
+        True
+        """
+        if vector is KEEP and payload is KEEP:
+            raise InvalidInput(
+                "an update without a change",
+                got="vector=KEEP, payload=KEEP",
+                wanted="a vector, a payload or both",
+                remedy="pass what should change",
+            )
+        rows = KEEP if vector is KEEP else checked_row(vector, self.dim).copy()[None, :]
+        payloads: tuple[Payload | None, ...] | Keep | None = KEEP
+        if not isinstance(payload, Keep):
+            checked = checked_payload(payload)
+            payloads = None if checked is None else (checked,)
+        return self._write(UpdateVectors(self.name, (checked_id(row_id),), rows, payloads))
+
+    def delete(
+        self, ids: Iterable[Id], *, missing: Literal["raise", "ignore"] = "raise"
+    ) -> WriteResult:
+        """Take out all these rows or none. The last rows move into their slots.
+
+        `missing` says what an absent id means: "raise" VectorNotFound, or "ignore" it.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> _ = c.upsert(["a", "b"], [[1, 0], [0, 1]])
+        >>> c.delete(["a", "x"], missing="ignore").deleted
+        1
+        """
+        if missing not in ("raise", "ignore"):
+            raise InvalidInput(
+                "delete cannot treat absent ids like this",
+                got=f"missing={missing!r}",
+                wanted="'raise' or 'ignore'",
+                remedy="pass one of these",
+            )
+        names = checked_ids(ids)
+        with self._lock:
+            if missing == "ignore":
+                names = tuple(name for name in names if name in self._storage.slot_of)
+            return self._write(Delete(self.name, names))
+
+    def snapshot(self) -> Snapshot:
+        """The present rows, immutable, in constant time; the next write copies the rows once.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> before = c.snapshot()
+        >>> _ = c.upsert(["a"], [[1, 0]])
+        >>> len(before), len(c)
+        (0, 1)
+        """
+        with self._lock:
+            return Snapshot(self.name, self.config, self._storage.hold())
+
+    def digest(self) -> str:
+        """A hash over ids, stored vector bits, payloads and configuration, not over slot order.
+
+        Costs the rows changed since it was last asked for.
+        """
+        with self._lock:
+            return self._storage.digest()
+
+    def plan(self, operation: RowOperation) -> Change:
+        """Everything of an operation that can be refused; calling the result makes it happen.
+
+        For a commit path that holds this collection's lock from the plan to the change.
+        """
+        storage = self._storage
+        if isinstance(operation, Upsert):
+            self._refuse_mixed_kinds(operation.ids)
+            return storage.plan_upsert(operation.ids, operation.vectors, operation.payloads)
+        slots = self._present(operation.ids)
+        if isinstance(operation, Delete):
+            return storage.plan_delete(slots)
+        vectors, payloads = operation.vectors, operation.payloads
+        if payloads is None:
+            payloads = (None,) * len(slots)
+        return storage.plan_update(
+            slots,
+            None if isinstance(vectors, Keep) else vectors,
+            None if isinstance(payloads, Keep) else payloads,
+        )
+
+    def bind(self, commit: Commit, lock: threading.RLock) -> None:
+        """Make every write go through `commit`, under the lock of the store that it belongs to."""
+        self._commit = commit
+        self._lock = lock
+
+    def _upsert(
+        self, ids: Iterable[Id], vectors: Any, payloads: Iterable[Payload | None] | None
+    ) -> Upsert:
+        names = checked_ids(ids)
+        rows: Float32Array = checked_rows(vectors, len(names), self.dim)
+        return Upsert(self.name, names, rows, checked_payloads(payloads, len(names)))
+
+    def _write(self, operation: RowOperation) -> WriteResult:
+        if not operation.ids:
+            return WriteResult(version=self.version)
+        with self._lock:
+            if self._commit is not None:
+                return self._commit(self, operation)
+            return self.plan(operation)()
+
+    def _present(self, ids: tuple[Id, ...]) -> list[int]:
+        slots = list(map(self._storage.slot_of.get, ids))
+        if None in slots:
+            raise not_found(ids[slots.index(None)], self)
+        return cast("list[int]", slots)
+
+    def _refuse_mixed_kinds(self, ids: tuple[Id, ...]) -> None:
+        if len(self) and type(self._storage.tables.ids[0]) is not type(ids[0]):
+            known = type(self._storage.tables.ids[0]).__name__
+            raise mixed_ids(f"{type(ids[0]).__name__} into a collection of {known}")
+
+    def _slot(self, row_id: Id, view: View) -> int | None:
+        return self._storage.slot_of.get(row_id)
+
+    @contextmanager
+    def _read(self, dispatch: Callable[[View], Any]) -> Iterator[tuple[View, Any]]:
+        with self._lock:
+            self._storage.flush()
+            view = self._storage.view()
+            output = dispatch(view)
+            view.tables.pins += 1
+        try:
+            yield view, output
+        finally:
+            with self._lock:
+                view.tables.pins -= 1

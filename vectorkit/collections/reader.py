@@ -1,0 +1,220 @@
+"""The read half of every collection, and the snapshot, which is nothing else."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vectorkit.collections import compiled
+from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
+from vectorkit.collections.digest import combine, row_hashes
+from vectorkit.collections.results import BatchMatches, Matches, Row
+from vectorkit.collections.search import search_exactly
+from vectorkit.collections.tables import View
+from vectorkit.errors import InvalidId, VectorNotFound
+from vectorkit.operations import CollectionConfig
+from vectorkit.types import Float32Array, Id, Metric, Payload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Reader(ABC):
+    """Rows that can be read: every answer comes from one state, never from between two."""
+
+    name: str
+    config: CollectionConfig
+
+    @property
+    def dim(self) -> int:
+        """The length of every vector."""
+        return self.config.dim
+
+    @property
+    def metric(self) -> Metric:
+        """How scores are made: "cosine", "dot" or "euclidean"."""
+        return self.config.metric
+
+    @property
+    @abstractmethod
+    def version(self) -> int:
+        """How many writes have changed this collection since it was made."""
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The present rows, immutable, in constant time."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """A hash over ids, stored vector bits, payloads and configuration, not over slot order."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def _slot(self, row_id: Id, view: View) -> int | None:
+        """The slot of a row in this view."""
+
+    @abstractmethod
+    def _read(self, dispatch: Callable[[View], Any]) -> AbstractContextManager[tuple[View, Any]]:
+        """Run `dispatch` on the present state and keep that state's tables meanwhile."""
+
+    def __contains__(self, row_id: object) -> bool:
+        """Whether a row has this id. An object that cannot be an id is in no collection."""
+        try:
+            wanted = checked_id(row_id)
+        except InvalidId:
+            return False
+        with self._read(lambda view: self._slot(wanted, view)) as (_, slot):
+            return slot is not None
+
+    def ids(self) -> list[Id]:
+        """All ids in slot order, as a new list."""
+        with self._read(lambda view: view.ids) as (_, ids):
+            return list(ids)
+
+    def get(self, row_id: Id) -> Row:
+        """The row as it was put in, bit for bit; its vector (dim,) and payload are copies.
+
+        Raises VectorNotFound where no row has this id.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2, metric="dot")
+        >>> _ = c.upsert(["a"], [[1.0, 2.0]], payloads=[{"year": 1990}])
+        >>> c.get("a")
+        Row(id='a', vector=array([1., 2.], dtype=float32), payload={'year': 1990})
+        """
+        wanted = checked_id(row_id)
+
+        def dispatch(view: View) -> tuple[int, Any]:
+            slot = self._slot(wanted, view)
+            if slot is None:
+                raise not_found(wanted, self)
+            return slot, compiled.read(view.state, np.full(1, slot, np.int32))
+
+        with self._read(dispatch) as (view, (slot, rows)):
+            payload = view.tables.payloads[slot]
+            return Row(wanted, np.array(rows)[0], deepcopy(payload))
+
+    def search(self, query: Any, k: int = 10) -> Matches:
+        """Find the k rows that are truly the best: exact, ties by lowest slot.
+
+        `query` has shape (dim,). Fewer rows come where the collection has fewer than k; scores are
+        float64 scores rounded to float32, larger is better, euclidean scores are −‖x − q‖, and a
+        zero vector under cosine scores 0. Raises InvalidVector and InvalidK.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2, metric="euclidean")
+        >>> _ = c.upsert(["origin", "east"], [[0, 0], [3, 4]])
+        >>> list(c.search([0, 0], k=5))
+        [('origin', 0.0), ('east', -5.0)]
+        """
+        row = checked_row(query, self.dim)
+        return self._search(row[None, :], checked_k(k))[0]
+
+    def search_many(self, queries: Any, k: int = 10) -> BatchMatches:
+        """`search` for each of the queries (batch, dim), all in one state, with equal bits.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2, metric="dot")
+        >>> _ = c.upsert([1, 2], [[1, 0], [0, 1]])
+        >>> c.search_many([[2, 0], [0, 2]], k=1).ids.tolist()
+        [[1], [2]]
+        """
+        return self._search(checked_rows(queries, None, self.dim), checked_k(k))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row of the frame a row of the collection: id, vector, then a column a payload key."""
+        from vectorkit import frames
+
+        return frames.collection(self)
+
+    def __repr__(self) -> str:
+        name = f"{self.name!r}, " if self.name else ""
+        facts = f"{len(self):,} × {self.dim}, {self.metric}, version {self.version}"
+        return f"{type(self).__name__}({name}{facts})"
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.collection(self)
+
+    def _search(self, queries: Float32Array, k: int) -> BatchMatches:
+        return search_exactly(self, queries, k, self.metric)
+
+
+class Snapshot(Reader):
+    """A collection as it was: immutable, with the same read methods, whatever is written later.
+
+    Made by `Collection.snapshot()` in constant time; the collection's next write copies its rows
+    once. It holds their memory until it is let go.
+
+    >>> import vectorkit as vk
+    >>> c = vk.CpuCollection(dim=2)
+    >>> _ = c.upsert(["a"], [[1, 0]])
+    >>> before = c.snapshot()
+    >>> _ = c.delete(["a"])
+    >>> before.search([1, 0]).ids, len(c)
+    (('a',), 0)
+    """
+
+    def __init__(self, name: str, config: CollectionConfig, view: View) -> None:
+        self.name = name
+        self.config = config
+        self._view = view
+        self._slot_of: dict[Id, int] | None = None
+        self._digest: str | None = None
+
+    @property
+    def version(self) -> int:
+        """The collection's version when the snapshot was taken."""
+        return self._view.version
+
+    def snapshot(self) -> Snapshot:
+        """This snapshot itself."""
+        return self
+
+    def digest(self) -> str:
+        """The collection's digest when the snapshot was taken, recomputed from its rows."""
+        if self._digest is None:
+            view = self._view
+            rows = np.asarray(view.state.rows)[: view.count]
+            hashes = row_hashes(view.ids, rows, view.payloads)
+            self._digest = combine(self.config, sum(hashes), view.count)
+        return self._digest
+
+    def vectors(self) -> Float32Array:
+        """All vectors in slot order, as a copy (count, dim)."""
+        return np.array(np.asarray(self._view.state.rows)[: self._view.count])
+
+    def payloads(self) -> list[Payload | None]:
+        """All payloads in slot order, as copies."""
+        return [deepcopy(payload) for payload in self._view.payloads]
+
+    def __len__(self) -> int:
+        return self._view.count
+
+    def _slot(self, row_id: Id, view: View) -> int | None:
+        if self._slot_of is None:
+            self._slot_of = {name: slot for slot, name in enumerate(view.ids)}
+        return self._slot_of.get(row_id)
+
+    @contextmanager
+    def _read(self, dispatch: Callable[[View], Any]) -> Iterator[tuple[View, Any]]:
+        yield self._view, dispatch(self._view)
+
+
+def not_found(row_id: Id, reader: Reader) -> VectorNotFound:
+    """The error for an id that no row has."""
+    return VectorNotFound(
+        f"{reader.name or 'the collection'} has no row of this id",
+        got=repr(row_id),
+        wanted=f"one of its {len(reader):,} ids",
+        remedy="write it first with upsert or insert",
+        id=row_id,
+    )

@@ -1,0 +1,228 @@
+"""Everything as DataFrames: long form, one row an observation, key columns first, units in names.
+
+Each frame has a schema; one without rows has the same columns and dtypes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from vectorkit.collections import BatchMatches, Matches, Reader
+from vectorkit.replication import ReplicaInfo
+from vectorkit.units import ns_to_ms
+
+if TYPE_CHECKING:
+    from vectorkit.sim import Run
+
+Schema = Mapping[str, str]
+
+COLLECTION: Final[Schema] = {"id": "object", "vector": "object"}
+"""The columns before those of the payloads."""
+MATCHES: Final[Schema] = {"rank": "int64", "id": "object", "score": "float32"}
+BATCH_MATCHES: Final[Schema] = {"query": "int64", **MATCHES}
+HEALTH: Final[Schema] = {
+    "node": "str",
+    "time_ms": "float64",
+    "status": "str",
+    "is_cut": "bool",
+    "lag_ms": "float64",
+    "lag_ms_true": "float64",
+    "lag_operations": "int64",
+    "head_offset": "int64",
+    "applied_offset": "int64",
+    "confirmed_offset": "int64",
+    "last_heartbeat_ms": "float64",
+}
+OPERATIONS: Final[Schema] = {
+    "offset": "int64",
+    "node": "str",
+    "operation": "str",
+    "written_ms": "float64",
+    "applied_ms": "float64",
+    "delay_ms": "float64",
+    "fate": "str",
+}
+SYNCS: Final[Schema] = {
+    "node": "str",
+    "started_ms": "float64",
+    "ended_ms": "float64",
+    "duration_ms": "float64",
+    "kind": "str",
+    "reason": "str",
+    "outcome": "str",
+}
+NODES: Final[Schema] = {
+    "node": "str",
+    "role": "str",
+    "offset": "int64",
+    "digest": "str",
+    "lag_ms": "float64",
+    "lag_operations": "int64",
+    "operations_pending": "int64",
+    "bytes_sent": "int64",
+    "bytes_received": "int64",
+    "total_replicated": "int64",
+    "full_syncs": "int64",
+    "partial_syncs": "int64",
+    "snapshot_size": "Int64",
+    "connected_replicas": "Int64",
+    "last_sync": "float64",
+    "log_first_offset": "int64",
+    "log_headroom_ms": "float64",
+}
+REPLICAS: Final[Schema] = {
+    "id": "str",
+    "status": "str",
+    "lag_ms": "float64",
+    "lag_operations": "int64",
+    "lag_bytes": "int64",
+    "last_heartbeat": "float64",
+    "last_heartbeat_sent": "float64",
+    "round_trip_ms": "float64",
+    "operations_synced": "int64",
+    "sent_offset": "int64",
+    "received_offset": "int64",
+    "flushed_offset": "int64",
+    "applied_offset": "int64",
+    "visible_offset": "int64",
+    "epoch": "int64",
+    "sync_reason": "str",
+    "sync_attempts": "int64",
+    "sync_progress": "float64",
+    "digest": "str",
+    "address": "str",
+}
+
+
+def matches(found: Matches) -> pd.DataFrame:
+    """One row a match, best first."""
+    return _frame(
+        {"rank": range(1, len(found) + 1), "id": list(found.ids), "score": found.scores}, MATCHES
+    )
+
+
+def batch_matches(found: BatchMatches) -> pd.DataFrame:
+    """One row a match: the query's number, then as `matches`."""
+    parts = [matches(each).assign(query=number) for number, each in enumerate(found)]
+    together = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["query"])
+    return _frame({name: together.get(name, []) for name in BATCH_MATCHES}, BATCH_MATCHES)
+
+
+def collection(reader: Reader) -> pd.DataFrame:
+    """One row a row, in slot order: id, vector (an array each), then a column a payload key.
+
+    A payload key that is taken, such as "id", comes as "payload_id".
+    """
+    snapshot = reader.snapshot()
+    payloads = snapshot.payloads()
+    rows = _frame({"id": snapshot.ids(), "vector": list(snapshot.vectors())}, COLLECTION)
+    columns: dict[str, Any] = {name: rows[name] for name in COLLECTION}
+    for key in dict.fromkeys(key for payload in payloads if payload for key in payload):
+        name = key
+        while name in columns:
+            name = f"payload_{name}"
+        columns[name] = [None if payload is None else payload.get(key) for payload in payloads]
+    return pd.DataFrame(columns)
+
+
+def health(run: Run) -> pd.DataFrame:
+    """One row per replica and sample, and per change of status; ordered by node, then time."""
+    place = {node: index for index, node in enumerate(run.options.node_ids)}
+    samples = sorted(run.samples, key=lambda each: (place[each.node], each.time_ms))
+    return _frame({name: [getattr(each, name) for each in samples] for name in HEALTH}, HEALTH)
+
+
+def operations(run: Run) -> pd.DataFrame:
+    """One row per write and replica: when it was written and applied there, and its fate.
+
+    `fate` is "stream", "snapshot" (it came inside a full sync) or "missing".
+    """
+    written: dict[int, tuple[str, int]] = {}
+    applied: dict[str, dict[int, tuple[int, str]]] = {}
+    nodes = [node for node, stats in run.stats.items() if stats.role == "replica"]
+    for row in run.trace.rows:
+        if row.event == "write":
+            written[row.number] = (row.kind, row.time_ns)
+        elif row.event == "apply":
+            mine = applied.setdefault(row.node, {})
+            first = row.number if row.kind == "stream" else len(mine) + 1
+            for offset in range(first, row.number + 1):
+                mine.setdefault(offset, (row.time_ns, row.kind))
+    rows: list[tuple[Any, ...]] = []
+    for offset, (operation, written_ns) in written.items():
+        for node in nodes:
+            head = (offset, node, operation, ns_to_ms(written_ns))
+            if (end := applied.get(node, {}).get(offset)) is None:
+                rows.append((*head, np.nan, np.nan, "missing"))
+            else:
+                applied_ns, fate = end
+                rows.append((*head, ns_to_ms(applied_ns), ns_to_ms(applied_ns - written_ns), fate))
+    return _of_rows(rows, OPERATIONS)
+
+
+def syncs(run: Run) -> pd.DataFrame:
+    """One row per sync that the master began: kind, reason, length, and how it ended.
+
+    `outcome` is "finished", "lost" (the connection ended first) or "open".
+    """
+    began: dict[str, tuple[int, int]] = {}
+    rows: list[list[Any]] = []
+    masters = {node for node, stats in run.stats.items() if stats.role == "master"}
+    for row in run.trace.rows:
+        if row.event != "sync" or row.node not in masters:
+            continue
+        phase, _, reason = row.text.partition(" ")
+        time_ms = ns_to_ms(row.time_ns)
+        if phase == "started":
+            began[row.peer] = (len(rows), row.time_ns)
+            rows.append([row.peer, time_ms, np.nan, np.nan, row.kind, reason, "open"])
+        else:
+            index, started_ns = began[row.peer]
+            rows[index][2:4] = time_ms, ns_to_ms(row.time_ns - started_ns)
+            rows[index][6] = phase
+    return _of_rows(rows, SYNCS)
+
+
+def nodes(run: Run) -> pd.DataFrame:
+    """One row per node at the end: offset, digest, and its ReplicationStats."""
+    ends = {row.node: row for row in run.trace.rows if row.event == "digest"}
+    rows = [
+        {
+            **asdict(stats),
+            "node": node,
+            "offset": ends[node].number,
+            "digest": ends[node].text,
+        }
+        for node, stats in run.stats.items()
+    ]
+    return _frame({name: [row[name] for row in rows] for name in NODES}, NODES)
+
+
+def replicas(infos: Iterable[ReplicaInfo]) -> pd.DataFrame:
+    """One row per ReplicaInfo.
+
+    >>> from vectorkit import sim
+    >>> cluster = sim.Cluster(sim.ClusterOptions(replicas=2))
+    >>> cluster.advance(ms=100)
+    >>> replicas(cluster.replicas())["status"].tolist()
+    ['Connected', 'Connected']
+    """
+    listed = list(infos)
+    columns = {name: [getattr(each, name) for each in listed] for name in REPLICAS}
+    columns["status"] = [each.status.value for each in listed]
+    return _frame(columns, REPLICAS)
+
+
+def _of_rows(rows: Sequence[Sequence[Any]], schema: Schema) -> pd.DataFrame:
+    return _frame(dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {}, schema)
+
+
+def _frame(columns: Mapping[str, Any], schema: Schema) -> pd.DataFrame:
+    return pd.DataFrame(
+        {name: pd.Series(columns.get(name, ()), dtype=dtype) for name, dtype in schema.items()}
+    )

@@ -1,0 +1,1 @@
+"""Pure functions on arrays: total, un-jitted, with static shapes."""

@@ -1,0 +1,77 @@
+"""Objects as small HTML tables: the facts of their one-line repr, escaped, without script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+from vectorkit.collections import BatchMatches, Matches, Reader
+
+if TYPE_CHECKING:
+    from vectorkit.sim import Run
+
+_ROWS_MAX: Final = 20
+
+
+def matches(found: Matches) -> str:
+    """Rank, id and score of each match."""
+    rows = [(rank, row_id, f"{score:.4f}") for rank, (row_id, score) in enumerate(found, start=1)]
+    return _table(("rank", "id", "score"), rows)
+
+
+def batch_matches(found: BatchMatches) -> str:
+    """The best match of each query."""
+    rows = [
+        (number, *next(((row_id, f"{score:.4f}") for row_id, score in each), ("", "")), len(each))
+        for number, each in enumerate(found)
+    ]
+    return _table(("query", "best id", "score", "matches"), rows)
+
+
+def collection(reader: Reader) -> str:
+    """Size, metric and version."""
+    facts = [
+        ("kind", type(reader).__name__),
+        ("name", reader.name or "—"),
+        ("rows", f"{len(reader):,}"),
+        ("dim", reader.dim),
+        ("metric", reader.metric),
+        ("version", reader.version),
+    ]
+    return _facts(facts)
+
+
+def run(finished: Run) -> str:
+    """Length, events, seed, verdict and the start of the trace hash."""
+    facts = [
+        ("nodes", len(finished.stats)),
+        ("virtual time", f"{finished.duration_ms:,.0f} ms"),
+        ("events", f"{finished.event_count:,}"),
+        ("seed", finished.seed),
+        ("converged", "yes" if finished.is_converged else "no"),
+        ("trace hash", f"{finished.trace_hash[:12]}…"),
+    ]
+    return _facts(facts)
+
+
+def _facts(facts: Iterable[tuple[str, object]]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(name)}</th><td>{_text(value)}</td></tr>" for name, value in facts
+    )
+    return f"<table>{rows}</table>"
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_text(value)}</td>" for value in row) + "</tr>"
+        for row in rows[:_ROWS_MAX]
+    )
+    more = len(rows) - _ROWS_MAX
+    tail = f'<tr><td colspan="{len(names)}">… {more:,} more</td></tr>' if more > 0 else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}{tail}</tbody></table>"
+
+
+def _text(value: object) -> str:
+    return escape(str(value))

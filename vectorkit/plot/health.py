@@ -1,0 +1,113 @@
+"""The health of replicas over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from vectorkit.plot.style import (
+    STATUS_COLOURS,
+    axes,
+    cut_handles,
+    cut_windows,
+    legend_above,
+    node_number,
+    shade,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_BAR_HEIGHT: Final = 0.62
+_SHORT_SHARE: Final = 0.012
+_LABEL_SHARE: Final = 0.05
+
+
+def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw a bar a replica, coloured by status, over the shaded times in which it was cut off.
+
+    `frame` is `run.health`. A dwell too short to be seen is widened and, where there is room,
+    labelled with its true length in seconds.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
+    >>> plot_health(run.health).get_xlabel()
+    'virtual time (s)'
+    """
+    from matplotlib.patches import Patch
+
+    nodes = sorted(frame["node"].unique(), key=node_number)
+    ax = axes(ax, width=7.0, height=1.3 + 0.5 * len(nodes))
+    end_s = frame["time_ms"].max() / 1_000 if len(frame) else 1.0
+    for row, node in enumerate(nodes):
+        mine = frame[frame["node"] == node]
+        for start_s, until_s in cut_windows(mine):
+            shade(ax, start_s, until_s, row=row)
+        _draw_dwells(ax, row, mine, end_s)
+    ax.set_yticks(range(len(nodes)), nodes)
+    ax.set_ylim(max(len(nodes), 1) - 0.5, -0.75)
+    ax.set_xlim(0, end_s)
+    ax.set_xlabel("virtual time (s)")
+    seen = set(frame["status"])
+    handles = [
+        Patch(color=colour, label=status)
+        for status, colour in STATUS_COLOURS.items()
+        if status in seen
+    ]
+    legend_above(ax, [*handles, *cut_handles(frame)])
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return ax
+
+
+def _draw_dwells(ax: Axes, row: int, mine: pd.DataFrame, end_s: float) -> None:
+    drawn_s, labelled_s = 0.0, -end_s
+    for start_s, length_s, status in _dwells(mine):
+        shown_s, left_s = length_s, start_s
+        is_short = length_s < end_s * _SHORT_SHARE
+        if is_short:  # Beside the short one before it, and within the axes.
+            shown_s = end_s * _SHORT_SHARE
+            left_s = min(max(start_s, drawn_s), end_s - shown_s)
+            drawn_s = left_s + shown_s
+        ax.barh(
+            row,
+            shown_s,
+            left=left_s,
+            height=_BAR_HEIGHT,
+            color=STATUS_COLOURS[status],
+            linewidth=0,
+            zorder=3 if is_short else 2,
+        )
+        if is_short and left_s - labelled_s >= end_s * _LABEL_SHARE:
+            labelled_s = left_s
+            _label(ax, row, left_s, shown_s, f"{length_s:.2f} s", STATUS_COLOURS[status], end_s)
+
+
+def _label(
+    ax: Axes, row: int, left_s: float, shown_s: float, text: str, colour: str, end_s: float
+) -> None:
+    """Write above a bar, within the axes."""
+    places = {"left": left_s, "center": left_s + shown_s / 2, "right": left_s + shown_s}
+    is_last = left_s > end_s * (1 - _LABEL_SHARE)
+    align = "left" if left_s < end_s * _LABEL_SHARE else "right" if is_last else "center"
+    ax.annotate(
+        text,
+        (places[align], row - _BAR_HEIGHT / 2),
+        xytext=(0, 1.5),
+        textcoords="offset points",
+        ha=align,
+        fontsize=7,
+        color=colour,
+    )
+
+
+def _dwells(mine: pd.DataFrame) -> list[tuple[float, float, str]]:
+    """Start and length in seconds, and status, of each stretch of equal status."""
+    times_s = (mine["time_ms"] / 1_000).tolist()
+    statuses = mine["status"].tolist()
+    starts = [i for i, each in enumerate(statuses) if i == 0 or each != statuses[i - 1]]
+    ends = [times_s[i] for i in starts[1:]] + times_s[-1:]
+    return [
+        (times_s[i], end - times_s[i], statuses[i]) for i, end in zip(starts, ends, strict=True)
+    ]

@@ -1,0 +1,65 @@
+"""How far replicas are behind: as it is, and as their master can know it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from vectorkit.plot.style import (
+    axes,
+    cut_handles,
+    cut_windows,
+    legend_above,
+    node_colour,
+    node_number,
+    shade,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_NAMED_MAX: Final = 9
+_TOP_MS_MIN: Final = 1_000.0
+
+
+def plot_lag(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the true lag of each replica (solid) and the lag that its master observes (dashed).
+
+    `frame` is `run.health`. Lag is the age of the oldest write that the replica has not applied
+    (true) or not confirmed as applied (observed); the axis is linear below 10 ms, then logarithmic.
+    Of more than nine replicas the legend names the nine that fell furthest behind.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
+    >>> plot_lag(run.health).get_ylabel()
+    'lag (ms)'
+    """
+    from matplotlib.lines import Line2D
+
+    ax = axes(ax, width=7.0, height=2.8)
+    handles: list[Line2D] = []
+    windows: set[tuple[float, float]] = set()
+    worst_ms = frame.groupby("node")["lag_ms_true"].max()
+    named = worst_ms.sort_values(ascending=False, kind="stable").index[:_NAMED_MAX]
+    for node in sorted(worst_ms.index, key=node_number):
+        mine = frame[frame["node"] == node]
+        windows |= set(cut_windows(mine))
+        colour, times_s = node_colour(node), mine["time_ms"] / 1_000
+        ax.plot(times_s, mine["lag_ms_true"], color=colour, linewidth=1.4)
+        ax.plot(times_s, mine["lag_ms"], color=colour, linewidth=1.0, linestyle=(0, (4, 2)))
+        if node in named:
+            handles.append(Line2D([], [], color=colour, label=node))
+    for start_s, end_s in sorted(windows):
+        shade(ax, start_s, end_s)
+    handles.append(Line2D([], [], color="0.3", label="true"))
+    handles.append(Line2D([], [], color="0.3", linestyle=(0, (4, 2)), label="observed"))
+    ax.set_yscale("symlog", linthresh=10)
+    ax.set_ylim(0, max(_TOP_MS_MIN, ax.get_ylim()[1]))
+    ax.yaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
+    ax.set_xlabel("virtual time (s)")
+    ax.set_ylabel("lag (ms)")
+    legend_above(ax, [*handles, *cut_handles(frame)])
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

@@ -1,0 +1,65 @@
+"""What an update costs, against deleting and inserting the row anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from vectorkit.measure import DELETE_INSERT, UPDATE, summarise_updates
+from vectorkit.plot.style import METHOD_COLOURS, axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw microseconds a row by batch size: medians with their quartiles, and the speed-up.
+
+    `frame` is what `measure.update_latency` gives. Both axes are logarithmic.
+
+    >>> from vectorkit import datasets, measure
+    >>> frame = measure.update_latency(datasets.glove(limit=500), batches=(1, 16), repeats=2)
+    >>> plot_update_latency(frame).get_ylabel()
+    'time per row (µs)'
+    """
+    from matplotlib.ticker import LogLocator
+
+    ax = axes(ax, width=5.2, height=3.2)
+    summary = summarise_updates(frame)
+    for name, method in (("delete_insert_us", DELETE_INSERT), ("update_us", UPDATE)):
+        middle = summary[name]
+        spread = [middle - summary[f"{name}_q25"], summary[f"{name}_q75"] - middle]
+        ax.errorbar(
+            summary["batch"],
+            middle,
+            yerr=spread,
+            color=METHOD_COLOURS[method],
+            marker="o",
+            markersize=4,
+            linewidth=1.4,
+            capsize=2.5,
+            label=method,
+        )
+    between = (summary["update_us"] * summary["delete_insert_us"]) ** 0.5
+    for batch, speedup, height in zip(summary["batch"], summary["speedup"], between, strict=True):
+        ax.annotate(
+            f"{speedup:.1f}×",
+            (batch, height),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:,.10g}")
+    ax.set_xticks(summary["batch"], [f"{batch:,}" for batch in summary["batch"]])
+    ax.minorticks_off()
+    ax.margins(x=0.1, y=0.12)
+    ax.set_xlabel("rows per call")
+    ax.set_ylabel("time per row (µs)")
+    ax.legend(frameon=False)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

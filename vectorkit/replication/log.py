@@ -1,0 +1,177 @@
+"""The replication log: offsets, running hash, and a ring of the latest operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import xxhash
+
+from vectorkit.errors import OperationTooOld
+from vectorkit.operations import Operation, encode
+
+HASH_BYTES: Final = 16
+NO_HASH: Final = bytes(HASH_BYTES)
+"""h(0): the hash of the empty history."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """An operation with its place in history: it got its offset once, at append, for ever.
+
+    >>> from vectorkit.operations import DropCollection
+    >>> log = ReplicationLog(capacity_operations=10, capacity_bytes=1_000)
+    >>> log.append(DropCollection("a"), epoch=1, now_ns=0).record.offset
+    1
+    """
+
+    epoch: int
+    offset: int
+    operation: Operation
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A point in history. Two nodes share a history up to an offset iff all three are equal.
+
+    >>> Position().offset
+    0
+    """
+
+    epoch: int = 0
+    offset: int = 0
+    hash: bytes = NO_HASH
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """A record in the log: its hash, when it was appended, and the log's bytes up to its end."""
+
+    record: Record
+    hash: bytes
+    appended_ns: int
+    end_bytes: int
+
+    @property
+    def position(self) -> Position:
+        """The point in history just behind this record."""
+        return Position(self.record.epoch, self.record.offset, self.hash)
+
+
+def next_hash(previous: bytes, record: Record) -> bytes:
+    """h(i) = xxh3_128(h(i − 1) ‖ epoch ‖ offset ‖ canonical bytes of operation i)."""
+    place = record.epoch.to_bytes(8, "little") + record.offset.to_bytes(8, "little")
+    return xxhash.xxh3_128_digest(previous + place + record.encoded)
+
+
+def within(entries: Iterable[Entry], limit_bytes: int, *, is_first_free: bool) -> list[Entry]:
+    """The first of these entries, as many as fit; the very first in any case where it is free."""
+    taken: list[Entry] = []
+    for entry in entries:
+        limit_bytes -= len(entry.record.encoded)
+        if limit_bytes < 0 and (taken or not is_first_free):
+            break
+        taken.append(entry)
+    return taken
+
+
+class ReplicationLog:
+    """The latest operations of a history, bounded in number and bytes, the oldest going first.
+
+    Offsets are 1, 2, 3, …; `base` is the point just before the first record that is still held.
+
+    >>> from vectorkit.operations import DropCollection
+    >>> log = ReplicationLog(capacity_operations=2, capacity_bytes=1_000)
+    >>> for name in ("a", "b", "c"):
+    ...     _ = log.append(DropCollection(name), epoch=1, now_ns=0)
+    >>> log.first_offset, log.head.offset
+    (2, 3)
+    """
+
+    def __init__(self, *, capacity_operations: int, capacity_bytes: int) -> None:
+        self.capacity_operations = capacity_operations
+        self.capacity_bytes = capacity_bytes
+        self.base = Position()
+        self.head = Position()
+        self._entries: dict[int, Entry] = {}
+        self._base_bytes = 0
+        self._end_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def first_offset(self) -> int:
+        """The oldest offset that is held; head + 1 where nothing is."""
+        return self.base.offset + 1
+
+    @property
+    def size_bytes(self) -> int:
+        """The encoded size of the operations that are held."""
+        return self._end_bytes - self._base_bytes
+
+    def append(
+        self, operation: Operation, *, epoch: int, now_ns: int, encoded: bytes | None = None
+    ) -> Entry:
+        """Give an operation the next offset; `encoded` saves encoding it again."""
+        data = encode(operation) if encoded is None else encoded
+        return self.extend(Record(epoch, self.head.offset + 1, operation, data), now_ns=now_ns)
+
+    def extend(self, record: Record, *, now_ns: int) -> Entry:
+        """Take over the next record of another node's history."""
+        assert record.offset == self.head.offset + 1, (record.offset, self.head.offset)
+        self._end_bytes += len(record.encoded)
+        entry = Entry(record, next_hash(self.head.hash, record), now_ns, self._end_bytes)
+        self._entries[record.offset] = entry
+        self.head = entry.position
+        while len(self) > self.capacity_operations or (
+            self.size_bytes > self.capacity_bytes and len(self) > 1
+        ):
+            self._evict()
+        return entry
+
+    def entry(self, offset: int) -> Entry:
+        """The record at an offset. Raises OperationTooOld where the log no longer holds it."""
+        assert offset <= self.head.offset, (offset, self.head.offset)
+        if offset < self.first_offset:
+            raise OperationTooOld(
+                "the log has let go of this operation",
+                got=f"offset {offset}",
+                wanted=f"{self.first_offset} to {self.head.offset}",
+                remedy="take a full sync, or give the log more capacity",
+                offset=offset,
+                first_offset=self.first_offset,
+            )
+        return self._entries[offset]
+
+    def since(self, offset: int) -> Iterator[Entry]:
+        """All records above an offset. Raises OperationTooOld where one of them is gone."""
+        if offset < self.head.offset:
+            self.entry(offset + 1)
+        return (self._entries[each] for each in range(offset + 1, self.head.offset + 1))
+
+    def bytes_until(self, offset: int) -> int:
+        """The encoded bytes of the history up to an offset, as far as the log still knows."""
+        if offset < self.first_offset:
+            return self._base_bytes
+        return self.entry(offset).end_bytes
+
+    def holds(self, position: Position) -> bool:
+        """Whether this history passes through a point that the log still knows."""
+        if position.offset == self.base.offset:
+            return position == self.base
+        entry = self._entries.get(position.offset)
+        return entry is not None and entry.position == position
+
+    def reset(self, position: Position) -> None:
+        """Start anew behind a point in history, as after a full sync."""
+        self._entries.clear()
+        self.base = self.head = position
+        self._base_bytes = self._end_bytes
+
+    def _evict(self) -> None:
+        oldest = self._entries.pop(self.first_offset)
+        self.base = oldest.position
+        self._base_bytes = oldest.end_bytes

@@ -1,0 +1,43 @@
+"""Records that came too early, held until the gap before them closes."""
+
+from __future__ import annotations
+
+from vectorkit.replication.messages import Records
+
+
+class ReorderBuffer:
+    """Batches of records above a gap, within a window of operations.
+
+    >>> ReorderBuffer(window=4).first_offset is None
+    True
+    """
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._batches: dict[int, Records] = {}
+
+    def __len__(self) -> int:
+        """How many operations are held."""
+        return sum(len(batch.records) for batch in self._batches.values())
+
+    @property
+    def first_offset(self) -> int | None:
+        """The lowest offset that is held."""
+        return min(self._batches, default=None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._batches.clear()
+
+    def hold(self, batch: Records, head_offset: int) -> None:
+        """Keep a batch that lies within the window above `head_offset`, else drop it."""
+        if batch.records[-1].offset <= head_offset + self._window:
+            self._batches.setdefault(batch.records[0].offset, batch)
+
+    def next_after(self, head_offset: int) -> Records | None:
+        """Take out a batch that goes on from `head_offset`; what lies wholly below is dropped."""
+        while (first := self.first_offset) is not None and first <= head_offset + 1:
+            batch = self._batches.pop(first)
+            if batch.records[-1].offset > head_offset:
+                return batch
+        return None

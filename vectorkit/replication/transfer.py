@@ -1,0 +1,124 @@
+"""Full syncs: a pinned snapshot cut into chunks, and chunks put together again."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Final
+
+from vectorkit.errors import CorruptSnapshot, VectorKitError
+from vectorkit.operations import Operation, decode, encode
+from vectorkit.replication.log import Position
+from vectorkit.replication.messages import Chunk, StartFull
+from vectorkit.replication.options import ReplicationOptions
+from vectorkit.store import StoreSnapshot, VectorStore, store_of
+from vectorkit.units import NS_PER_MS
+
+_LENGTH: Final = struct.Struct("<Q")
+_UNREADABLE: Final = (VectorKitError, ValueError, LookupError, TypeError, struct.error)
+"""What reading bytes raises that no master has written."""
+
+
+class SnapshotSource:
+    """A snapshot at a point in history, pinned in constant time, encoded when first sent."""
+
+    def __init__(
+        self, snapshot: StoreSnapshot, position: Position, digest: str, chunk_bytes: int
+    ) -> None:
+        self.position = position
+        self.digest = digest
+        self._snapshot = snapshot
+        self._chunk_bytes = chunk_bytes
+
+    @cached_property
+    def data(self) -> bytes:
+        """The operations that rebuild the store, each behind its length."""
+        parts = []
+        for operation in self._snapshot.operations():
+            encoded = encode(operation)
+            parts += [_LENGTH.pack(len(encoded)), encoded]
+        return b"".join(parts)
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks carry the data; none where there is none."""
+        return -(-len(self.data) // self._chunk_bytes)
+
+    def chunk(self, generation: int, number: int) -> Chunk:
+        """One piece with its checksum."""
+        piece = self.data[number * self._chunk_bytes : (number + 1) * self._chunk_bytes]
+        return Chunk(generation, number, zlib.crc32(piece), piece)
+
+
+class SnapshotAssembly:
+    """The receiving end of a full sync: asks for chunks, a few at a time, lost ones again."""
+
+    def __init__(self, header: StartFull, options: ReplicationOptions) -> None:
+        self.header = header
+        self._window = options.chunk_window
+        self._patience_ns = options.resend_after_ms * NS_PER_MS
+        self._pieces: dict[int, bytes] = {}
+        self._asked_ns: dict[int, int] = {}
+        self._next = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every chunk has come."""
+        return len(self._pieces) == self.header.chunk_count
+
+    @property
+    def next_deadline_ns(self) -> int | None:
+        """When a chunk that was asked for counts as lost."""
+        return min(self._asked_ns.values()) + self._patience_ns if self._asked_ns else None
+
+    def accept(self, chunk: Chunk) -> bool:
+        """Keep a piece and say whether it was new; a damaged one is as good as lost."""
+        is_whole = zlib.crc32(chunk.data) == chunk.checksum
+        is_new = self._asked_ns.pop(chunk.number, None) is not None if is_whole else False
+        if is_new:
+            self._pieces[chunk.number] = chunk.data
+        return is_new
+
+    def due(self, now_ns: int) -> tuple[int, ...]:
+        """The chunks to ask for now: those that count as lost, and new ones up to the window."""
+        numbers = [
+            number
+            for number, asked_ns in self._asked_ns.items()
+            if now_ns >= asked_ns + self._patience_ns
+        ]
+        while len(self._asked_ns) < self._window and self._next < self.header.chunk_count:
+            self._asked_ns[self._next] = now_ns
+            numbers.append(self._next)
+            self._next += 1
+        for number in numbers:
+            self._asked_ns[number] = now_ns
+        return tuple(numbers)
+
+    def build(self) -> VectorStore:
+        """The store of this snapshot, built aside. Raises CorruptSnapshot where it is not equal."""
+        data = b"".join(self._pieces[number] for number in range(self.header.chunk_count))
+        try:
+            store = store_of(_operations(data))
+        except _UNREADABLE as error:
+            raise self._corrupt(data, repr(error)) from error
+        if len(data) != self.header.snapshot_bytes or store.digest() != self.header.digest:
+            raise self._corrupt(data, f"digest {store.digest()}")
+        return store
+
+    def _corrupt(self, data: bytes, got: str) -> CorruptSnapshot:
+        return CorruptSnapshot(
+            "the snapshot does not amount to what its header says",
+            got=f"{len(data)} bytes, {got}",
+            wanted=f"{self.header.snapshot_bytes} bytes, digest {self.header.digest}",
+            remedy="sync again from a master with an intact store",
+        )
+
+
+def _operations(data: bytes) -> Iterator[Operation]:
+    view, at = memoryview(data), 0
+    while at < len(view):
+        start = at + _LENGTH.size
+        at = start + _LENGTH.unpack_from(view, at)[0]
+        yield decode(view[start:at])

@@ -1,0 +1,143 @@
+"""The encoding of messages: one byte for the kind, then the fields in their order.
+
+Integers take 8 bytes, texts 2 + n, bytes 4 + n, tuples 4 and their items; a record is its epoch,
+its offset and its operation in the encoding that hash, log and snapshots use too.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Final, NamedTuple, get_type_hints
+
+from vectorkit.operations import decode as decode_operation
+from vectorkit.replication.log import Position, Record
+from vectorkit.replication.messages import MESSAGE_TYPES, Ack, Message
+
+_INT: Final = struct.Struct("<q")
+_SHORT: Final = struct.Struct("<H")
+_LONG: Final = struct.Struct("<I")
+_RECORD: Final = struct.Struct("<qqI")
+
+
+def encode(message: Message) -> bytes:
+    """The bytes of a message.
+
+    >>> from vectorkit.replication.messages import Close
+    >>> encode(Close(3, "too_old")).hex()
+    '0303000000000000000700746f6f5f6f6c64'
+    """
+    kind = type(message)
+    return bytes((MESSAGE_TYPES.index(kind),)) + _CODECS[kind].put(message)
+
+
+def decode(data: bytes) -> Message:
+    """The message of these bytes.
+
+    >>> from vectorkit.replication.messages import Close
+    >>> decode(encode(Close(3, "too_old")))
+    Close(generation=3, reason='too_old')
+    """
+    decoded: Message
+    decoded, end = _CODECS[MESSAGE_TYPES[data[0]]].take(data, 1)
+    assert end == len(data), (end, len(data))
+    return decoded
+
+
+def wire_size(message: Message) -> int:
+    """`len(encode(message))`, without encoding.
+
+    >>> from vectorkit.replication.messages import Close
+    >>> wire_size(Close(3, "too_old"))
+    18
+    """
+    return 1 + _CODECS[type(message)].size(message)
+
+
+class _Codec(NamedTuple):
+    put: Callable[[Any], bytes]
+    take: Callable[[bytes, int], tuple[Any, int]]
+    size: Callable[[Any], int]
+
+
+def _take_int(data: bytes, at: int) -> tuple[int, int]:
+    return _INT.unpack_from(data, at)[0], at + 8
+
+
+def _sized(length: struct.Struct, to_bytes: Callable[[Any], bytes], back: Any) -> _Codec:
+    def put(value: Any) -> bytes:
+        raw = to_bytes(value)
+        return length.pack(len(raw)) + raw
+
+    def take(data: bytes, at: int) -> tuple[Any, int]:
+        start = at + length.size
+        end = start + length.unpack_from(data, at)[0]
+        return back(data[start:end]), end
+
+    return _Codec(put, take, lambda value: length.size + len(to_bytes(value)))
+
+
+def _tuple_of(item: _Codec) -> _Codec:
+    def take(data: bytes, at: int) -> tuple[tuple[Any, ...], int]:
+        items, end = [], at + 4
+        for _ in range(_LONG.unpack_from(data, at)[0]):
+            value, end = item.take(data, end)
+            items.append(value)
+        return tuple(items), end
+
+    return _Codec(
+        lambda values: _LONG.pack(len(values)) + b"".join(map(item.put, values)),
+        take,
+        lambda values: 4 + sum(map(item.size, values)),
+    )
+
+
+def _take_record(data: bytes, at: int) -> tuple[Record, int]:
+    epoch, offset, length = _RECORD.unpack_from(data, at)
+    start = at + _RECORD.size
+    encoded = data[start : start + length]
+    return Record(epoch, offset, decode_operation(encoded), encoded), start + length
+
+
+def _record_of_fields(kind: type) -> _Codec:
+    hints = get_type_hints(kind)
+    codecs = [(field.name, _codec(hints[field.name])) for field in fields(kind)]
+    fixed = 8 * sum(codec is _INTEGER for _, codec in codecs)
+    varying = [(name, codec.size) for name, codec in codecs if codec is not _INTEGER]
+
+    def take(data: bytes, at: int) -> tuple[Any, int]:
+        values = []
+        for _, codec in codecs:
+            value, at = codec.take(data, at)
+            values.append(value)
+        return kind(*values), at
+
+    return _Codec(
+        lambda value: b"".join(codec.put(getattr(value, name)) for name, codec in codecs),
+        take,
+        lambda value: fixed + sum(size(getattr(value, name)) for name, size in varying),
+    )
+
+
+def _codec(hint: Any) -> _Codec:
+    return _PLAIN[hint] if hint in _PLAIN else _record_of_fields(hint)
+
+
+_INTEGER: Final = _Codec(_INT.pack, _take_int, lambda _: 8)
+_PLAIN: Final[dict[Any, _Codec]] = {
+    int: _INTEGER,
+    str: _sized(_SHORT, str.encode, lambda raw: raw.decode()),
+    bytes: _sized(_LONG, bytes, bytes),
+    tuple[int, ...]: _tuple_of(_INTEGER),
+    tuple[Record, ...]: _tuple_of(
+        _Codec(
+            lambda each: _RECORD.pack(each.epoch, each.offset, len(each.encoded)) + each.encoded,
+            _take_record,
+            lambda each: _RECORD.size + len(each.encoded),
+        )
+    ),
+}
+for _nested in (Position, Ack):
+    _PLAIN[_nested] = _record_of_fields(_nested)
+_CODECS: Final = {kind: _codec(kind) for kind in MESSAGE_TYPES}

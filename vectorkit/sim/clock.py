@@ -1,0 +1,53 @@
+"""Virtual time: integer nanoseconds, events in order of (time, insertion) and of nothing else."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+from vectorkit.errors import LimitReached
+
+Event = tuple[int, int, str, Any]
+"""When, the how-manieth that was put in, what kind, and its data."""
+
+
+class Scheduler:
+    """The events to come, as small tuples of data.
+
+    >>> scheduler = Scheduler(event_count_max=10)
+    >>> scheduler.at(5, "late", None)
+    >>> scheduler.at(2, "early", None)
+    >>> scheduler.pop(until_ns=9)[2], scheduler.now_ns
+    ('early', 2)
+    """
+
+    def __init__(self, event_count_max: int) -> None:
+        self.now_ns = 0
+        self.event_count = 0
+        self._event_count_max = event_count_max
+        self._heap: list[Event] = []
+        self._inserted = 0
+
+    def at(self, time_ns: int, kind: str, data: Any) -> None:
+        """Put in an event; one for a time that has passed happens now."""
+        self._inserted += 1
+        heapq.heappush(self._heap, (max(time_ns, self.now_ns), self._inserted, kind, data))
+
+    def pop(self, until_ns: int) -> Event | None:
+        """Move to the next event up to `until_ns`, or to that time where there is none."""
+        if not self._heap or self._heap[0][0] > until_ns:
+            self.now_ns = until_ns
+            return None
+        event = heapq.heappop(self._heap)
+        self.now_ns = event[0]
+        self.event_count += 1
+        if self.event_count > self._event_count_max:
+            raise LimitReached(
+                "the run has too many events",
+                got=f"more than {self._event_count_max:,} before {until_ns / 1e6:,.0f} ms",
+                wanted="a run within its bound",
+                remedy="simulate less time or load, or raise event_count_max",
+                event_count=self.event_count,
+                now_ns=self.now_ns,
+            )
+        return event

@@ -1,0 +1,118 @@
+"""A finished run: everything that can be asked of it, as frames and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vectorkit.replication import ReplicaInfo, ReplicationStats
+from vectorkit.sim.faults import Partition
+from vectorkit.sim.options import ClusterOptions
+from vectorkit.sim.trace import Trace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+class HealthSample(NamedTuple):
+    """One replica at one moment: what its master believes, and what the simulator knows."""
+
+    time_ms: float
+    node: str
+    status: str
+    is_cut: bool
+    lag_ms: float
+    lag_ms_true: float
+    lag_operations: int
+    head_offset: int
+    applied_offset: int
+    confirmed_offset: int
+    last_heartbeat_ms: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a simulation leaves behind. Frames have one row an observation, key columns first.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> run.is_converged, run.nodes["digest"].nunique()
+    (True, 1)
+    """
+
+    options: ClusterOptions
+    seed: int
+    faults: tuple[Partition, ...]
+    trace: Trace
+    samples: tuple[HealthSample, ...]
+    stats: Mapping[str, ReplicationStats]
+    replicas: tuple[ReplicaInfo, ...]
+    duration_ms: float
+    event_count: int
+
+    @cached_property
+    def trace_hash(self) -> str:
+        """32 hexadecimal digits that are equal for equal scenarios, on any machine."""
+        return self.trace.hash()
+
+    @property
+    def is_converged(self) -> bool:
+        """Whether all nodes ended with the same history and equal content."""
+        digests = (row for row in self.trace.rows if row.event == "digest")
+        return len(set({row.node: (row.number, row.text) for row in digests}.values())) == 1
+
+    @property
+    def health(self) -> pd.DataFrame:
+        """A row per replica and sample, and per change of status."""
+        from vectorkit import frames
+
+        return frames.health(self)
+
+    @property
+    def operations(self) -> pd.DataFrame:
+        """A row per write and replica: when it was written, when and how it was applied."""
+        from vectorkit import frames
+
+        return frames.operations(self)
+
+    @property
+    def syncs(self) -> pd.DataFrame:
+        """A row per sync that a master began: kind, reason, how long it took, how it ended."""
+        from vectorkit import frames
+
+        return frames.syncs(self)
+
+    @property
+    def nodes(self) -> pd.DataFrame:
+        """A row per node at the end: offset, digest and its ReplicationStats."""
+        from vectorkit import frames
+
+        return frames.nodes(self)
+
+    def plot_health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """The health of each replica over time, cuts shaded."""
+        from vectorkit import plot
+
+        return plot.plot_health(self.health, ax=ax, **kwargs)
+
+    def plot_lag(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """True and observed lag of each replica over time, cuts shaded."""
+        from vectorkit import plot
+
+        return plot.plot_lag(self.health, ax=ax, **kwargs)
+
+    def __repr__(self) -> str:
+        state = "converged" if self.is_converged else "not converged"
+        count = f"{len(self.stats)} node" + "s" * (len(self.stats) != 1)
+        return (
+            f"Run({count}, {self.duration_ms:,.0f} ms, "
+            f"{self.event_count:,} events, seed {self.seed}, {state})"
+        )
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.run(self)

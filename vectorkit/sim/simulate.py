@@ -1,0 +1,89 @@
+"""From a scenario to its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from vectorkit.errors import InvalidOption
+from vectorkit.sim.cluster import Cluster
+from vectorkit.sim.faults import Partition
+from vectorkit.sim.options import ClusterOptions, Workload
+from vectorkit.sim.run import Run
+from vectorkit.units import ms_to_ns, ns_to_ms
+
+_STEP_MS: Final = 1_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A whole experiment as data: equal scenarios give equal runs.
+
+    >>> Scenario(duration_ms=5_000, seed=7).options.replicas
+    3
+    """
+
+    options: ClusterOptions = field(default_factory=ClusterOptions)
+    workload: Workload | None = None
+    faults: Sequence[Partition] = ()
+    duration_ms: float = 10_000.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a run of no length, and a seed that is no seed."""
+        if not 0 < self.duration_ms < float("inf"):
+            raise InvalidOption(
+                "a run needs a length",
+                got=f"duration_ms={self.duration_ms}",
+                wanted="above 0, and finite",
+                remedy="pass how many virtual milliseconds to simulate",
+            )
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 64:
+            raise InvalidOption(
+                "this cannot be a seed",
+                got=f"seed={self.seed!r}",
+                wanted="an integer from 0 to 2**64 − 1",
+                remedy="pass a small whole number",
+            )
+
+
+def simulate(
+    options: ClusterOptions | Scenario | None = None,
+    *,
+    workload: Workload | None = None,
+    faults: Sequence[Partition] = (),
+    duration_ms: float = 10_000.0,
+    seed: int = 0,
+    progress: Callable[[float], None] | None = None,
+) -> Run:
+    """Run a scenario to its end and until all nodes are equal again.
+
+    Pass a Scenario, or the parts of one. After `duration_ms` writes and faults end and the cluster
+    settles. `progress(now_ms)` is called once a virtual second.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=50, source="uniform:100x8")
+    >>> cut = sim.Partition(at_ms=1_000, for_ms=2_000, isolate=["node-2"])
+    >>> run = sim.simulate(workload=load, faults=[cut], duration_ms=4_000, seed=7)
+    >>> run
+    Run(4 nodes, 4,100 ms, 1,312 events, seed 7, converged)
+    """
+    scenario = options
+    if not isinstance(scenario, Scenario):
+        scenario = Scenario(
+            options=scenario or ClusterOptions(),
+            workload=workload,
+            faults=faults,
+            duration_ms=duration_ms,
+            seed=seed,
+        )
+    cluster = Cluster(
+        scenario.options, seed=scenario.seed, workload=scenario.workload, faults=scenario.faults
+    )
+    until_ms = ns_to_ms(ms_to_ns(scenario.duration_ms))  # Or the last step could round to nothing.
+    while cluster.now_ms < until_ms:
+        cluster.advance(ms=min(_STEP_MS, until_ms - cluster.now_ms))
+        if progress is not None:
+            progress(cluster.now_ms)
+    return cluster.finish()

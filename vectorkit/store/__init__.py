@@ -1,0 +1,6 @@
+"""Named collections behind one commit path that yields an ordered stream of operations."""
+
+from vectorkit.store.snapshot import StoreSnapshot
+from vectorkit.store.store import Applier, Journal, Subscriber, VectorStore, store_of
+
+__all__ = ["Applier", "Journal", "StoreSnapshot", "Subscriber", "VectorStore", "store_of"]

@@ -1,0 +1,372 @@
+"""VectorStore: named collections behind one commit path that yields an ordered operation stream."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Literal, Protocol
+
+from vectorkit.collections import (
+    BatchMatches,
+    Collection,
+    CpuCollection,
+    Matches,
+    Row,
+    WriteResult,
+)
+from vectorkit.collections.checks import checked_dim, checked_metric, checked_name
+from vectorkit.errors import (
+    CollectionExists,
+    CollectionNotFound,
+    InvalidOption,
+    WriteInSubscriber,
+    WriteRefused,
+)
+from vectorkit.operations import (
+    CollectionConfig,
+    CreateCollection,
+    Delete,
+    DropCollection,
+    EpochStart,
+    Operation,
+    RenameCollection,
+    RowOperation,
+    UpdateVectors,
+    Upsert,
+    encode,
+)
+from vectorkit.store.snapshot import StoreSnapshot, store_digest
+from vectorkit.types import KEEP, Id, Keep, Payload
+
+_KINDS: Final[dict[str, type[Collection]]] = {"cpu": CpuCollection}
+
+Subscriber = Callable[[Operation], None]
+
+
+class Journal(Protocol):
+    """Who stands between a store's clients and its collections: a replication node."""
+
+    def admit(self) -> None:
+        """Raise WriteRefused where the store takes no writes from clients now."""
+        ...
+
+    def append(self, operation: Operation, encoded: bytes) -> None:
+        """Record an operation that has been applied, with its encoding. It cannot refuse."""
+        ...
+
+
+class VectorStore:
+    """Named collections. Every write, by whatever path, is one operation of one ordered stream.
+
+    A write is validated whole, recorded by the journal where one is attached, applied, and then
+    shown to the subscribers. A collection taken from the store writes through the same path.
+
+    >>> store = VectorStore()
+    >>> words = store.create_collection("words", dim=2, metric="cosine")
+    >>> seen = []
+    >>> _ = store.subscribe(lambda operation: seen.append(type(operation).__name__))
+    >>> _ = store.upsert("words", ["king"], [[1, 0]])
+    >>> _ = words.update_vector("king", [0, 1])
+    >>> seen
+    ['Upsert', 'UpdateVectors']
+    """
+
+    def __init__(self) -> None:
+        self._collections: dict[str, Collection] = {}
+        self._subscribers: list[Subscriber] = []
+        self._lock = threading.RLock()
+        self._journal: Journal | None = None
+        self._is_notifying = False
+
+    # Collections
+
+    def create_collection(
+        self, name: str, *, dim: int, metric: str = "cosine", kind: str = "cpu"
+    ) -> Collection:
+        """Make an empty collection and return it.
+
+        Raises CollectionExists, InvalidDimension, UnknownMetric, and InvalidOption for the kind.
+        """
+        self._admit()
+        operation = CreateCollection(
+            checked_name(name), CollectionConfig(checked_dim(dim), checked_metric(metric), kind)
+        )
+        with self._lock:
+            self._commit(operation)
+            return self._collections[operation.collection]
+
+    def drop_collection(self, name: str) -> None:
+        """Take a collection out, with all its rows. Raises CollectionNotFound."""
+        self._admit()
+        self._commit(DropCollection(name))
+
+    def rename_collection(self, name: str, new_name: str) -> None:
+        """Give a collection another name.
+
+        Raises CollectionNotFound, CollectionExists, and InvalidOption for the name.
+        """
+        self._admit()
+        self._commit(RenameCollection(name, checked_name(new_name)))
+
+    def __getitem__(self, name: str) -> Collection:
+        """The collection of this name; it writes through the store's commit path."""
+        with self._lock:
+            if name not in self._collections:
+                raise self._not_found(name)
+            return self._collections[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._collections
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the collections, in the order of their creation."""
+        return iter(list(self._collections))
+
+    def __len__(self) -> int:
+        """How many collections there are."""
+        return len(self._collections)
+
+    # Rows: the methods of the collection, by its name
+
+    def upsert(
+        self,
+        name: str,
+        ids: Iterable[Id],
+        vectors: Any,
+        payloads: Iterable[Payload | None] | None = None,
+    ) -> WriteResult:
+        """Write all rows or none; see `Collection.upsert`."""
+        return self._writable(name).upsert(ids, vectors, payloads)
+
+    def insert(
+        self,
+        name: str,
+        ids: Iterable[Id],
+        vectors: Any,
+        payloads: Iterable[Payload | None] | None = None,
+    ) -> WriteResult:
+        """Write all rows as new ones, or none; see `Collection.insert`."""
+        return self._writable(name).insert(ids, vectors, payloads)
+
+    def update_vector(self, name: str, row_id: Id, vector: Any) -> WriteResult:
+        """Replace the vector of one row atomically; see `Collection.update_vector`."""
+        return self._writable(name).update_vector(row_id, vector)
+
+    def update_vectors(self, name: str, ids: Iterable[Id], vectors: Any) -> WriteResult:
+        """Replace the vectors of all these rows or of none; see `Collection.update_vectors`."""
+        return self._writable(name).update_vectors(ids, vectors)
+
+    def update(
+        self, name: str, row_id: Id, *, vector: Any = KEEP, payload: Payload | Keep | None = KEEP
+    ) -> WriteResult:
+        """Replace the vector, the payload or both of one row; see `Collection.update`."""
+        return self._writable(name).update(row_id, vector=vector, payload=payload)
+
+    def delete(
+        self, name: str, ids: Iterable[Id], *, missing: Literal["raise", "ignore"] = "raise"
+    ) -> WriteResult:
+        """Take out all these rows or none; see `Collection.delete`."""
+        return self._writable(name).delete(ids, missing=missing)
+
+    def get(self, name: str, row_id: Id) -> Row:
+        """One row as it is stored; see `Collection.get`."""
+        return self[name].get(row_id)
+
+    def search(self, name: str, query: Any, k: int = 10) -> Matches:
+        """The k best rows for one query; see `Collection.search`."""
+        return self[name].search(query, k)
+
+    def search_many(self, name: str, queries: Any, k: int = 10) -> BatchMatches:
+        """The k best rows for each query; see `Collection.search_many`."""
+        return self[name].search_many(queries, k)
+
+    # The whole store
+
+    def subscribe(self, on_operation: Subscriber) -> Callable[[], None]:
+        """Call `on_operation(operation)` after each write, in order; call the result to end it.
+
+        A subscriber that raises undoes nothing: the others are called and a RuntimeWarning names
+        the error. Writing to the store inside a subscriber raises WriteInSubscriber.
+        """
+        with self._lock:
+            self._subscribers.append(on_operation)
+        return lambda: self._subscribers.remove(on_operation)
+
+    def snapshot(self) -> StoreSnapshot:
+        """All collections as they are now, in constant time a collection."""
+        with self._lock:
+            return StoreSnapshot([each.snapshot() for each in self._collections.values()])
+
+    def digest(self) -> str:
+        """A hash over all collections by name: equal stores have equal digests."""
+        with self._lock:
+            return store_digest((each.name, each.digest()) for each in self._collections.values())
+
+    def attach(self, journal: Journal) -> Applier:
+        """Put a journal into the commit path; only its holder can write around it, by the result.
+
+        A store takes one journal, for life.
+        """
+        with self._lock:
+            if self._journal is not None:
+                raise WriteRefused(
+                    "this store has a journal already",
+                    got=repr(journal),
+                    wanted="a store of its own",
+                    remedy="make a new VectorStore for this node",
+                )
+            self._journal = journal
+        return Applier(self)
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name!r}: {len(each):,}" for name, each in self._collections.items())
+        return f"VectorStore({{{inside}}})"
+
+    # The commit path
+
+    def _commit(self, operation: Operation, *, is_from_client: bool = True) -> WriteResult:
+        with self._lock:
+            if self._is_notifying:
+                raise WriteInSubscriber(
+                    "a subscriber cannot write to the store that called it",
+                    got=type(operation).__name__,
+                    wanted="no write before the subscriber returns",
+                    remedy="queue the write and make it after the call",
+                )
+            if is_from_client:
+                self._admit()
+            change = self._plan(operation)
+            journal = self._journal if is_from_client else None
+            encoded = b"" if journal is None else encode(operation)
+            result = change()  # The last step that can fail.
+            if journal is not None:
+                journal.append(operation, encoded)
+            self._notify(operation)
+            return result
+
+    def _commit_rows(self, collection: Collection, operation: RowOperation) -> WriteResult:
+        with self._lock:
+            self._admit()
+            if self._collections.get(operation.collection) is not collection:
+                raise self._not_found(operation.collection)
+            return self._commit(operation)
+
+    def _plan(self, operation: Operation) -> Callable[[], WriteResult]:
+        match operation:
+            case Upsert() | UpdateVectors() | Delete():
+                return self[operation.collection].plan(operation)
+            case CreateCollection():
+                self._refuse_existing(operation.collection)
+                made = _make(operation.collection, operation.config)
+                return lambda: self._add(made)
+            case DropCollection():
+                dropped = self[operation.collection]
+                return lambda: self._remove(dropped)
+            case RenameCollection():
+                renamed = self[operation.collection]
+                self._refuse_existing(operation.new_name)
+                return lambda: self._rename(renamed, operation.new_name)
+            case EpochStart():
+                return WriteResult
+
+    def _add(self, collection: Collection) -> WriteResult:
+        collection.bind(self._commit_rows, self._lock)
+        self._collections[collection.name] = collection
+        return WriteResult()
+
+    def _remove(self, collection: Collection) -> WriteResult:
+        del self._collections[collection.name]
+        return WriteResult(deleted=len(collection))
+
+    def _rename(self, collection: Collection, new_name: str) -> WriteResult:
+        self._collections = {
+            new_name if each is collection else name: each
+            for name, each in self._collections.items()
+        }
+        collection.name = new_name
+        return WriteResult()
+
+    def _install(self, other: VectorStore) -> None:
+        with self._lock:
+            for collection in other._collections.values():
+                collection.bind(self._commit_rows, self._lock)
+            self._collections = other._collections
+
+    def _notify(self, operation: Operation) -> None:
+        failures = []
+        self._is_notifying = True
+        try:
+            for subscriber in list(self._subscribers):
+                try:
+                    subscriber(operation)
+                except Exception as error:
+                    failures.append((subscriber, error))
+        finally:
+            self._is_notifying = False
+        for subscriber, failure in failures:
+            text = f"subscriber {subscriber!r} raised {failure!r}; the write stands"
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def _admit(self) -> None:
+        if self._journal is not None:
+            self._journal.admit()
+
+    def _writable(self, name: str) -> Collection:
+        self._admit()
+        return self[name]
+
+    def _refuse_existing(self, name: str) -> None:
+        if name in self._collections:
+            raise CollectionExists(
+                "the store has a collection of this name",
+                got=repr(name),
+                wanted="a new name",
+                remedy=f"use store[{name!r}], or drop it first",
+                name=name,
+            )
+
+    def _not_found(self, name: object) -> CollectionNotFound:
+        names = list(self._collections)
+        return CollectionNotFound(
+            "the store has no such collection",
+            got=repr(name),
+            wanted=" or ".join(map(repr, names)) or "a created collection (there is none)",
+            remedy="create it with store.create_collection",
+            names=names,
+        )
+
+
+class Applier:
+    """The capability to change a store behind its journal: for the node that owns the store."""
+
+    def __init__(self, store: VectorStore) -> None:
+        self._store = store
+
+    def apply(self, operation: Operation) -> None:
+        """Apply an operation that another store has committed; it must be valid here too."""
+        self._store._commit(operation, is_from_client=False)
+
+    def install(self, other: VectorStore) -> None:
+        """Replace all collections at once by those of a store built aside."""
+        self._store._install(other)
+
+
+def store_of(operations: Iterable[Operation]) -> VectorStore:
+    """A new store that has applied these operations, such as those of a snapshot."""
+    store = VectorStore()
+    for operation in operations:
+        store._commit(operation)
+    return store
+
+
+def _make(name: str, config: CollectionConfig) -> Collection:
+    if config.kind not in _KINDS:
+        raise InvalidOption(
+            "the store cannot make a collection of this kind",
+            got=f"kind={config.kind!r}",
+            wanted=" or ".join(map(repr, _KINDS)),
+            remedy="pass one of these kinds",
+            allowed=list(_KINDS),
+        )
+    return _KINDS[config.kind](dim=config.dim, metric=config.metric, name=name)
