@@ -241,3 +241,24 @@ def test_a_snapshot_below_what_a_replica_has_confirmed_is_refused():
 def test_nodes_say_who_they_are():
     pair = Pair()
     assert (pair.master.id, pair.replica.id, pair.replica.master_id) == (MASTER, REPLICA, MASTER)
+
+
+def test_records_that_overtake_the_answer_to_the_handshake_are_kept():
+    pair = Pair().connect()
+    pair.to_replica(Close(1, "test"))
+    pair.write(3)
+    answer, records = messages(pair.to_master(*messages(pair.tick_replica())))
+    assert messages(pair.to_replica(records)) == []
+    pair.to_replica(answer)
+    assert pair.is_equal()
+
+
+def test_records_kept_for_a_handshake_are_forgotten_with_it():
+    pair = Pair().connect()
+    pair.to_replica(Close(1, "test"))
+    pair.write(3)
+    _, records = messages(pair.to_master(*messages(pair.tick_replica())))
+    pair.to_replica(records)
+    assert pair.replica.stats(0).operations_pending == 3
+    pair.at(500).tick_replica()
+    assert pair.replica.stats(0).operations_pending == 0

@@ -275,7 +275,7 @@ def test_records_that_do_not_continue_the_history_are_refused_and_end_the_connec
     effects = pair.to_replica(forged)
     assert (applied(effects), messages(effects)) == ([], [])
     assert pair.replica.log.head.offset == 1
-    assert type(messages(pair.tick_replica())[0]) is Hello
+    assert messages(pair.tick_replica()) == [Hello(3, pair.replica.log.head, "different_history")]
 
 
 def other_history(pair, *operations):

@@ -80,6 +80,20 @@ def test_a_cut_loses_what_is_sent_and_what_is_on_its_way():
     ]
 
 
+def test_a_write_is_on_its_way_when_a_cut_comes_right_after_it():
+    made = one_replica()
+    made.advance(ms=100)
+    made.store.create_collection("words", dim=2)
+    made.cut("node-1")
+    made.store.create_collection("more", dim=2)
+    made.heal()
+    made.advance(ms=50)
+    seen = made.finish()
+    assert [row.number for row in rows(seen, "send", kind="Records")][:2] == [2, 3]
+    assert [row.number for row in rows(seen, "lost", kind="Records")] == [3]
+    check_history(seen)
+
+
 def test_nodes_that_are_cut_off_together_stay_together():
     made = Cluster(ClusterOptions(replicas=2), seed=7)
     made.cut("node-0", "node-1")
@@ -174,6 +188,7 @@ def test_stats_of_a_node_that_is_not_there_are_refused():
         (ReplicationOptions, {"heartbeat_ms": 1.5}),
         (ReplicationOptions, {"heartbeat_ms": 6_000}),
         (ReplicationOptions, {"connection_timeout_ms": 60_001}),
+        (ReplicationOptions, {"connection_timeout_ms": 1_999}),
         (ReplicationOptions, {"backoff_ms_min": 30_001}),
         (ReplicationOptions, {"window_bytes": 1_000}),
         (ReplicationOptions, {"log_capacity_operations": 0}),
@@ -303,3 +318,9 @@ def test_writes_during_a_full_sync_follow_by_the_stream():
     kinds = [row.kind for row in rows(run, "apply")]
     assert kinds == ["snapshot"] + ["stream"] * 80
     check_history(run)
+
+
+def test_a_scenario_leaves_no_room_for_other_parts():
+    with pytest.raises(InvalidOption) as caught:
+        simulate(Scenario(duration_ms=100), seed=3, duration_ms=5)
+    assert caught.value.got == "a Scenario and duration_ms, seed"

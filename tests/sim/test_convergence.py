@@ -1,7 +1,7 @@
 """Whatever is lost, late, cut or too small: all nodes end with the master's history, once each."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sim.checks import check_history, check_links, rows
@@ -145,7 +145,8 @@ def act(made, action, step):
             store.delete(name, [row])
 
 
-@given(CLUSTERS, st.lists(ACTIONS, max_size=25), st.integers(0, 2**64 - 1))
+@settings(max_examples=4 * settings.default.max_examples)
+@given(CLUSTERS, st.lists(ACTIONS, min_size=12, max_size=40), st.integers(0, 2**64 - 1))
 def test_any_small_cluster_converges_after_any_sequence_of_writes_cuts_and_heals(
     options, actions, seed
 ):

@@ -25,7 +25,7 @@ class ReplicationOptions:
     lagging_above_ms: int = 1_000
     """A lag above this, not at it, counts as Lagging."""
     connection_timeout_ms: int = 5_000
-    """A connection silent for longer is over: the replica connects anew."""
+    """A connection silent for so long is over: the replica connects anew."""
     backoff_ms_min: int = 500
     backoff_ms_max: int = 30_000
     """The wait between handshakes doubles from the one to the other."""
@@ -60,16 +60,17 @@ class ReplicationOptions:
                     wanted="an integer of 1 or more",
                     remedy="leave it out for the default",
                 )
-        self._refuse_order("heartbeat_ms", "connection_timeout_ms")
+        self._refuse_order("heartbeat_ms", "connection_timeout_ms", times=2)
         self._refuse_order("connection_timeout_ms", "disconnected_after_ms")
         self._refuse_order("backoff_ms_min", "backoff_ms_max")
         self._refuse_order("batch_bytes", "window_bytes")
 
-    def _refuse_order(self, small: str, large: str) -> None:
-        if getattr(self, small) > getattr(self, large):
+    def _refuse_order(self, small: str, large: str, *, times: int = 1) -> None:
+        if times * getattr(self, small) > getattr(self, large):
+            factor = f"{times} × " if times > 1 else ""
             raise InvalidOption(
                 "two options contradict each other",
                 got=f"{small}={getattr(self, small)}, {large}={getattr(self, large)}",
-                wanted=f"{small} ≤ {large}",
+                wanted=f"{factor}{small} ≤ {large}",
                 remedy="change one of them",
             )

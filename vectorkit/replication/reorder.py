@@ -30,9 +30,10 @@ class ReorderBuffer:
         self._batches.clear()
 
     def hold(self, batch: Records, head_offset: int) -> None:
-        """Keep a batch that lies within the window above `head_offset`, else drop it."""
-        if batch.records[-1].offset <= head_offset + self._window:
-            self._batches.setdefault(batch.records[0].offset, batch)
+        """Keep a batch that is next or lies within the window above `head_offset`, else drop it."""
+        first, last = batch.records[0].offset, batch.records[-1].offset
+        if first <= head_offset + 1 or last <= head_offset + self._window:
+            self._batches.setdefault(first, batch)
 
     def next_after(self, head_offset: int) -> Records | None:
         """Take out a batch that goes on from `head_offset`; what lies wholly below is dropped."""

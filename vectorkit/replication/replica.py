@@ -190,6 +190,8 @@ class ReplicaNode:
 
     def _send_hello(self) -> None:
         self._generation += 1
+        self._reorder.clear()
+        self._known_sent = self.log.head.offset
         self._hello_attempts += 1
         wait_ms = self.options.backoff_ms_min << min(self._hello_attempts - 1, 16)
         wait_ms = min(wait_ms, self.options.backoff_ms_max)
@@ -222,7 +224,7 @@ class ReplicaNode:
 
     def _on_message(self, message: Message) -> None:
         match message:
-            case Records() if self._state == "streaming":
+            case Records() if self._state != "full":
                 self._on_records(message)
             case MasterHeartbeat() if self._state != "connecting":
                 self._on_heartbeat(message)
@@ -230,12 +232,8 @@ class ReplicaNode:
                 self._on_chunk(message, self._assembly)
             case StartPartial() if self._state == "connecting":
                 self._connected("streaming", message.epoch)
-                self._known_head = message.head_offset
-                self._known_sent = self.log.head.offset
-                self._partial_until = message.head_offset
-                self._note_partial()
-                self._note_equality()
-                self._send_ack()
+                self._known_head = self._partial_until = message.head_offset
+                self._take_held()
             case StartFull() if self._state == "connecting":
                 self._on_start_full(message)
             case Close() if self._state != "connecting":
@@ -290,16 +288,17 @@ class ReplicaNode:
     # Streaming
 
     def _on_records(self, message: Records) -> None:
-        batch: Records | None = message
-        if message.records[0].offset > self.log.head.offset + 1:
-            self._reorder.hold(message, self.log.head.offset)
-            batch = None
-        while batch is not None:
-            fresh = [each for each in batch.records if each.offset > self.log.head.offset]
-            if fresh and not self._take(fresh, batch.hash):
-                return
-            batch = self._reorder.next_after(self.log.head.offset)
+        """Hold records until their turn; those that overtake their handshake's answer too."""
+        self._reorder.hold(message, self.log.head.offset)
         self._known_sent = max(self._known_sent, message.records[-1].offset)
+        if self._state == "streaming":
+            self._take_held()
+
+    def _take_held(self) -> None:
+        while (batch := self._reorder.next_after(self.log.head.offset)) is not None:
+            fresh = [each for each in batch.records if each.offset > self.log.head.offset]
+            if not self._take(fresh, batch.hash):
+                return
         self._note_partial()
         self._note_gap()
         self._note_stream()
@@ -311,7 +310,7 @@ class ReplicaNode:
         for record in records:
             running = next_hash(running, record)
         if running != final_hash:
-            self._reconnect()
+            self._reconnect(wants="different_history")
             return False
         for record in records:
             self.log.extend(record, now_ns=self._now_ns)

@@ -121,7 +121,7 @@ class Cluster:
                 remedy="pass how many milliseconds should pass",
             )
         until_ns = self._scheduler.now_ns + ms_to_ns(ms)
-        self._perform(self._master.id, self._master.flush(self._scheduler.now_ns))
+        self._flush()
         while (event := self._scheduler.pop(until_ns)) is not None:
             self._handle(event)
         self._master.observe(self._scheduler.now_ns)
@@ -129,10 +129,12 @@ class Cluster:
     def cut(self, *node_ids: str) -> None:
         """Cut these nodes, as a group, off from all others, until `heal`."""
         self._refuse_unknown(node_ids)
+        self._flush()
         self._cut(node_ids)
 
     def heal(self) -> None:
         """Mend every cut."""
+        self._flush()
         for nodes in list(self._cuts):
             self._heal(nodes)
 
@@ -159,7 +161,6 @@ class Cluster:
         """
         self._is_writing = False
         self.heal()
-        self._perform(self._master.id, self._master.flush(self._scheduler.now_ns))
         settled_ms = 0
         while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
@@ -254,6 +255,10 @@ class Cluster:
         self._scheduler.at(next_ns, "sample", None)
 
     # Effects
+
+    def _flush(self) -> None:
+        """Send what was written to the master's store since time last moved."""
+        self._perform(self._master.id, self._master.flush(self._scheduler.now_ns))
 
     def _perform(self, node_id: str, effects: list[Effect]) -> None:
         now_ns = self._scheduler.now_ns

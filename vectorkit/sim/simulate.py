@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
 from vectorkit.sim.cluster import Cluster
@@ -52,15 +52,15 @@ def simulate(
     options: ClusterOptions | Scenario | None = None,
     *,
     workload: Workload | None = None,
-    faults: Sequence[Partition] = (),
-    duration_ms: float = 10_000.0,
-    seed: int = 0,
+    faults: Sequence[Partition] | None = None,
+    duration_ms: float | None = None,
+    seed: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Run:
     """Run a scenario to its end and until all nodes are equal again.
 
-    Pass a Scenario, or the parts of one. After `duration_ms` writes and faults end and the cluster
-    settles. `progress(now_ms)` is called once a virtual second.
+    Pass a Scenario, or the parts of one, with its defaults. After `duration_ms` writes and faults
+    end and the cluster settles. `progress(now_ms)` is called once a virtual second.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=50, source="uniform:100x8")
@@ -69,15 +69,19 @@ def simulate(
     >>> run
     Run(4 nodes, 4,100 ms, 1,312 events, seed 7, converged)
     """
-    scenario = options
-    if not isinstance(scenario, Scenario):
-        scenario = Scenario(
-            options=scenario or ClusterOptions(),
-            workload=workload,
-            faults=faults,
-            duration_ms=duration_ms,
-            seed=seed,
+    named = {"workload": workload, "faults": faults, "duration_ms": duration_ms, "seed": seed}
+    parts: dict[str, Any] = {name: part for name, part in named.items() if part is not None}
+    if not isinstance(options, Scenario):
+        scenario = Scenario(options=options or ClusterOptions(), **parts)
+    elif parts:
+        raise InvalidOption(
+            "a scenario is complete",
+            got=f"a Scenario and {', '.join(parts)}",
+            wanted="one or the other",
+            remedy="use dataclasses.replace(scenario, …) for another scenario",
         )
+    else:
+        scenario = options
     cluster = Cluster(
         scenario.options, seed=scenario.seed, workload=scenario.workload, faults=scenario.faults
     )

@@ -59,8 +59,9 @@ class Journal(Protocol):
 class VectorStore:
     """Named collections. Every write, by whatever path, is one operation of one ordered stream.
 
-    A write is validated whole, recorded by the journal where one is attached, applied, and then
-    shown to the subscribers. A collection taken from the store writes through the same path.
+    A write is validated whole, applied, recorded by the journal where one is attached, and then
+    shown to the subscribers, which must not change what an operation holds. A collection taken
+    from the store writes through the same path.
 
     >>> store = VectorStore()
     >>> words = store.create_collection("words", dim=2, metric="cosine")
