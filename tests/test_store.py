@@ -48,7 +48,7 @@ COLLECTION_MUTATORS = {
 STORE_READERS = {"get", "search", "search_many", "snapshot", "digest", "subscribe", "attach"}
 COLLECTION_READERS = {
     "dim", "metric", "version", "ids", "get", "search", "search_many", "to_frame", "snapshot",
-    "digest", "plan", "bind",
+    "digest",
 }  # fmt: skip
 
 BY_STORE = pytest.mark.parametrize("write", STORE_MUTATORS.values(), ids=STORE_MUTATORS)
@@ -394,3 +394,17 @@ def test_any_sequence_of_writes_replays_to_the_same_store(names):
         except (CollectionExists, VectorExists, VectorNotFound):
             continue
     assert store_of(stream).digest() == made.digest()
+
+
+def test_a_subscription_ends_once_however_often_it_is_ended():
+    store, seen = VectorStore(), []
+    end = store.subscribe(seen.append)
+    end()
+    end()
+    store.create_collection("words", dim=2)
+    assert seen == []
+
+
+def test_a_subscriber_must_be_callable():
+    with pytest.raises(InvalidOption, match="must be callable"):
+        VectorStore().subscribe("not a function")

@@ -219,7 +219,9 @@ def test_e1_what_is_no_json_object_is_refused_as_payload(collection, call, bad):
     before = everything(collection)
     with pytest.raises(InvalidPayload) as caught:
         call(collection, BAD_PAYLOADS[bad])
-    assert caught.value.remedy == "convert the values to plain Python ones"
+    assert caught.value.remedy == (
+        "convert the values to plain Python ones, and use None for what is missing"
+    )
     assert everything(collection) == before
 
 
@@ -376,3 +378,23 @@ def test_u4_payload_keys_are_text_at_every_depth(collection, payload):
     with pytest.raises(InvalidPayload):
         collection.upsert(["new"], [GOOD], payloads=[payload])
     assert collection.version == version
+
+
+@pytest.mark.parametrize("ids", [{"a", "b"}, frozenset({"a", "b"}), np.array("a")])
+def test_u4_ids_without_an_order_are_refused(collection, ids):
+    with pytest.raises(InvalidId):
+        collection.upsert(ids, [GOOD, GOOD])
+    with pytest.raises(InvalidId):
+        collection.delete(ids)
+
+
+def test_membership_leaves_the_write_buffer_alone(collection):
+    collection.get("1")
+    collection.update_vector("1", GOOD)
+    assert "1" in collection
+    assert len(collection._storage._buffer) == 1
+
+
+def test_matches_can_be_taken_by_place(collection):
+    found = collection.search(GOOD, k=3)
+    assert [found[place] for place in range(3)] == list(found)

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from tests.replication.by_hand import Pair, messages, offsets
-from vectorkit.errors import CollectionNotFound, ReadOnlyReplica
-from vectorkit.replication import Applied, Position
+from vectorkit.errors import CollectionNotFound, ReadOnlyReplica, WriteRefused
+from vectorkit.replication import Applied, MasterNode, Position
 from vectorkit.replication.messages import (
     Ack,
     Chunk,
@@ -21,6 +21,7 @@ from vectorkit.replication.messages import (
     StartFull,
 )
 from vectorkit.replication.wire import wire_size
+from vectorkit.store import VectorStore
 
 
 def filled(rows=40, **options):
@@ -41,6 +42,14 @@ def chunks(pair, *requests):
 def everything(pair, header):
     numbers = tuple(range(header.chunk_count))
     return chunks(pair, RequestChunks(header.generation, numbers))
+
+
+def install(pair, header):
+    """Carry all chunks; the result is what the replica says in the end, which nobody hears."""
+    effects = pair.to_replica(header)
+    while requests := messages(effects, RequestChunks):
+        effects = pair.to_replica(*chunks(pair, *requests))
+    return messages(effects)
 
 
 def test_the_header_says_where_how_much_and_what_it_amounts_to():
@@ -341,3 +350,43 @@ def test_two_replicas_that_join_at_the_same_place_share_one_snapshot():
     (two,) = messages(pair.to_master(Hello(1, Position(), ""), source="node-2"))
     assert one == two
     assert type(one) is StartFull
+
+
+def test_a_full_sync_whose_confirmation_is_lost_counts_as_one_and_streams_nothing():
+    pair, header = filled()
+    pair.write(5)
+    assert [type(each) for each in install(pair, header)] == [Ack]
+    pair.to_replica(Close(header.generation, "test"))
+    pair.exchange(from_replica=pair.tick_replica())
+    assert pair.is_equal()
+    for node in (pair.master, pair.replica):
+        seen = node.stats(0)
+        assert (seen.full_syncs, seen.partial_syncs, seen.total_replicated) == (1, 1, 5)
+    assert pair.info().operations_synced == 5
+
+
+def test_a_replica_that_takes_a_full_sync_does_not_call_itself_equal():
+    pair, header = filled()
+    install(pair, header)
+    pair.to_replica(Close(header.generation, "test"))
+    again = messages(pair.to_master(Hello(5, pair.master.log.head, "digest_mismatch")))[0]
+    hello = pair.hello()
+    pair.to_replica(replace(again, generation=hello.generation))
+    pair.at(2_000).to_replica(MasterHeartbeat(hello.generation, 9, again.position.offset, 0))
+    assert pair.replica.stats(pair.now_ns).lag_ms == 2_000
+    assert pair.replica.stats(pair.now_ns).last_sync == 0
+
+
+def test_a_chunk_that_does_not_come_is_asked_for_after_doubling_waits():
+    pair, header = filled()
+    pair.to_replica(header)
+    times = (200, 599, 600, 1_399, 1_400)
+    asked = [len(messages(pair.at(ms).tick_replica(), RequestChunks)) for ms in times]
+    assert asked == [1, 0, 1, 0, 1]
+
+
+def test_a_master_begins_with_an_empty_store():
+    store = VectorStore()
+    store.create_collection("words", dim=2)
+    with pytest.raises(WriteRefused, match="make the node first"):
+        MasterNode("node-0", replica_ids=[], now_ns=0, store=store)

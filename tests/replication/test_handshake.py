@@ -262,3 +262,15 @@ def test_records_kept_for_a_handshake_are_forgotten_with_it():
     assert pair.replica.stats(0).operations_pending == 3
     pair.at(500).tick_replica()
     assert pair.replica.stats(0).operations_pending == 0
+
+
+def test_an_answer_that_is_not_heard_is_sent_again_after_doubling_waits():
+    for position, kind in ((Position(), StartFull), (None, StartPartial)):
+        pair = Pair()
+        pair.write(2)
+        hello = Hello(10, position or pair.master.log.entry(2).position, "")
+        answer, *_ = messages(pair.to_master(hello))
+        again = [messages(pair.at(ms).tick_master(), kind) for ms in (199, 200, 599, 600)]
+        assert again == [[], [answer], [], [answer]]
+        pair.to_master(Ack(10, hello.position, *[hello.position.offset] * 4))
+        assert messages(pair.at(1_400).tick_master(), kind) == []

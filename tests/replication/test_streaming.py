@@ -106,8 +106,8 @@ def test_a_gap_is_asked_for_exactly_and_only_after_a_while():
 def test_a_question_that_is_not_answered_is_asked_again():
     pair = Pair().connect()
     pair.to_replica(written(pair, 3)[-1])
-    asked = [messages(pair.at(ms).tick_replica(), Resume) for ms in (50, 99, 100, 150)]
-    assert asked == [[Resume(1, 1, 3)], [], [Resume(1, 1, 3)], [Resume(1, 1, 3)]]
+    asked = [messages(pair.at(ms).tick_replica(), Resume) for ms in (50, 149, 150, 349, 350)]
+    assert asked == [[Resume(1, 1, 3)], [], [Resume(1, 1, 3)], [], [Resume(1, 1, 3)]]
 
 
 def test_a_gap_that_closes_by_itself_is_not_asked_for():
@@ -327,3 +327,27 @@ def test_a_partial_sync_is_announced_and_counted_on_both_sides():
     pair.exchange(effects)
     assert pair.is_equal()
     assert pair.master.stats(0).partial_syncs == pair.replica.stats(0).partial_syncs == 1
+
+
+def test_a_question_that_comes_late_does_not_end_a_healthy_connection():
+    pair = Pair(log_capacity_operations=3).connect()
+    for _ in range(9):
+        pair.exchange(from_master=pair.write(1))
+    assert pair.is_equal()
+    assert messages(pair.to_master(Resume(1, 1, 4))) == []
+    assert pair.info().applied_offset == 10
+
+
+def test_a_lag_in_bytes_is_exact_though_the_log_has_let_go():
+    pair = Pair(log_capacity_operations=3).connect()
+    pair.exchange(from_master=pair.write(1))
+    before = pair.master.log.bytes_until(pair.master.log.head.offset)
+    pair.write(9)
+    after = pair.master.log.bytes_until(pair.master.log.head.offset)
+    assert pair.info().lag_bytes == after - before
+
+
+def test_a_quarantined_operation_does_not_count_as_applied():
+    pair = Pair().connect()
+    pair.to_replica(other_history(pair, DropCollection("absent")))
+    assert pair.replica.stats(0).replica_offset == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sim.checks import check_history, check_links, rows
-from vectorkit.errors import InvalidOption, LimitReached
+from vectorkit.errors import InvalidInput, InvalidOption, LimitReached, VectorNotFound
 from vectorkit.replication import ReplicaStatus, ReplicationOptions
 from vectorkit.sim import Cluster, ClusterOptions, Link, Partition, Scenario, Workload, simulate
 from vectorkit.sim.clock import Scheduler
@@ -25,7 +25,7 @@ def test_time_moves_by_exactly_what_is_asked():
 
 @pytest.mark.parametrize("ms", [-1, float("nan"), float("inf")])
 def test_time_does_not_go_backwards_or_for_ever(ms):
-    with pytest.raises(InvalidOption, match="time goes forward"):
+    with pytest.raises(InvalidOption, match="ms as a finite number of 0 or more"):
         one_replica().advance(ms=ms)
 
 
@@ -127,9 +127,80 @@ def test_partitions_begin_and_end_when_they_say():
 
 def test_no_fault_begins_after_the_end():
     fault = Partition(at_ms=2_050, for_ms=9_000, isolate=["node-1"])
-    run = simulate(workload=LOAD, faults=[fault], duration_ms=2_000, seed=7)
+    made = Cluster(seed=7, workload=LOAD, faults=[fault])
+    made.advance(ms=2_000)
+    run = made.finish()
     assert rows(run, "fault") == []
     assert run.is_converged
+
+
+def test_a_fault_that_would_never_come_is_refused():
+    fault = Partition(at_ms=2_000, for_ms=9_000, isolate=["node-1"])
+    with pytest.raises(InvalidOption, match="would never come"):
+        Scenario(faults=[fault], duration_ms=2_000)
+
+
+def test_the_end_of_a_fault_leaves_a_later_cut_of_the_same_nodes():
+    fault = Partition(at_ms=100, for_ms=900, isolate=["node-1"])
+    made = Cluster(seed=7, faults=[fault])
+    made.advance(ms=500)
+    made.heal()
+    made.cut("node-1")
+    made.advance(ms=1_000)
+    seen = [(row.kind, row.time_ns / 1e6) for row in rows(made.finish(), "fault")]
+    assert seen == [("start", 100), ("end", 500), ("start", 500), ("end", 1_500)]
+
+
+def test_what_was_taken_from_a_cluster_does_not_change_with_it():
+    made = one_replica()
+    made.advance(ms=100)
+    links, run = made.links(), made.finish()
+    before = (links["node-0", "node-1"].sent_count, len(run.trace), run.trace_hash)
+    made.advance(ms=2_000)
+    assert (links["node-0", "node-1"].sent_count, len(run.trace), run.trace_hash) == before
+    assert made.links()["node-0", "node-1"].sent_count > before[0]
+
+
+def test_a_load_goes_on_after_a_write_that_failed():
+    load = Workload(writes_per_s=10, source="uniform:1x2")
+    made = Cluster(ClusterOptions(replicas=1), seed=7, workload=load)
+    made.store.delete("uniform", [0])
+    with pytest.raises(VectorNotFound):
+        made.advance(ms=1_000)
+    made.store.insert("uniform", [0], [[1, 0]])
+    made.advance(ms=1_000)
+    assert len(rows(made.finish(), "write", kind="UpdateVectors")) == 10
+
+
+@pytest.mark.parametrize("delay_ms", [2_500, 2_600])
+def test_a_link_on_which_no_handshake_can_succeed_is_refused(delay_ms):
+    with pytest.raises(InvalidOption, match="no handshake can succeed"):
+        ClusterOptions(link=Link(delay_ms=delay_ms))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Link(delay_ms="1"),
+        lambda: Workload(writes_per_s=True),
+        lambda: Workload(source=None),
+        lambda: Workload(source="glove"),
+        lambda: Workload(metric="l2"),
+        lambda: ClusterOptions(link=5),
+        lambda: Partition(at_ms=None, for_ms=1, isolate=["node-1"]),
+        lambda: Partition(at_ms=0, for_ms=1, isolate=[1]),
+        lambda: Scenario(seed=True),
+        lambda: Scenario(faults=Partition(at_ms=0, for_ms=1, isolate=["node-1"])),
+        lambda: simulate("a scenario"),
+        lambda: simulate(workload="glove:50"),
+        lambda: Cluster(seed=-1),
+        lambda: Cluster().advance(ms="5"),
+    ],
+)
+def test_e1_options_of_a_wrong_type_or_form_are_refused_by_name(make):
+    with pytest.raises(InvalidInput) as caught:
+        make()
+    assert all((caught.value.got, caught.value.wanted, caught.value.remedy))
 
 
 def test_the_end_heals_what_is_cut():

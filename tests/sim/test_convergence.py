@@ -171,3 +171,10 @@ def test_it_does_not_matter_which_side_of_a_link_is_cut_off(node):
     load = Workload(writes_per_s=20, source="uniform:20x4")
     run = simulate(ClusterOptions(replicas=2), workload=load, faults=[fault], seed=7)
     check_history(run)
+
+
+def test_a_handshake_whose_answers_are_often_lost_needs_no_long_back_off():
+    options = ClusterOptions(replicas=3, link=Link(loss=0.3), sample_every_ms=5_000)
+    run = simulate(options, duration_ms=1_000, seed=67)
+    check_history(run)
+    assert run.duration_ms < 20_000

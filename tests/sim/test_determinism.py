@@ -24,7 +24,7 @@ scenario = Scenario(
     seed=7,
 )
 """
-EXPECTED_HASH = "6d8a6c91872f031df6c7c64a74dae176"
+EXPECTED_HASH = "2ec72c9a4c84225c0402d579f77ba468"
 """Change it only with the protocol, the trace or the draws: it is how a silent change shows."""
 
 
@@ -100,7 +100,7 @@ def on_link(run, *nodes):
 
 
 def test_removing_a_replica_leaves_every_other_link_as_it_was():
-    load = Workload(writes_per_s=40, source="uniform:30x4")
+    load = Workload(writes_per_s=37, source="uniform:30x4")  # Never due together with a timer.
     link = Link(jitter_ms=15, loss=0.1)
     three, two = (
         simulate(
@@ -119,7 +119,7 @@ def test_removing_a_replica_leaves_every_other_link_as_it_was():
 
 def test_removing_a_fault_leaves_the_other_links_as_they_were():
     options = ClusterOptions(replicas=2, link=Link(jitter_ms=15, loss=0.1))
-    load = Workload(writes_per_s=40, source="uniform:30x4")
+    load = Workload(writes_per_s=37, source="uniform:30x4")  # Never due together with a timer.
     fault = Partition(at_ms=500, for_ms=1_000, isolate=["node-2"])
     with_it, without = (
         simulate(options, workload=load, faults=faults, duration_ms=3_000, seed=7)

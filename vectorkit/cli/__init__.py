@@ -15,7 +15,7 @@ vectorkit: a laboratory for vector stores that change and replicate.
 
   python -m vectorkit tour           real word vectors through every layer: search, atomic
                                      updates, replicas under a partition; leaves a report
-  python -m vectorkit tour --quick   the same in ten seconds, with fewer vectors
+  python -m vectorkit tour --quick   the same in a few seconds, with fewer vectors
   python -m vectorkit tour --help    its options
 
 In Python: import vectorkit as vk; start with notebooks/00_quickstart.ipynb.
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tour.add_argument(
         "--out", type=Path, default=Path("vectorkit-tour"), help="folder (default vectorkit-tour)"
     )
-    tour.add_argument("--quick", action="store_true", help="ten seconds instead of a minute")
+    tour.add_argument("--quick", action="store_true", help="a few seconds, on 2,000 vectors")
     options = parser.parse_args(arguments)
     if options.command is None:
         print(_OVERVIEW, end="")

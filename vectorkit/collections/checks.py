@@ -95,7 +95,15 @@ def checked_id(row_id: object) -> Id:
 
 def checked_ids(ids: Iterable[object]) -> tuple[Id, ...]:
     """Distinct ids of one kind."""
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+    if isinstance(ids, set | frozenset):
+        raise InvalidId(
+            "a set of ids has no order",
+            got=short(ids),
+            wanted="a list of ids, in the order of their rows",
+            remedy="pass sorted(ids)",
+        )
+    is_scalar = isinstance(ids, str | bytes) or getattr(ids, "shape", None) == ()
+    if is_scalar or not isinstance(ids, Iterable):
         raise InvalidId(
             "a batch of ids must be a list",
             got=f"{short(ids)} ({type(ids).__name__})",
@@ -189,16 +197,16 @@ def _wrong_dtype(got: str) -> InvalidVector:
         "vectors must be numbers",
         got=got,
         wanted="real numbers: float or integer arrays, nested lists of equal length, DataFrames",
-        remedy="convert them with np.asarray(vectors, dtype=np.float32)",
+        remedy="pass numbers, rows of equal length; for a row that is there, get(id).vector",
     )
 
 
 def _not_finite(got: str, **details: int) -> InvalidVector:
     return InvalidVector(
-        "a vector's squared norm is not finite in float32",
+        "a vector holds NaN or infinity, or is too long for float32",
         got=got,
         wanted="no NaN, no infinity, a norm below 1.8e19",
-        remedy="drop or rescale this vector",
+        remedy="drop, fill or rescale this vector",
         **details,
     )
 

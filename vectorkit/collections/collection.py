@@ -229,7 +229,7 @@ class Collection(Reader):
         with self._lock:
             return self._storage.digest()
 
-    def plan(self, operation: RowOperation) -> Change:
+    def _plan(self, operation: RowOperation) -> Change:
         """Everything of an operation that can be refused; calling the result makes it happen.
 
         For a commit path that holds this collection's lock from the plan to the change.
@@ -250,7 +250,7 @@ class Collection(Reader):
             None if isinstance(payloads, Keep) else payloads,
         )
 
-    def bind(self, commit: Commit, lock: threading.RLock) -> None:
+    def _bind(self, commit: Commit, lock: threading.RLock) -> None:
         """Make every write go through `commit`, under the lock of the store that it belongs to."""
         self._commit = commit
         self._lock = lock
@@ -268,7 +268,7 @@ class Collection(Reader):
         with self._lock:
             if self._commit is not None:
                 return self._commit(self, operation)
-            return self.plan(operation)()
+            return self._plan(operation)()
 
     def _present(self, ids: tuple[Id, ...]) -> list[int]:
         slots = list(map(self._storage.slot_of.get, ids))
@@ -280,6 +280,10 @@ class Collection(Reader):
         if len(self) and type(self._storage.tables.ids[0]) is not type(ids[0]):
             known = type(self._storage.tables.ids[0]).__name__
             raise mixed_ids(f"{type(ids[0]).__name__} into a collection of {known}")
+
+    def _has(self, row_id: Id) -> bool:
+        with self._lock:
+            return row_id in self._storage.slot_of
 
     def _slot(self, row_id: Id, view: View) -> int | None:
         return self._storage.slot_of.get(row_id)

@@ -20,7 +20,7 @@ def checked_payload(payload: object) -> Payload | None:
     if not isinstance(payload, Mapping):
         raise _bad_payload(payload, "not a mapping")
     try:
-        return {_key(key): _value(value) for key, value in payload.items()}
+        return _object(payload)
     except (TypeError, ValueError, RecursionError) as error:
         raise _bad_payload(payload, str(error)) from error
 
@@ -30,11 +30,15 @@ def checked_payloads(payloads: Any, count: int) -> tuple[Payload | None, ...] | 
     if payloads is None:
         return None
     if isinstance(payloads, Mapping | str) or not isinstance(payloads, Iterable):
-        raise _bad_payload(payloads, "payloads must be a list, one for each row")
+        raise _bad_list(payloads, f"a {type(payloads).__name__}", count)
     checked = tuple(checked_payload(payload) for payload in payloads)
     if len(checked) != count:
-        raise _bad_payload(payloads, f"{len(checked)} payloads for {count} rows")
+        raise _bad_list(payloads, f"{len(checked)} payloads", count)
     return checked if any(payload is not None for payload in checked) else None
+
+
+def _object(given: Mapping[Any, Any]) -> dict[str, object]:
+    return {_key(key): _value(value) for key, value in given.items()}
 
 
 def _key(key: object) -> str:
@@ -55,7 +59,7 @@ def _value(value: object) -> object:
         case list() | tuple():
             return [_value(each) for each in plain]
         case Mapping():
-            return {_key(key): _value(each) for key, each in plain.items()}
+            return _object(plain)
     raise ValueError(f"the value {short(plain)} has no place in JSON")
 
 
@@ -64,5 +68,14 @@ def _bad_payload(payload: object, reason: str) -> InvalidPayload:
         f"this cannot be a payload ({reason})",
         got=f"{short(payload)} ({type(payload).__name__})",
         wanted="a JSON object (dict with str keys; str, finite numbers, bool, None, lists, dicts)",
-        remedy="convert the values to plain Python ones",
+        remedy="convert the values to plain Python ones, and use None for what is missing",
+    )
+
+
+def _bad_list(payloads: object, got: str, count: int) -> InvalidPayload:
+    return InvalidPayload(
+        "payloads come as a list, one for each row",
+        got=f"{got}: {short(payloads)}",
+        wanted=f"{count} payloads, None where a row has none",
+        remedy="pass payloads=[{…}, None, …]",
     )

@@ -57,6 +57,10 @@ class Reader(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
+    def _has(self, row_id: Id) -> bool:
+        """Whether a row has this id."""
+
+    @abstractmethod
     def _slot(self, row_id: Id, view: View) -> int | None:
         """The slot of a row in this view."""
 
@@ -70,8 +74,7 @@ class Reader(ABC):
             wanted = checked_id(row_id)
         except InvalidId:
             return False
-        with self._read(lambda view: self._slot(wanted, view)) as (_, slot):
-            return slot is not None
+        return self._has(wanted)
 
     def ids(self) -> list[Id]:
         """All ids in slot order, as a new list."""
@@ -198,6 +201,9 @@ class Snapshot(Reader):
 
     def __len__(self) -> int:
         return self._view.count
+
+    def _has(self, row_id: Id) -> bool:
+        return self._slot(row_id, self._view) is not None
 
     def _slot(self, row_id: Id, view: View) -> int | None:
         if self._slot_of is None:

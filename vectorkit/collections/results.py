@@ -68,6 +68,10 @@ class Matches:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def __getitem__(self, index: int) -> tuple[Id, float]:
+        """The id and score at a place, 0 for the best."""
+        return self.ids[index], float(self.scores[index])
+
     def __iter__(self) -> Iterator[tuple[Id, float]]:
         """Pairs of id and score, best first."""
         return iter(zip(self.ids, self.scores.tolist(), strict=True))

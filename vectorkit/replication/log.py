@@ -165,6 +165,16 @@ class ReplicationLog:
         entry = self._entries.get(position.offset)
         return entry is not None and entry.position == position
 
+    def refusal(self, position: Position) -> str:
+        """Why a replica at this position cannot go on from there; empty where it can."""
+        if position.offset == 0:
+            return "first_sync"
+        if position.offset > self.head.offset:
+            return "ahead_of_master"
+        if position.offset < self.base.offset:
+            return "too_old"
+        return "" if self.holds(position) else "different_history"
+
     def reset(self, position: Position) -> None:
         """Start anew behind a point in history, as after a full sync."""
         self._entries.clear()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Final
 
+from vectorkit.errors import WriteRefused
 from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.effects import Applied, Effect, SyncChanged
 from vectorkit.replication.health import ReplicaStatus
@@ -62,6 +63,13 @@ class MasterNode:
         self.id = node_id
         self.options = options or ReplicationOptions()
         self.store = VectorStore() if store is None else store
+        if len(self.store):
+            raise WriteRefused(
+                "a master's history begins with an empty store",
+                got=repr(self.store),
+                wanted="a VectorStore without collections",
+                remedy="make the node first, then write to its store",
+            )
         self.epoch = 1 << _EPOCH_ROUND_BITS | index
         self.log = ReplicationLog(
             capacity_operations=self.options.log_capacity_operations,
@@ -132,6 +140,9 @@ class MasterNode:
                 self._on_hello(peer, message)
             elif peer.is_open and message.generation == peer.generation:
                 peer.last_heard_ns = now_ns
+                if peer.answer is not None:  # It has come, or the replica would not speak.
+                    peer.answer = None
+                    peer.restart_resending(now_ns, self.options)
                 self._on_message(peer, message)
         return self._drain()
 
@@ -142,7 +153,6 @@ class MasterNode:
         active = [peer for peer in self._peers.values() if self._is_active(peer, now_ns)]
         slowest_offset = min((peer.applied_offset for peer in active), default=self.log.head.offset)
         first_ns = next((each.appended_ns for each in self.log.since(self.log.base.offset)), now_ns)
-        counters = self._counters
         return ReplicationStats(
             role="master",
             epoch=self.epoch,
@@ -152,18 +162,11 @@ class MasterNode:
             master_offset=self.log.head.offset,
             replica_offset=None,
             operations_pending=self.log.head.offset - slowest_offset,
-            bytes_sent=counters.bytes_sent,
-            bytes_received=counters.bytes_received,
-            total_replicated=counters.total_replicated,
             last_sync=None if self._last_equal_ns is None else ns_to_ms(self._last_equal_ns),
             connected_replicas=len(active),
-            full_syncs=counters.full_syncs,
-            partial_syncs=counters.partial_syncs,
-            partial_sync_refusals=dict(counters.partial_sync_refusals),
-            snapshot_size=counters.snapshot_size,
-            quarantined_operations=counters.quarantined_operations,
             log_first_offset=self.log.first_offset,
             log_headroom_ms=ns_to_ms(now_ns - first_ns),
+            **self._counters.facts(),
         )
 
     def replicas(self, now_ns: int) -> list[ReplicaInfo]:
@@ -190,15 +193,19 @@ class MasterNode:
         if peer.is_open and peer.answer is not None:
             self._outbox.send(peer.id, peer.answer)
             self._pump(peer)
+            peer.restart_resending(self._now_ns, self.options)
 
     def _connect(self, peer: Peer, hello: Hello) -> None:
+        if peer.has_installed(hello):
+            peer.take_snapshot_offset()
+            self._finish_full(peer)
         self._end_sync(peer, "lost")
         peer.close()
         peer.generation = hello.generation
         peer.is_open = True
         peer.has_caught_up = False
-        if reason := peer.needs_full or hello.wants or self._refusal(hello):
-            self._start_full(peer, reason)
+        if reason := peer.needs_full or hello.wants or self.log.refusal(hello.position):
+            self._start_full(peer, hello, reason)
         else:
             peer.phase = "partial"
             peer.sync_target_offset = self.log.head.offset
@@ -207,17 +214,7 @@ class MasterNode:
         self._release_source()
         self._outbox.add(SyncChanged(peer.id, "started", peer.phase, reason))
 
-    def _refusal(self, hello: Hello) -> str:
-        """Why a replica cannot go on from where it stands; empty where it can."""
-        if hello.position.offset == 0:
-            return "first_sync"
-        if hello.position.offset > self.log.head.offset:
-            return "ahead_of_master"
-        if hello.position.offset < self.log.base.offset:
-            return "too_old"
-        return "" if self.log.holds(hello.position) else "different_history"
-
-    def _start_full(self, peer: Peer, reason: str) -> None:
+    def _start_full(self, peer: Peer, hello: Hello, reason: str) -> None:
         if self._source is None or self._source.position != self.log.head:
             self._source = SnapshotSource(
                 self.store.snapshot(), self.log.head, self.store.digest(), self.options.chunk_bytes
@@ -225,6 +222,7 @@ class MasterNode:
         source = self._source
         peer.phase = "full"
         peer.source = source
+        peer.offered = (hello.position.offset, source.position)
         peer.served.clear()
         peer.sync_reason = reason
         peer.sync_attempts += 1
@@ -237,8 +235,7 @@ class MasterNode:
             source.chunk_count,
             len(source.data),
         )
-        chunks = (source.chunk(peer.generation, each) for each in range(source.chunk_count))
-        self._counters.snapshot_size = wire_size(peer.answer) + sum(map(wire_size, chunks))
+        self._counters.snapshot_size = wire_size(peer.answer) + source.chunks_wire_bytes
         self._counters.partial_sync_refusals[reason] += 1
 
     def _close(self, peer: Peer, reason: str) -> None:
@@ -284,11 +281,13 @@ class MasterNode:
         if peer.source is not None:
             if ack.position != peer.source.position:
                 return
+            has_progress = True
             peer.take_positions(ack)
             self._finish_full(peer)
         elif ack.received_offset < peer.received_offset or not self.log.holds(ack.position):
             return
         else:
+            has_progress = ack.received_offset > peer.received_offset
             newly_applied = peer.take_positions(ack)
             peer.operations_synced += newly_applied
             self._counters.total_replicated += newly_applied
@@ -302,14 +301,16 @@ class MasterNode:
         if ack.applied_offset == self.log.head.offset:
             self._last_equal_ns = self._now_ns
         peer.note_lag(self.log)
-        peer.restart_resending(self._now_ns, self.options)
+        peer.applied_bytes = self.log.bytes_until(ack.applied_offset)
+        if has_progress:
+            peer.restart_resending(self._now_ns, self.options)
         self._pump(peer)
 
     def _finish_full(self, peer: Peer) -> None:
         self._counters.full_syncs += 1
         self._end_sync(peer, "finished")
         peer.phase = "streaming"
-        peer.source = None
+        peer.source = peer.offered = None
         peer.needs_full = ""
         peer.sent_offset = peer.received_offset
         peer.sync_target_offset = self.log.head.offset
@@ -344,6 +345,7 @@ class MasterNode:
     def _send_again(self, peer: Peer, offset: int, until_offset: int) -> None:
         if peer.phase not in ("partial", "streaming"):
             return
+        offset = max(offset, peer.received_offset)  # The question may be older than that.
         if offset < self.log.base.offset:
             self._close(peer, "too_old")
             return
@@ -352,13 +354,16 @@ class MasterNode:
         self._send_records(peer, within(wanted, self.options.window_bytes, is_first_free=True))
 
     def _resend_first(self, peer: Peer) -> None:
-        """Probe with the first unconfirmed batch, each time after twice the wait."""
-        if peer.received_offset < self.log.base.offset:
+        """Probe with the answer or the first unconfirmed batch, each time after twice the wait."""
+        if peer.answer is not None:
+            self._outbox.send(peer.id, peer.answer)
+        elif peer.received_offset < self.log.base.offset:
             self._close(peer, "too_old")
             return
-        unconfirmed = self.log.since(peer.received_offset)
-        first = within(unconfirmed, self.options.batch_bytes, is_first_free=True)
-        self._send_records(peer, first)
+        else:
+            unconfirmed = self.log.since(peer.received_offset)
+            first = within(unconfirmed, self.options.batch_bytes, is_first_free=True)
+            self._send_records(peer, first)
         peer.resend_wait_ns *= 2
         peer.resend_at_ns = self._now_ns + peer.resend_wait_ns
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from vectorkit.replication.health import ReplicaStatus, status_of
-from vectorkit.replication.log import ReplicationLog
-from vectorkit.replication.messages import Ack, ReplicaHeartbeat, StartFull, StartPartial
+from vectorkit.replication.log import Position, ReplicationLog
+from vectorkit.replication.messages import Ack, Hello, ReplicaHeartbeat, StartFull, StartPartial
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.stats import ReplicaInfo
 from vectorkit.replication.transfer import SnapshotSource
@@ -29,6 +29,7 @@ class Peer:
     has_caught_up: bool = False
     answer: StartPartial | StartFull | None = None
     source: SnapshotSource | None = None
+    offered: tuple[int, Position] | None = None
     served: set[int] = field(default_factory=set)
     sync_target_offset: int = 0
     sync_reason: str = ""
@@ -41,6 +42,7 @@ class Peer:
     visible_offset: int = 0
     epoch: int = 0
     operations_synced: int = 0
+    applied_bytes: int = 0
     behind_since_ns: int | None = None
     last_heard_ns: int = 0
     last_heartbeat_ns: int | None = None
@@ -57,6 +59,24 @@ class Peer:
         self.phase = "idle"
         self.source = None
         self.resend_at_ns = None
+
+    def has_installed(self, hello: Hello) -> bool:
+        """Whether a handshake shows that the snapshot last offered stands, its ack being lost.
+
+        A replica that stood at the snapshot's offset before may not have installed it.
+        """
+        if self.offered is None or hello.wants:
+            return False
+        before_offset, snapshot = self.offered
+        is_above = hello.position.offset > snapshot.offset > before_offset
+        return is_above or (hello.position == snapshot and before_offset < snapshot.offset)
+
+    def take_snapshot_offset(self) -> None:
+        """The replica stands at the snapshot at least; that was no streaming."""
+        assert self.offered is not None
+        offset = self.offered[1].offset
+        self.received_offset = self.flushed_offset = offset
+        self.applied_offset = self.visible_offset = offset
 
     def take_positions(self, ack: Ack) -> int:
         """Remember how far the replica has come; the result is the newly applied count."""
@@ -109,7 +129,9 @@ class Peer:
     def restart_resending(self, now_ns: int, options: ReplicationOptions) -> None:
         """There was progress, or something new was sent: wait the shortest time again."""
         self.resend_wait_ns = options.resend_after_ms * NS_PER_MS
-        is_waiting = self.sent_offset > self.received_offset
+        is_streaming = self.phase in ("partial", "streaming")
+        has_unconfirmed = is_streaming and self.sent_offset > self.received_offset
+        is_waiting = has_unconfirmed or self.answer is not None
         self.resend_at_ns = now_ns + self.resend_wait_ns if is_waiting else None
 
     def info(self, now_ns: int, log: ReplicationLog, options: ReplicationOptions) -> ReplicaInfo:
@@ -117,7 +139,7 @@ class Peer:
         progress = 1.0
         if self.source is not None and self.source.chunk_count:
             progress = len(self.served) / self.source.chunk_count
-        lag_bytes = log.bytes_until(log.head.offset) - log.bytes_until(self.applied_offset)
+        lag_bytes = log.bytes_until(log.head.offset) - self.applied_bytes
         return ReplicaInfo(
             id=self.id,
             host=self.id,

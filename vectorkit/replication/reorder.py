@@ -18,7 +18,7 @@ class ReorderBuffer:
 
     def __len__(self) -> int:
         """How many operations are held."""
-        return sum(len(batch.records) for batch in self._batches.values())
+        return len({record.offset for each in self._batches.values() for record in each.records})
 
     @property
     def first_offset(self) -> int | None:

@@ -40,7 +40,8 @@ class ReplicaNode:
     """A pure state machine: messages and timers come in with a time, effects go out.
 
     The store can be read at any time and shows the history up to `log.head`; a client's write to
-    it raises ReadOnlyReplica. Call `tick` once to start it.
+    it raises ReadOnlyReplica. Call `tick` once to start it. A full sync replaces all
+    collections: take them from the store anew.
 
     >>> node = ReplicaNode("node-1", master_id="node-0", now_ns=0)
     >>> hello, timer = node.tick(now_ns=0)
@@ -81,6 +82,7 @@ class ReplicaNode:
         self._next_beat_ns: int | None = None
         self._beat = 0
         self._gap_since_ns: int | None = None
+        self._gap_offset = self._gap_wait_ns = 0
         self._partial_until: int | None = None
         self._known_head = 0
         self._known_sent = 0
@@ -139,7 +141,6 @@ class ReplicaNode:
     def stats(self, now_ns: int) -> ReplicationStats:
         """The node's own figures, counted at the source."""
         first_ns = next((each.appended_ns for each in self.log.since(self.log.base.offset)), now_ns)
-        counters = self._counters
         return ReplicationStats(
             role="replica",
             epoch=self._master_epoch,
@@ -149,18 +150,11 @@ class ReplicaNode:
             master_offset=max(self._known_head, self.log.head.offset),
             replica_offset=self.log.head.offset,
             operations_pending=len(self._reorder),
-            bytes_sent=counters.bytes_sent,
-            bytes_received=counters.bytes_received,
-            total_replicated=counters.total_replicated,
             last_sync=None if self._last_equal_ns is None else ns_to_ms(self._last_equal_ns),
             connected_replicas=None,
-            full_syncs=counters.full_syncs,
-            partial_syncs=counters.partial_syncs,
-            partial_sync_refusals={},
-            snapshot_size=counters.snapshot_size,
-            quarantined_operations=counters.quarantined_operations,
             log_first_offset=self.log.first_offset,
             log_headroom_ms=ns_to_ms(now_ns - first_ns),
+            **self._counters.facts(),
         )
 
     def _lag_ns(self, now_ns: int) -> int:
@@ -171,7 +165,10 @@ class ReplicaNode:
         return now_ns - since_ns
 
     def _knows_itself_equal(self, now_ns: int) -> bool:
-        if self._named_head_ns is None or self.log.head.offset < self._known_head:
+        is_following = self._state != "full" and not self._wants
+        if not is_following or self._named_head_ns is None:
+            return False
+        if self.log.head.offset < self._known_head:
             return False
         worth_ns = _FRESH_BEATS * self.options.heartbeat_ms * NS_PER_MS
         return now_ns - self._named_head_ns < worth_ns
@@ -183,7 +180,7 @@ class ReplicaNode:
     def _note_stream(self) -> None:
         """The stream came, or had nothing to add: the last full sync was not in vain."""
         self._note_equality()
-        if self.log.head.offset >= self._known_head:
+        if self._state == "streaming" and self.log.head.offset >= self._known_head:
             self._sync_attempts = 0
 
     # Connections
@@ -305,7 +302,7 @@ class ReplicaNode:
         self._send_ack()
 
     def _take(self, records: list[Record], final_hash: bytes) -> bool:
-        """Log, then apply, the next records of the history; False where the connection ends."""
+        """Apply and log the next records of the history; False where the connection ends."""
         running = self.log.head.hash
         for record in records:
             running = next_hash(running, record)
@@ -313,13 +310,13 @@ class ReplicaNode:
             self._reconnect(wants="different_history")
             return False
         for record in records:
-            self.log.extend(record, now_ns=self._now_ns)
             try:
                 self._applier.apply(record.operation)
             except VectorKitError:
                 self._counters.quarantined_operations += 1
                 self._reconnect(wants="poisoned")
                 return False
+            self.log.extend(record, now_ns=self._now_ns)
             self._counters.total_replicated += 1
             self._outbox.add(Applied(self.log.head))
         return True
@@ -341,10 +338,12 @@ class ReplicaNode:
 
     def _note_gap(self) -> None:
         """Something was sent that is not here: it may be late, so wait before asking for it."""
-        if self._state != "streaming" or self.log.head.offset >= self._known_sent:
+        head_offset = self.log.head.offset
+        if self._state != "streaming" or head_offset >= self._known_sent:
             self._gap_since_ns = None
-        elif self._gap_since_ns is None:
-            self._gap_since_ns = self._now_ns
+        elif self._gap_since_ns is None or head_offset != self._gap_offset:
+            self._gap_since_ns, self._gap_offset = self._now_ns, head_offset
+            self._gap_wait_ns = self.options.resume_after_ms * NS_PER_MS
 
     def _ask_for_missing(self) -> None:
         if self._assembly is not None:
@@ -355,6 +354,7 @@ class ReplicaNode:
             resume = Resume(self._generation, self.log.head.offset, until_offset)
             self._outbox.send(self.master_id, resume)
             self._gap_since_ns = self._now_ns
+            self._gap_wait_ns *= 2
 
     # What it says to its master
 
@@ -381,7 +381,7 @@ class ReplicaNode:
 
     def _gap_ends_ns(self) -> int:
         assert self._gap_since_ns is not None
-        return self._gap_since_ns + self.options.resume_after_ms * NS_PER_MS
+        return self._gap_since_ns + self._gap_wait_ns
 
     def _silence_ends_ns(self) -> int:
         return self._last_heard_ns + self.options.connection_timeout_ms * NS_PER_MS

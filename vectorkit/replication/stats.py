@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from vectorkit.replication.health import ReplicaStatus
 
@@ -118,3 +118,8 @@ class Counters:
     quarantined_operations: int = 0
     partial_sync_refusals: Counter[str] = field(default_factory=Counter)
     snapshot_size: int | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """All of them by the names that ReplicationStats gives them, the refusals as a copy."""
+        counted = {each.name: getattr(self, each.name) for each in fields(self)}
+        return counted | {"partial_sync_refusals": dict(self.partial_sync_refusals)}

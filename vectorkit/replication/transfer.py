@@ -13,6 +13,7 @@ from vectorkit.operations import Operation, decode, encode
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Chunk, StartFull
 from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.wire import wire_size
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.units import NS_PER_MS
 
@@ -22,7 +23,7 @@ _UNREADABLE: Final = (VectorKitError, ValueError, LookupError, TypeError, struct
 
 
 class SnapshotSource:
-    """A snapshot at a point in history, pinned in constant time, encoded when first sent."""
+    """A snapshot at a point in history, pinned in constant time, encoded when needed."""
 
     def __init__(
         self, snapshot: StoreSnapshot, position: Position, digest: str, chunk_bytes: int
@@ -46,6 +47,11 @@ class SnapshotSource:
         """How many chunks carry the data; none where there is none."""
         return -(-len(self.data) // self._chunk_bytes)
 
+    @property
+    def chunks_wire_bytes(self) -> int:
+        """What all chunks together take on the wire."""
+        return self.chunk_count * wire_size(Chunk(0, 0, 0, b"")) + len(self.data)
+
     def chunk(self, generation: int, number: int) -> Chunk:
         """One piece with its checksum."""
         piece = self.data[number * self._chunk_bytes : (number + 1) * self._chunk_bytes]
@@ -58,7 +64,7 @@ class SnapshotAssembly:
     def __init__(self, header: StartFull, options: ReplicationOptions) -> None:
         self.header = header
         self._window = options.chunk_window
-        self._patience_ns = options.resend_after_ms * NS_PER_MS
+        self._patience_ns = self._patience_ns_min = options.resend_after_ms * NS_PER_MS
         self._pieces: dict[int, bytes] = {}
         self._asked_ns: dict[int, int] = {}
         self._next = 0
@@ -79,15 +85,21 @@ class SnapshotAssembly:
         is_new = self._asked_ns.pop(chunk.number, None) is not None if is_whole else False
         if is_new:
             self._pieces[chunk.number] = chunk.data
+            self._patience_ns = self._patience_ns_min
         return is_new
 
     def due(self, now_ns: int) -> tuple[int, ...]:
-        """The chunks to ask for now: those that count as lost, and new ones up to the window."""
+        """The chunks to ask for now: those that count as lost, and new ones up to the window.
+
+        Each time that some count as lost the patience doubles, until a chunk comes.
+        """
         numbers = [
             number
             for number, asked_ns in self._asked_ns.items()
             if now_ns >= asked_ns + self._patience_ns
         ]
+        if numbers:
+            self._patience_ns *= 2
         while len(self._asked_ns) < self._window and self._next < self.header.chunk_count:
             self._asked_ns[self._next] = now_ns
             numbers.append(self._next)

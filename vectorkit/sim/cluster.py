@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
@@ -20,9 +21,15 @@ from vectorkit.replication import (
 )
 from vectorkit.replication.messages import Message
 from vectorkit.sim.clock import Event, Scheduler
-from vectorkit.sim.faults import Partition
+from vectorkit.sim.faults import Partition, checked_faults
 from vectorkit.sim.network import LinkCounts, Network
-from vectorkit.sim.options import ClusterOptions, Workload
+from vectorkit.sim.options import (
+    ClusterOptions,
+    Workload,
+    refuse_negative,
+    refuse_seed,
+    refuse_type,
+)
 from vectorkit.sim.run import HealthSample, Run
 from vectorkit.sim.trace import Trace
 from vectorkit.sim.workload import Writes
@@ -58,9 +65,13 @@ class Cluster:
         workload: Workload | None = None,
         faults: Sequence[Partition] = (),
     ) -> None:
-        self.options = options or ClusterOptions()
+        self.options = ClusterOptions() if options is None else options
+        refuse_type("options", self.options, ClusterOptions)
+        refuse_seed(seed)
+        if workload is not None:
+            refuse_type("workload", workload, Workload)
         self.seed = seed
-        self.faults = tuple(faults)
+        self.faults = checked_faults(faults)
         for fault in self.faults:
             self._refuse_unknown(fault.isolate)
         writes = None if workload is None else Writes(workload, seed=seed)
@@ -77,7 +88,7 @@ class Cluster:
             for node_id in ids[1:]
         }
         self._timer_ns: dict[str, int] = {}
-        self._cuts: list[tuple[str, ...]] = []
+        self._cuts: list[tuple[int | None, tuple[str, ...]]] = []  # With the fault that made it.
         self._written_ns: list[int] = []
         self._status_of: dict[str, str] = {}
         self._samples: list[HealthSample] = []
@@ -113,13 +124,7 @@ class Cluster:
 
     def advance(self, *, ms: float) -> None:
         """Let so much virtual time pass. Raises LimitReached beyond `event_count_max` events."""
-        if not 0 <= ms < float("inf"):
-            raise InvalidOption(
-                "time goes forward",
-                got=f"ms={ms}",
-                wanted="0 or more, and finite",
-                remedy="pass how many milliseconds should pass",
-            )
+        refuse_negative("ms", ms)
         until_ns = self._scheduler.now_ns + ms_to_ns(ms)
         self._flush()
         while (event := self._scheduler.pop(until_ns)) is not None:
@@ -135,8 +140,8 @@ class Cluster:
     def heal(self) -> None:
         """Mend every cut."""
         self._flush()
-        for nodes in list(self._cuts):
-            self._heal(nodes)
+        for owner, nodes in list(self._cuts):
+            self._heal(nodes, owner)
 
     def stats(self, node_id: str) -> ReplicationStats:
         """What a node says of itself now."""
@@ -151,8 +156,8 @@ class Cluster:
         return self._master.replicas(self._scheduler.now_ns)
 
     def links(self) -> dict[tuple[str, str], LinkCounts]:
-        """What each link, (source, target), has carried: the simulator's own count."""
-        return self._network.counts
+        """What each link, (source, target), has carried so far: the simulator's own count."""
+        return {names: replace(counts) for names, counts in self._network.counts.items()}
 
     def finish(self) -> Run:
         """End writes and faults, wait until all nodes are equal, and give the run.
@@ -170,13 +175,14 @@ class Cluster:
         nodes.update(self._replicas)
         for node_id, node in nodes.items():
             offset, digest = node.log.head.offset, node.store.digest()
-            self._trace.add(now_ns, "digest", node_id, number=offset, text=digest)
+            history = int.from_bytes(node.log.head.hash[:8], "little")
+            self._trace.add(now_ns, "digest", node_id, number=offset, value=history, text=digest)
         self._sample_all()
         return Run(
             options=self.options,
             seed=self.seed,
             faults=self.faults,
-            trace=self._trace,
+            trace=self._trace.copy(),
             samples=tuple(self._samples),
             stats={node_id: self.stats(node_id) for node_id in nodes},
             replicas=tuple(self.replicas()),
@@ -228,11 +234,11 @@ class Cluster:
     def _on_write(self, number: int) -> None:
         if self._writes is None or not self._is_writing:
             return
+        self._schedule_write(number + 1)
         now_ns = self._scheduler.now_ns
         self._master.observe(now_ns)
         self._writes.make(self._master.store, number)
         self._perform(self._master.id, self._master.flush(now_ns))
-        self._schedule_write(number + 1)
 
     def _schedule_write(self, number: int) -> None:
         assert self._writes is not None
@@ -245,9 +251,9 @@ class Cluster:
         nodes = self.faults[index].isolate
         if is_start:
             if self._is_writing:
-                self._cut(nodes)
-        elif nodes in self._cuts:
-            self._heal(nodes)
+                self._cut(nodes, owner=index)
+        elif (index, nodes) in self._cuts:
+            self._heal(nodes, owner=index)
 
     def _on_sample(self, data: None) -> None:
         self._sample_all()
@@ -296,13 +302,13 @@ class Cluster:
 
     # Faults and health
 
-    def _cut(self, nodes: tuple[str, ...]) -> None:
-        self._cuts.append(nodes)
+    def _cut(self, nodes: tuple[str, ...], owner: int | None = None) -> None:
+        self._cuts.append((owner, nodes))
         self._network.isolate(nodes, is_cut=True)
         self._note_fault("start", nodes)
 
-    def _heal(self, nodes: tuple[str, ...]) -> None:
-        self._cuts.remove(nodes)
+    def _heal(self, nodes: tuple[str, ...], owner: int | None) -> None:
+        self._cuts.remove((owner, nodes))
         self._network.isolate(nodes, is_cut=False)
         self._note_fault("end", nodes)
 
@@ -321,19 +327,24 @@ class Cluster:
                 remedy="name nodes of this cluster",
             )
 
-    def _note_status(self, replica_id: str) -> None:
-        """Record a change of health in the moment in which it comes about."""
+    def _note_status(self, replica_id: str) -> bool:
+        """Record a change of health, and whether there was one.
+
+        One that an event brings is seen at once, one that passing time brings at the next sample.
+        """
         now_ns = self._scheduler.now_ns
         status = self._master.status(replica_id, now_ns).value
-        if status != self._status_of.get(replica_id):
+        has_changed = status != self._status_of.get(replica_id)
+        if has_changed:
             self._status_of[replica_id] = status
             self._trace.add(now_ns, "status", self._master.id, replica_id, kind=status)
             self._sample(replica_id, status)
+        return has_changed
 
     def _sample_all(self) -> None:
         for replica_id in self._replicas:
-            self._note_status(replica_id)
-            self._sample(replica_id, self._status_of[replica_id])
+            if not self._note_status(replica_id):
+                self._sample(replica_id, self._status_of[replica_id])
 
     def _sample(self, replica_id: str, status: str) -> None:
         now_ns, head_offset = self._scheduler.now_ns, self._master.log.head.offset
@@ -345,7 +356,9 @@ class Cluster:
                 time_ms=ns_to_ms(now_ns),
                 node=replica_id,
                 status=status,
-                is_cut=any((replica_id in cut) != (self._master.id in cut) for cut in self._cuts),
+                is_cut=any(
+                    (replica_id in nodes) != (self._master.id in nodes) for _, nodes in self._cuts
+                ),
                 lag_ms=info.lag_ms,
                 lag_ms_true=ns_to_ms(now_ns - self._written_ns[applied_offset]) if is_behind else 0,
                 lag_operations=info.lag_operations,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vectorkit.errors import InvalidOption
+from vectorkit.sim.options import refuse_negative
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -21,14 +22,17 @@ class Partition:
     isolate: tuple[str, ...]
 
     def __init__(self, *, at_ms: float, for_ms: float, isolate: Sequence[str]) -> None:
-        if not 0 <= at_ms < float("inf") or not 0 < for_ms < float("inf"):
+        refuse_negative("at_ms", at_ms)
+        refuse_negative("for_ms", for_ms)
+        if for_ms == 0:
             raise InvalidOption(
                 "a partition cannot happen then",
-                got=f"at_ms={at_ms}, for_ms={for_ms}",
-                wanted="at_ms of 0 or more, for_ms above 0, both finite",
-                remedy="let it begin within the run and last",
+                got="for_ms=0",
+                wanted="for_ms above 0",
+                remedy="let it last",
             )
-        if isinstance(isolate, str) or not isolate:
+        is_list = isinstance(isolate, Sequence) and not isinstance(isolate, str)
+        if not is_list or not isolate or not all(isinstance(node, str) for node in isolate):
             raise InvalidOption(
                 "a partition needs nodes to isolate",
                 got=f"isolate={isolate!r}",
@@ -43,3 +47,15 @@ class Partition:
     def until_ms(self) -> float:
         """When it heals."""
         return self.at_ms + self.for_ms
+
+
+def checked_faults(faults: object) -> tuple[Partition, ...]:
+    """A list of faults as a tuple."""
+    if isinstance(faults, Sequence) and all(isinstance(fault, Partition) for fault in faults):
+        return tuple(faults)
+    raise InvalidOption(
+        "faults come as a list",
+        got=f"faults={faults!r}",
+        wanted="a list of Partition(…)",
+        remedy='pass faults=[sim.Partition(at_ms=…, for_ms=…, isolate=["node-1"])]',
+    )

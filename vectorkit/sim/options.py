@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final, cast
 
+from vectorkit.collections.checks import checked_metric
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import ReplicationOptions
+
+_SOURCE: Final = re.compile(r"glove:[1-9]\d*|uniform:[1-9]\d*x[1-9]\d*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +30,10 @@ class Link:
 
     def __post_init__(self) -> None:
         """Refuse times before now and chances outside of [0, 1]."""
-        _refuse_negative("delay_ms", self.delay_ms)
-        _refuse_negative("jitter_ms", self.jitter_ms)
-        if not 0 <= self.loss <= 1:
+        refuse_negative("delay_ms", self.delay_ms)
+        refuse_negative("jitter_ms", self.jitter_ms)
+        refuse_negative("loss", self.loss)
+        if self.loss > 1:
             raise InvalidOption(
                 "a chance is out of its range",
                 got=f"loss={self.loss}",
@@ -54,20 +60,32 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         """Refuse clusters that cannot be."""
+        refuse_type("link", self.link, Link)
+        refuse_type("replication", self.replication, ReplicationOptions)
+        refuse_negative("sample_every_ms", self.sample_every_ms)
         if not isinstance(self.replicas, int) or not 0 <= self.replicas <= 99:
             raise InvalidOption(
                 "a cluster cannot have this many replicas",
                 got=f"replicas={self.replicas!r}",
                 wanted="an integer from 0 to 99",
-                remedy="simulate fewer nodes",
+                remedy="pass a whole number in this range",
             )
-        if not 0 < self.sample_every_ms < float("inf") or self.event_count_max < 1:
+        if self.sample_every_ms == 0 or self.event_count_max < 1:
             raise InvalidOption(
                 "sampling and limits must be positive",
                 got=f"sample_every_ms={self.sample_every_ms}, "
                 f"event_count_max={self.event_count_max}",
                 wanted="both above 0, and finite",
                 remedy="leave them out for the defaults",
+            )
+        round_trip_ms = 2 * (self.link.delay_ms + self.link.jitter_ms)
+        patience_ms = min(self.replication.connection_timeout_ms, self.replication.backoff_ms_max)
+        if round_trip_ms >= patience_ms:
+            raise InvalidOption(
+                "no handshake can succeed on a link this slow",
+                got=f"a round trip of {round_trip_ms} ms, patience of {patience_ms} ms",
+                wanted="2 × (delay_ms + jitter_ms) below connection_timeout_ms and backoff_ms_max",
+                remedy="make the link faster, or those options of ReplicationOptions larger",
             )
 
     @property
@@ -93,7 +111,15 @@ class Workload:
 
     def __post_init__(self) -> None:
         """Refuse loads that cannot be."""
-        _refuse_negative("writes_per_s", self.writes_per_s)
+        refuse_negative("writes_per_s", self.writes_per_s)
+        checked_metric(self.metric)
+        if not isinstance(self.source, str) or not _SOURCE.fullmatch(self.source):
+            raise InvalidOption(
+                "there is no such source of vectors",
+                got=f"source={self.source!r}",
+                wanted='"glove:50000" or "uniform:2000x16"',
+                remedy="name the data and how many rows of it",
+            )
 
     @property
     def collection(self) -> str:
@@ -101,11 +127,35 @@ class Workload:
         return self.source.partition(":")[0]
 
 
-def _refuse_negative(name: str, value: float) -> None:
-    if not 0 <= value < float("inf"):
+def refuse_negative(name: str, value: object) -> None:
+    """Raise InvalidOption for what is no finite number of zero or more."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= cast("float", value) < float("inf"):
         raise InvalidOption(
             "an option is out of its range",
-            got=f"{name}={value}",
-            wanted=f"{name} of 0 or more, and finite",
-            remedy="leave it out for the default",
+            got=f"{name}={value!r}",
+            wanted=f"{name} as a finite number of 0 or more",
+            remedy="pass a plain number",
+        )
+
+
+def refuse_type(name: str, value: object, kind: type) -> None:
+    """Raise InvalidOption for an option of another type."""
+    if not isinstance(value, kind):
+        raise InvalidOption(
+            "an option is of the wrong type",
+            got=f"{name}={value!r}",
+            wanted=f"a {kind.__name__}",
+            remedy=f"make one with {kind.__name__}(…)",
+        )
+
+
+def refuse_seed(seed: object) -> None:
+    """Raise InvalidOption for what is no integer below 2**64."""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 64:
+        raise InvalidOption(
+            "this cannot be a seed",
+            got=f"seed={seed!r}",
+            wanted="an integer from 0 to 2**64 − 1",
+            remedy="pass a small whole number",
         )

@@ -62,7 +62,8 @@ class Run:
     def is_converged(self) -> bool:
         """Whether all nodes ended with the same history and equal content."""
         digests = (row for row in self.trace.rows if row.event == "digest")
-        return len(set({row.node: (row.number, row.text) for row in digests}.values())) == 1
+        ends = {row.node: (row.number, row.value, row.text) for row in digests}
+        return len(set(ends.values())) == 1
 
     @property
     def health(self) -> pd.DataFrame:

@@ -8,8 +8,14 @@ from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
 from vectorkit.sim.cluster import Cluster
-from vectorkit.sim.faults import Partition
-from vectorkit.sim.options import ClusterOptions, Workload
+from vectorkit.sim.faults import Partition, checked_faults
+from vectorkit.sim.options import (
+    ClusterOptions,
+    Workload,
+    refuse_negative,
+    refuse_seed,
+    refuse_type,
+)
 from vectorkit.sim.run import Run
 from vectorkit.units import ms_to_ns, ns_to_ms
 
@@ -31,20 +37,24 @@ class Scenario:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a run of no length, and a seed that is no seed."""
-        if not 0 < self.duration_ms < float("inf"):
+        """Refuse a run of no length, a seed that is no seed, a fault that would never come."""
+        refuse_type("options", self.options, ClusterOptions)
+        refuse_negative("duration_ms", self.duration_ms)
+        refuse_seed(self.seed)
+        for fault in checked_faults(self.faults):
+            if fault.at_ms >= self.duration_ms:
+                raise InvalidOption(
+                    "a fault would never come",
+                    got=f"{fault} in a run of {self.duration_ms} ms",
+                    wanted=f"at_ms below {self.duration_ms}",
+                    remedy="let it begin earlier, or simulate longer",
+                )
+        if self.duration_ms == 0:
             raise InvalidOption(
                 "a run needs a length",
                 got=f"duration_ms={self.duration_ms}",
-                wanted="above 0, and finite",
+                wanted="above 0",
                 remedy="pass how many virtual milliseconds to simulate",
-            )
-        if not isinstance(self.seed, int) or not 0 <= self.seed < 1 << 64:
-            raise InvalidOption(
-                "this cannot be a seed",
-                got=f"seed={self.seed!r}",
-                wanted="an integer from 0 to 2**64 − 1",
-                remedy="pass a small whole number",
             )
 
 
@@ -67,12 +77,12 @@ def simulate(
     >>> cut = sim.Partition(at_ms=1_000, for_ms=2_000, isolate=["node-2"])
     >>> run = sim.simulate(workload=load, faults=[cut], duration_ms=4_000, seed=7)
     >>> run
-    Run(4 nodes, 4,100 ms, 1,312 events, seed 7, converged)
+    Run(4 nodes, 4,100 ms, 1,311 events, seed 7, converged)
     """
     named = {"workload": workload, "faults": faults, "duration_ms": duration_ms, "seed": seed}
     parts: dict[str, Any] = {name: part for name, part in named.items() if part is not None}
     if not isinstance(options, Scenario):
-        scenario = Scenario(options=options or ClusterOptions(), **parts)
+        scenario = Scenario(options=ClusterOptions() if options is None else options, **parts)
     elif parts:
         raise InvalidOption(
             "a scenario is complete",

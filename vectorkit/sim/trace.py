@@ -22,7 +22,7 @@ class TraceRow(NamedTuple):
     sync       node, peer                 full or partial      0              0, phase and reason
     status     master, replica            Connected, …         0              0
     fault      "", ""                     start or end         0              0, the fault
-    digest     node                       ""                   offset         0, store digest
+    digest     node                       ""                   offset         hash, store digest
     =========  =========================  ===================  =============  ====================
     """
 
@@ -58,6 +58,12 @@ class Trace:
     ) -> None:
         """Write a row."""
         self.rows.append(TraceRow(time_ns, event, node, peer, kind, number, value, text))
+
+    def copy(self) -> Trace:
+        """The rows so far, as a trace of its own."""
+        copied = Trace()
+        copied.rows = self.rows.copy()
+        return copied
 
     def hash(self) -> str:
         """32 hexadecimal digits over all rows: equal traces, and hardly any others, agree."""

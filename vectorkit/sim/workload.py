@@ -8,7 +8,6 @@ import numpy as np
 
 from vectorkit import datasets
 from vectorkit.draws import address, below, draw_block, fold
-from vectorkit.errors import InvalidOption
 from vectorkit.sim.options import Workload
 from vectorkit.store import VectorStore
 from vectorkit.types import Float32Array, Id, Payload
@@ -55,17 +54,10 @@ def _source(
     source: str, root: int
 ) -> tuple[tuple[Id, ...], Float32Array, tuple[Payload, ...] | None]:
     name, _, size = source.partition(":")
-    if name == "glove" and size.isdigit():
+    if name == "glove":
         words = datasets.glove(limit=int(size))
         return words.ids, words.vectors, words.payloads
-    rows, _, dim = size.partition("x")
-    if name == "uniform" and rows.isdigit() and dim.isdigit() and int(rows) * int(dim) > 0:
-        drawn = draw_block(fold(root, _VECTOR_STREAM), int(rows) * int(dim))
-        numbers = (drawn >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
-        return tuple(range(int(rows))), numbers.reshape(int(rows), int(dim)), None
-    raise InvalidOption(
-        "there is no such source of vectors",
-        got=f"source={source!r}",
-        wanted='"glove:50000" or "uniform:2000x16"',
-        remedy="name the data and how many rows of it",
-    )
+    rows, dim = map(int, size.split("x"))
+    drawn = draw_block(fold(root, _VECTOR_STREAM), rows * dim)
+    numbers = (drawn >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
+    return tuple(range(rows)), numbers.reshape(rows, dim), None

@@ -190,9 +190,16 @@ class VectorStore:
         A subscriber that raises undoes nothing: the others are called and a RuntimeWarning names
         the error. Writing to the store inside a subscriber raises WriteInSubscriber.
         """
+        if not callable(on_operation):
+            raise InvalidOption(
+                "a subscriber must be callable",
+                got=repr(on_operation),
+                wanted="a function of one operation",
+                remedy="pass the function itself",
+            )
         with self._lock:
             self._subscribers.append(on_operation)
-        return lambda: self._subscribers.remove(on_operation)
+        return lambda: self._unsubscribe(on_operation)
 
     def snapshot(self) -> StoreSnapshot:
         """All collections as they are now, in constant time a collection."""
@@ -256,7 +263,7 @@ class VectorStore:
     def _plan(self, operation: Operation) -> Callable[[], WriteResult]:
         match operation:
             case Upsert() | UpdateVectors() | Delete():
-                return self[operation.collection].plan(operation)
+                return self[operation.collection]._plan(operation)
             case CreateCollection():
                 self._refuse_existing(operation.collection)
                 made = _make(operation.collection, operation.config)
@@ -272,7 +279,7 @@ class VectorStore:
                 return WriteResult
 
     def _add(self, collection: Collection) -> WriteResult:
-        collection.bind(self._commit_rows, self._lock)
+        collection._bind(self._commit_rows, self._lock)
         self._collections[collection.name] = collection
         return WriteResult()
 
@@ -291,7 +298,7 @@ class VectorStore:
     def _install(self, other: VectorStore) -> None:
         with self._lock:
             for collection in other._collections.values():
-                collection.bind(self._commit_rows, self._lock)
+                collection._bind(self._commit_rows, self._lock)
             self._collections = other._collections
 
     def _notify(self, operation: Operation) -> None:
@@ -308,6 +315,11 @@ class VectorStore:
         for subscriber, failure in failures:
             text = f"subscriber {subscriber!r} raised {failure!r}; the write stands"
             warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    def _unsubscribe(self, on_operation: Subscriber) -> None:
+        with self._lock:
+            if on_operation in self._subscribers:
+                self._subscribers.remove(on_operation)
 
     def _admit(self) -> None:
         if self._journal is not None:
@@ -333,7 +345,7 @@ class VectorStore:
             "the store has no such collection",
             got=repr(name),
             wanted=" or ".join(map(repr, names)) or "a created collection (there is none)",
-            remedy="create it with store.create_collection",
+            remedy="create it with store.create_collection; a replica gets it from its master",
             names=names,
         )
 
