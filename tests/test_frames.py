@@ -274,7 +274,11 @@ def test_nodes_say_what_each_node_said_of_itself(run):
     nodes = run.nodes.set_index("node")
     assert nodes.index.tolist() == list(run.stats)
     ends = {row.node: (row.number, row.text) for row in run.trace.rows if row.event == "digest"}
-    told = [name for name in nodes.columns if name not in ("offset", "digest")]
+    told = [
+        name for name in nodes.columns if name not in ("offset", "digest", "partial_sync_refusals")
+    ]
+    assert nodes.loc["node-0", "partial_sync_refusals"] == "first_sync 11"
+    assert nodes.loc["node-1":, "partial_sync_refusals"].isna().all()
     for node, stats in run.stats.items():
         assert (nodes.loc[node, "offset"], nodes.loc[node, "digest"]) == ends[node]
         for name in told:

@@ -71,7 +71,7 @@ NODES: Final[Schema] = {
     "partial_syncs": "int64",
     "snapshot_size": "Int64",
     "connected_replicas": "Int64",
-    "partial_sync_refusals": "object",
+    "partial_sync_refusals": "str",
     "quarantined_operations": "int64",
     "epoch": "int64",
     "repl_id": "str",
@@ -203,6 +203,7 @@ def nodes(run: Run) -> pd.DataFrame:
             "node": node,
             "offset": ends[node].number,
             "digest": ends[node].text,
+            "partial_sync_refusals": _listed(stats.partial_sync_refusals),
         }
         for node, stats in run.stats.items()
     ]
@@ -222,6 +223,11 @@ def replicas(infos: Iterable[ReplicaInfo]) -> pd.DataFrame:
     columns = {name: [getattr(each, name) for each in listed] for name in REPLICAS}
     columns["status"] = [each.status.value for each in listed]
     return _frame(columns, REPLICAS)
+
+
+def _listed(counts: Mapping[str, int]) -> str | None:
+    """Counts by reason as one text, None where there are none."""
+    return ", ".join(f"{reason} {count}" for reason, count in counts.items()) or None
 
 
 def _of_rows(rows: Sequence[Sequence[Any]], schema: Schema) -> pd.DataFrame:

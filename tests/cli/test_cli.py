@@ -91,7 +91,7 @@ def test_a_folder_that_cannot_be_made_is_refused_and_what_is_there_stays(inside,
     assert status == 1
     assert told.startswith("vectorkit: cannot write the report: ")
     assert str(file) in told
-    assert told.endswith("pass --out")
+    assert told.endswith("pass another --out")
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
     assert file.read_text() == "mine"
 
@@ -106,3 +106,9 @@ def test_a_folder_that_takes_no_files_is_refused_before_the_work(tmp_path, monke
     assert status == 1
     assert "Permission denied" in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert (stopped.value.code, capsys.readouterr().out) == (0, "vectorkit 0.1.0\n")

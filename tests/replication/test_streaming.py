@@ -145,12 +145,12 @@ def test_a_question_for_records_that_are_gone_closes_the_connection():
     assert messages(pair.to_master(Resume(1, 1, 3))) == [Close(1, "too_old")]
 
 
-def test_unconfirmed_records_are_probed_for_after_doubling_waits():
+def test_unconfirmed_records_are_probed_for_after_waits_that_double_up_to_eight_times():
     pair = Pair(connection_timeout_ms=60_000).connect()
     written(pair, 2)
     every = range(0, 10_001, 100)
     probes = [ms for ms in every if messages(pair.at(ms).tick_master(), Records)]
-    assert probes == [200, 600, 1_400, 3_000, 6_200]
+    assert probes == [200, 600, 1_400, 3_000, 4_600, 6_200, 7_800, 9_400]
 
 
 def test_a_probe_carries_the_first_unconfirmed_batch():

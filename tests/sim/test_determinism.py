@@ -24,7 +24,7 @@ scenario = Scenario(
     seed=7,
 )
 """
-EXPECTED_HASH = "2ec72c9a4c84225c0402d579f77ba468"
+EXPECTED_HASH = "aea73a2a699f61bcffc05b73cbae6135"
 """Change it only with the protocol, the trace or the draws: it is how a silent change shows."""
 
 

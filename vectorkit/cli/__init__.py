@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m vectorkit", description="A laboratory for changing, replicated vectors."
     )
+    parser.add_argument("--version", action="version", version=f"vectorkit {version('vectorkit')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     tour = commands.add_parser("tour", help="from real vectors to a report, through every layer")
     tour.add_argument(
@@ -51,6 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"vectorkit: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"vectorkit: cannot write the report: {error}; pass --out", file=sys.stderr)
+        print(f"vectorkit: cannot write the report: {error}; pass another --out", file=sys.stderr)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,5 +31,6 @@ def progress(title: str, *, total: float, unit: str) -> Iterator[Progress]:
     >>> with progress("counting", total=2, unit="n") as bar:
     ...     bar.step()
     """
-    with tqdm(total=total, desc=title, unit=unit, leave=True) as bar:
+    interval_s = 0.1 if sys.stderr.isatty() else 5.0  # A log needs fewer lines than a screen.
+    with tqdm(total=total, desc=title, unit=unit, mininterval=interval_s) as bar:
         yield Progress(bar)

@@ -24,7 +24,7 @@ from vectorkit.replication.messages import (
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.options import ReplicationOptions, longer
 from vectorkit.replication.outbox import Outbox
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.stats import Counters, ReplicaInfo, ReplicationStats
@@ -364,7 +364,7 @@ class MasterNode:
             unconfirmed = self.log.since(peer.received_offset)
             first = within(unconfirmed, self.options.batch_bytes, is_first_free=True)
             self._send_records(peer, first)
-        peer.resend_wait_ns *= 2
+        peer.resend_wait_ns = longer(peer.resend_wait_ns, self.options.resend_after_ms)
         peer.resend_at_ns = self._now_ns + peer.resend_wait_ns
 
     def _send_records(self, peer: Peer, entries: list[Entry]) -> None:

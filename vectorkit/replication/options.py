@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from vectorkit.errors import InvalidOption
-from vectorkit.units import KIB, MIB
+from vectorkit.units import KIB, MIB, NS_PER_MS
+
+_LONGEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,9 +33,11 @@ class ReplicationOptions:
     backoff_ms_max: int = 30_000
     """The wait between handshakes doubles from the one to the other."""
     resend_after_ms: int = 200
-    """The first unconfirmed records, or an unanswered request, are sent again after this."""
+    """The first unconfirmed records, or an unanswered request, are sent again after this, then
+    after twice the wait each time, up to eight times."""
     resume_after_ms: int = 50
-    """A replica with a gap in its records asks for them after this, since they may be late."""
+    """A replica with a gap in its records asks for them after this, since they may be late; then
+    after twice the wait each time, up to eight times."""
     batch_bytes: int = 64 * KIB
     """One message carries records up to this size, or a single larger one."""
     window_bytes: int = 1 * MIB
@@ -74,3 +79,14 @@ class ReplicationOptions:
                 wanted=f"{factor}{small} ≤ {large}",
                 remedy="change one of them",
             )
+
+
+def longer(wait_ns: int, first_ms: int) -> int:
+    """Twice the wait before asking or sending again, up to eight times the first.
+
+    Without a bound the mean wait is infinite where half of the round trips are lost.
+
+    >>> longer(200_000_000, first_ms=200), longer(1_600_000_000, first_ms=200)
+    (400000000, 1600000000)
+    """
+    return min(2 * wait_ns, _LONGEST * first_ms * NS_PER_MS)

@@ -22,7 +22,7 @@ from vectorkit.replication.messages import (
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.options import ReplicationOptions, longer
 from vectorkit.replication.outbox import Outbox
 from vectorkit.replication.reorder import ReorderBuffer
 from vectorkit.replication.stats import Counters, ReplicationStats
@@ -354,7 +354,7 @@ class ReplicaNode:
             resume = Resume(self._generation, self.log.head.offset, until_offset)
             self._outbox.send(self.master_id, resume)
             self._gap_since_ns = self._now_ns
-            self._gap_wait_ns *= 2
+            self._gap_wait_ns = longer(self._gap_wait_ns, self.options.resume_after_ms)
 
     # What it says to its master
 

@@ -12,7 +12,7 @@ from vectorkit.errors import CorruptSnapshot, VectorKitError
 from vectorkit.operations import Operation, decode, encode
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Chunk, StartFull
-from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.options import ReplicationOptions, longer
 from vectorkit.replication.wire import wire_size
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.units import NS_PER_MS
@@ -64,7 +64,8 @@ class SnapshotAssembly:
     def __init__(self, header: StartFull, options: ReplicationOptions) -> None:
         self.header = header
         self._window = options.chunk_window
-        self._patience_ns = self._patience_ns_min = options.resend_after_ms * NS_PER_MS
+        self._patience_ms = options.resend_after_ms
+        self._patience_ns = self._patience_ms * NS_PER_MS
         self._pieces: dict[int, bytes] = {}
         self._asked_ns: dict[int, int] = {}
         self._next = 0
@@ -85,7 +86,7 @@ class SnapshotAssembly:
         is_new = self._asked_ns.pop(chunk.number, None) is not None if is_whole else False
         if is_new:
             self._pieces[chunk.number] = chunk.data
-            self._patience_ns = self._patience_ns_min
+            self._patience_ns = self._patience_ms * NS_PER_MS
         return is_new
 
     def due(self, now_ns: int) -> tuple[int, ...]:
@@ -99,7 +100,7 @@ class SnapshotAssembly:
             if now_ns >= asked_ns + self._patience_ns
         ]
         if numbers:
-            self._patience_ns *= 2
+            self._patience_ns = longer(self._patience_ns, self._patience_ms)
         while len(self._asked_ns) < self._window and self._next < self.header.chunk_count:
             self._asked_ns[self._next] = now_ns
             numbers.append(self._next)
