@@ -106,7 +106,6 @@ READS = {
     "get": lambda c: c.get("1"),
     "snapshot": lambda c: c.snapshot(),
     "digest": lambda c: c.digest(),
-    "contains": lambda c: "1" in c,
     "ids": lambda c: c.ids(),
 }
 

@@ -225,7 +225,6 @@ CALLS = {
     "upsert": lambda c: c.upsert(["1", "new"], [B, B]),
     "delete": lambda c: c.delete(["1"]),
     "get": lambda c: c.get("1"),
-    "contains": lambda c: "1" in c,
     "ids": lambda c: c.ids(),
     "search": lambda c: c.search(QUERY),
     "snapshot": lambda c: c.snapshot(),
