@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 class Progress:
     """Something that goes from 0 to `total`."""
 
+    # tqdm is generic in its stubs only, so the class itself takes no argument.
     def __init__(self, bar: tqdm) -> None:  # type: ignore[type-arg]
         self._bar = bar
 
