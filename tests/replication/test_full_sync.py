@@ -390,3 +390,17 @@ def test_a_master_begins_with_an_empty_store():
     store.create_collection("words", dim=2)
     with pytest.raises(WriteRefused, match="make the node first"):
         MasterNode("node-0", replica_ids=[], now_ns=0, store=store)
+
+
+def test_a_heartbeat_during_a_full_sync_does_not_forget_that_it_is_one_more_attempt():
+    pair, header = filled(sync_attempts_max=1)
+    install(pair, header)
+    head = header.position.offset
+    pair.to_replica(MasterHeartbeat(header.generation, 1, head, head))
+    pair.to_replica(Close(header.generation, "test"))
+    hello = pair.hello()
+    pair.to_replica(replace(header, generation=hello.generation, reason="digest_mismatch"))
+    pair.to_replica(MasterHeartbeat(hello.generation, 2, head, head))
+    pair.to_replica(Close(hello.generation, "test"))
+    asked = [messages(pair.at(ms).tick_replica(), Hello) != [] for ms in (0, 29_999, 30_000)]
+    assert asked == [False, False, True]

@@ -351,3 +351,10 @@ def test_a_quarantined_operation_does_not_count_as_applied():
     pair = Pair().connect()
     pair.to_replica(other_history(pair, DropCollection("absent")))
     assert pair.replica.stats(0).replica_offset == 1
+
+
+def test_a_confirmation_without_progress_does_not_put_off_the_probe():
+    pair = Pair().connect()
+    written(pair, 2)
+    pair.at(150).to_master(ack(pair, 1))
+    assert offsets(messages(pair.at(200).tick_master(), Records)) == [[2, 3]]
