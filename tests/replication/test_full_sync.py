@@ -404,3 +404,11 @@ def test_a_heartbeat_during_a_full_sync_does_not_forget_that_it_is_one_more_atte
     pair.to_replica(Close(hello.generation, "test"))
     asked = [messages(pair.at(ms).tick_replica(), Hello) != [] for ms in (0, 29_999, 30_000)]
     assert asked == [False, False, True]
+
+
+def test_records_that_were_unconfirmed_before_a_full_sync_are_not_probed_for_in_it():
+    pair = Pair().connect()
+    pair.write(2)
+    pair.to_master(Hello(10, pair.master.log.entry(1).position, "poisoned"))
+    pair.to_master(RequestChunks(10, (0,)))
+    assert messages(pair.at(400).tick_master(), Records, Close) == []

@@ -358,3 +358,10 @@ def test_a_confirmation_without_progress_does_not_put_off_the_probe():
     written(pair, 2)
     pair.at(150).to_master(ack(pair, 1))
     assert offsets(messages(pair.at(200).tick_master(), Records)) == [[2, 3]]
+
+
+def test_a_batch_that_is_next_may_be_larger_than_the_reorder_window():
+    pair = Pair(reorder_window=1).connect()
+    (records,) = messages(pair.write(3), Records)
+    pair.to_replica(records)
+    assert pair.is_equal()
