@@ -107,7 +107,10 @@ def test_growth_is_counted_apart():
     collection = filled(dim=16, count=8)
     collection.get(0)
     rows = np.ones((300, 16))
-    assert traced_by(lambda: collection.insert(range(100, 120), rows[:20])) == {"grow": 1}
+    assert traced_by(lambda: collection.insert(range(100, 120), rows[:20])) == {
+        "grow": 1,
+        "write": 1,
+    }
     assert traced_by(lambda: collection.insert(range(200, 203), rows[:3])) == {}
 
 

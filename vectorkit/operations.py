@@ -30,11 +30,18 @@ Payloads = tuple[Payload | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class CollectionConfig:
-    """Everything that makes two empty collections the same."""
+    """Everything that makes two empty collections the same. None: the kind has no such option."""
 
     dim: int
     metric: Metric
     kind: str
+    codec: str | None = None
+    rescore: int | None = None
+    rows: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options that this kind has, by name."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ def encode(operation: Operation) -> bytes:
                 header["dim"] = vectors.shape[1]
                 rows = vectors.astype("<f4", copy=False).tobytes()
         case CreateCollection():
-            header |= {"collection": operation.collection, "config": asdict(operation.config)}
+            header |= {"collection": operation.collection, "config": operation.config.to_dict()}
         case DropCollection() | RenameCollection() | Delete() | EpochStart():
             header |= {name: getattr(operation, name) for name in operation.__slots__}
     text = _json(header)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.collections.reference import METRICS, filled
 from vectorkit.collections import CpuCollection, storage
-from vectorkit.collections.digest import combine, row_hash
+from vectorkit.collections.digest import combine, row_hash, total_of
 from vectorkit.operations import CollectionConfig
 
 ROW = np.array([1, 2, 3], np.float32)
@@ -76,7 +76,8 @@ def test_the_configuration_counts_also_of_an_empty_collection():
     }
     assert len(digests) == 6
     configs = [CollectionConfig(3, "dot", kind) for kind in ("cpu", "gpu")]
-    assert combine(configs[0], 0, 0) != combine(configs[1], 0, 0)
+    assert combine(configs[0], b"", 0, 0) != combine(configs[1], b"", 0, 0)
+    assert combine(configs[0], b"", 0, 0) != combine(configs[0], b"learned", 0, 0)
 
 
 def test_the_name_and_the_version_do_not_count():
@@ -99,6 +100,12 @@ def test_a_digest_is_the_same_on_every_machine_and_in_every_release():
     assert (
         digest_of(["a", "ж"], [ROW, -ROW], [{"n": 1}, None]) == "e14180ccdd75861ce6a4351e72c5c290"
     )
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 2**64 - 1)] * 2), max_size=40))
+def test_the_sum_of_hashes_is_exact(pairs):
+    hashes = np.array(pairs, np.uint64).reshape(-1, 2)
+    assert total_of(hashes) == sum((high << 64) + low for high, low in pairs)
 
 
 def test_a_digest_is_32_hexadecimal_digits():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import everything, filled, reference_delete
-from vectorkit.collections import CpuCollection, WriteResult
+from vectorkit.collections import CpuCollection, WriteResult, compiled, storage
 from vectorkit.collections.tables import close_holes
 from vectorkit.errors import DuplicateId, InvalidId, InvalidInput, VectorExists, VectorNotFound
 from vectorkit.types import KEEP
@@ -194,7 +194,8 @@ def test_delete_moves_the_last_rows_into_the_holes(case):
 
 
 def test_holes_are_filled_ascending_into_ascending():
-    assert close_holes([2, 0, 5], count=8) == ([6, 7], [0, 2])
+    sources, targets = close_holes(np.array([2, 0, 5], np.int32), count=8)
+    assert (sources.tolist(), targets.tolist()) == ([6, 7], [0, 2])
 
 
 def test_delete_ignores_absent_ids_where_told(collection):
@@ -294,3 +295,34 @@ def test_padding_of_a_write_or_a_delete_leaves_the_last_row_of_a_full_capacity(c
     assert collection.get("127").vector.tolist() == last.tolist()
     collection.delete([NAMES[100]])
     assert collection.get("127").vector.tolist() == last.tolist()
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_batch_of_several_pieces_is_one_write(is_held, monkeypatch):
+    monkeypatch.setattr(storage, "PIECE_ROWS", 150)
+    collection, rows = filled(CpuCollection, count=20), np.arange(1_600.0).reshape(400, 4)
+    snapshot = collection.snapshot() if is_held else None
+    names = [str(number) for number in range(400)]
+    assert collection.upsert(names, rows) == (380, 20, 0, 2)
+    assert np.array_equal(collection.snapshot().vectors(), rows)
+    assert collection.update_vectors(names, rows[::-1]) == (0, 400, 0, 3)
+    assert np.array_equal(collection.snapshot().vectors(), rows[::-1])
+    if snapshot is not None:
+        assert len(snapshot) == 20
+
+
+def test_u4_a_failure_between_the_pieces_of_a_batch_changes_nothing(monkeypatch):
+    monkeypatch.setattr(storage, "PIECE_ROWS", 150)
+    collection = filled(CpuCollection, count=400)
+    before, real, calls = everything(collection), compiled.write_in_place, []
+
+    def fail_second(*arrays):
+        calls.append(arrays)
+        if len(calls) == 2:
+            raise MemoryError
+        return real(*arrays)
+
+    monkeypatch.setattr(compiled, "write_in_place", fail_second)
+    with pytest.raises(MemoryError):
+        collection.update_vectors(collection.ids(), np.ones((400, 4)))
+    assert everything(collection) == before

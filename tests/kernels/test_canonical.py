@@ -88,6 +88,14 @@ def test_stored_norms_are_finite_when_squared(kind):
     assert np.isfinite(np.square(norms)).all()
 
 
+@pytest.mark.parametrize("dim", [1, 3, 128, 1536])
+@pytest.mark.parametrize("kind", sorted(HARD_ROWS))
+def test_stored_norms_err_by_no_more_than_they_say(kind, dim):
+    rows = hard_rows(kind, 0, 200, dim)
+    exact = np.minimum(canonical_norms(rows), NORM_MAX)
+    assert (np.abs(stored_norms(rows) - exact) <= exact * (dim + 4) * 2.0**-25).all()
+
+
 def test_a_norm_that_rounds_beyond_the_limit_counts_as_the_limit():
     edge = np.array([[np.nextafter(np.float32(2.0**64), np.float32(0)), 1.1 * 2.0**52]], np.float32)
     assert stored_norms(edge).tolist() == [NORM_MAX]

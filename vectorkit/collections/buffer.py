@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from vectorkit.collections.state import padded_size
-from vectorkit.kernels.canonical import stored_norms
 from vectorkit.types import Float32Array, Int32Array
 
 BUFFER_ROWS: Final = 1024
 BUFFERED_BATCH_MAX: Final = 128
 """Larger batches go to the device directly: for them a scatter costs less than the buffer."""
+
+
+class Batch(NamedTuple):
+    """Rows for one scatter: slots (size,) and rows (size, dim), of which `row_count` are real.
+
+    The slots of padding are the capacity, which drops it.
+    """
+
+    slots: Int32Array
+    rows: Float32Array
+    row_count: int
 
 
 class WriteBuffer:
@@ -40,10 +50,13 @@ class WriteBuffer:
         """Whether `count` more rows fit, whatever their slots."""
         return len(self._position_of) + count <= BUFFER_ROWS
 
-    def put(self, slot: int, row: Float32Array) -> None:
-        """Accept one row of shape (dim,); there must be room."""
-        position = self._position_of.setdefault(slot, len(self._position_of))
-        self._rows[position] = row
+    def put(self, slot: int, row: Float32Array) -> bool:
+        """Accept one row of shape (dim,) if there is room, and say so."""
+        count = len(self._position_of)
+        if count == BUFFER_ROWS:
+            return False
+        self._rows[self._position_of.setdefault(slot, count)] = row
+        return True
 
     def put_many(self, slots: Int32Array, rows: Float32Array) -> None:
         """Accept rows (count, dim) for distinct slots; there must be room."""
@@ -51,28 +64,22 @@ class WriteBuffer:
         places = [position_of.setdefault(slot, len(position_of)) for slot in slots.tolist()]
         self._rows[places] = rows
 
-    def padded(self, capacity: int) -> tuple[Int32Array, Float32Array, Float32Array]:
-        """Slots, rows and norms for one scatter; padding goes to `capacity`, which drops it."""
+    def batch(self, capacity: int) -> Batch:
+        """Everything accepted, for one scatter."""
         count = len(self._position_of)
         size = padded_size(count)
         slots = np.full(size, capacity, np.int32)
         slots[:count] = list(self._position_of)
-        norms = np.zeros(size, np.float32)
-        norms[:count] = stored_norms(self._rows[:count])
-        return slots, self._rows[:size], norms
+        return Batch(slots, self._rows[:size], count)
 
 
-def padded_batch(
-    slots: Int32Array, rows: Float32Array, capacity: int
-) -> tuple[Int32Array, Float32Array, Float32Array]:
-    """Slots (count,), rows (count, dim) and their norms, padded for one scatter."""
+def padded_batch(slots: Int32Array, rows: Float32Array, capacity: int) -> Batch:
+    """Slots (count,) and rows (count, dim), padded for one scatter."""
     count, size = len(slots), padded_size(len(slots))
     if count == size:
-        return slots, rows, stored_norms(rows)
+        return Batch(slots, rows, count)
     padded_slots = np.full(size, capacity, np.int32)
     padded_slots[:count] = slots
     padded_rows = np.zeros((size, rows.shape[1]), np.float32)
     padded_rows[:count] = rows
-    norms = np.zeros(size, np.float32)
-    norms[:count] = stored_norms(rows)
-    return padded_slots, padded_rows, norms
+    return Batch(padded_slots, padded_rows, count)

@@ -23,6 +23,7 @@ from vectorkit.types import METRICS, Float32Array, Id, Metric
 DIMENSION_MAX: Final = 65_536
 INT_MAX: Final = 2**63 - 1
 K_MAX: Final = 1 << 20
+_FLOAT32: Final = np.dtype(np.float32)
 _TEXT_MAX: Final = 60
 
 
@@ -159,11 +160,9 @@ def checked_rows(vectors: Any, count: int | None, dim: int) -> Float32Array:
 
 def checked_row(vector: Any, dim: int) -> Float32Array:
     """One vector as float32 of shape (dim,). It may share memory with what was passed."""
-    if type(vector) is np.ndarray and vector.dtype == np.float32:
-        row = vector
-    else:
-        row = _as_float32(vector)
-    if row.shape != (dim,):
+    is_ready = type(vector) is np.ndarray and vector.dtype is _FLOAT32
+    row: Float32Array = vector if is_ready else _as_float32(vector)
+    if row.ndim != 1 or len(row) != dim:
         raise InvalidVector(
             "a vector has the wrong shape",
             got=f"shape {row.shape}",
@@ -188,7 +187,7 @@ def _as_float32(vectors: Any) -> Float32Array:
 
 def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     with np.errstate(over="ignore", invalid="ignore"):
-        squared: Float32Array = np.einsum("ij,ij->i", rows, rows)
+        squared: Float32Array = np.vecdot(rows, rows)
     return np.isfinite(squared)
 
 

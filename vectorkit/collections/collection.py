@@ -6,10 +6,11 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
-import jax
+import numpy as np
 
+from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import (
     checked_dim,
     checked_id,
@@ -26,7 +27,7 @@ from vectorkit.collections.storage import Change, Storage
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidInput, VectorExists
 from vectorkit.operations import CollectionConfig, Delete, RowOperation, UpdateVectors, Upsert
-from vectorkit.types import KEEP, Float32Array, Id, Keep, Payload
+from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep, Payload
 
 Commit = Callable[["Collection", RowOperation], WriteResult]
 """The commit path of a store that a collection writes through."""
@@ -55,13 +56,15 @@ class Collection(Reader):
     def __init__(self, *, dim: int, metric: str = "cosine", name: str = "") -> None:
         self.name = name
         self.config = CollectionConfig(checked_dim(dim), checked_metric(metric), self.kind)
-        self._storage = Storage(self.config, self._device())
+        self._dim = self.config.dim
+        self._backend = self._make_backend()
+        self._storage = Storage(self.config, self._backend)
         self._lock = threading.RLock()
         self._commit: Commit | None = None
 
     @abstractmethod
-    def _device(self) -> jax.Device:
-        """The device that holds the rows."""
+    def _make_backend(self) -> Backend:
+        """How this kind keeps its rows."""
 
     @property
     def version(self) -> int:
@@ -130,8 +133,8 @@ class Collection(Reader):
         >>> c.get("a")
         Row(id='a', vector=array([0., 1.], dtype=float32), payload={'n': 1})
         """
-        row = checked_row(vector, self.config.dim)
-        wanted = checked_id(row_id)
+        row = checked_row(vector, self._dim)
+        wanted = row_id if type(row_id) is str else checked_id(row_id)
         if self._commit is not None:
             rows = row.copy()[None, :]
             return self._write(UpdateVectors(self.name, (wanted,), rows, KEEP))
@@ -219,7 +222,7 @@ class Collection(Reader):
         (0, 1)
         """
         with self._lock:
-            return Snapshot(self.name, self.config, self._storage.hold())
+            return Snapshot(self.name, self.config, self._backend, self._storage.hold())
 
     def digest(self) -> str:
         """A hash over ids, stored vector bits, payloads and configuration, not over slot order.
@@ -270,11 +273,11 @@ class Collection(Reader):
                 return self._commit(self, operation)
             return self._plan(operation)()
 
-    def _present(self, ids: tuple[Id, ...]) -> list[int]:
+    def _present(self, ids: tuple[Id, ...]) -> Int32Array:
         slots = list(map(self._storage.slot_of.get, ids))
         if None in slots:
             raise not_found(ids[slots.index(None)], self)
-        return cast("list[int]", slots)
+        return np.array(slots, np.int32)
 
     def _refuse_mixed_kinds(self, ids: tuple[Id, ...]) -> None:
         if len(self) and type(self._storage.tables.ids[0]) is not type(ids[0]):

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import jax
 
+from vectorkit.collections.backend import Backend, ExactBackend
 from vectorkit.collections.collection import Collection
 
 
@@ -24,5 +25,5 @@ class CpuCollection(Collection):
 
     kind: ClassVar[str] = "cpu"
 
-    def _device(self) -> jax.Device:
-        return jax.local_devices(backend="cpu")[0]
+    def _make_backend(self) -> Backend:
+        return ExactBackend(self.dim, self.metric, jax.local_devices(backend="cpu")[0])

@@ -4,68 +4,107 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
 from typing import Final
 
+import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
+from vectorkit.collections.state import CAPACITY_MIN
 from vectorkit.operations import CollectionConfig, canonical_payload
-from vectorkit.types import Float32Array, Id, Payload
+from vectorkit.types import Float32Array, Id, Int32Array, Payload
+
+Hashes = NDArray[np.uint64]
+"""128 bits a row, shape (count, 2): the high half, then the low one."""
 
 _LENGTHS: Final = struct.Struct("<cII")
 _MODULUS: Final = 1 << 128
+_HALF: Final = np.uint64(32)
+_LOW: Final = np.uint64((1 << 32) - 1)
 
 
-def row_hash(row_id: Id, row: bytes, payload: Payload | None) -> int:
+def row_hash(row_id: Id, row: bytes, payload: Payload | None) -> bytes:
     """128 bits over the id, the stored vector bits and the canonical payload."""
     name = row_id.encode("utf-8", "surrogatepass") if isinstance(row_id, str) else b"%d" % row_id
     extra = canonical_payload(payload)
     kind = b"s" if isinstance(row_id, str) else b"i"
     head = _LENGTHS.pack(kind, len(name), len(extra))
-    return xxhash.xxh3_128_intdigest(b"".join((head, name, extra, row)))
+    return xxhash.xxh3_128_digest(b"".join((head, name, extra, row)))
 
 
-def row_hashes(
-    ids: Iterable[Id], rows: Float32Array, payloads: Iterable[Payload | None]
-) -> list[int]:
+def row_hashes(ids: Iterable[Id], rows: Float32Array, payloads: Iterable[Payload | None]) -> Hashes:
     """`row_hash` for each row of (count, dim) float32."""
     data = rows.astype("<f4", copy=False).tobytes()
     width = rows.shape[1] * 4
-    return [
+    hashes = [
         row_hash(row_id, data[start : start + width], payload)
         for row_id, payload, start in zip(ids, payloads, range(0, len(data), width), strict=True)
     ]
+    return np.frombuffer(b"".join(hashes), dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def combine(config: CollectionConfig, total: int, count: int) -> str:
-    """The digest of a collection from the sum of its row hashes: 32 hexadecimal digits."""
-    facts = repr(sorted(asdict(config).items())).encode()
-    return xxhash.xxh3_128_hexdigest(
-        b"".join((facts, count.to_bytes(8, "little"), (total % _MODULUS).to_bytes(16, "little")))
-    )
+def total_of(hashes: Hashes) -> int:
+    """The exact sum of fewer than 2³² hashes."""
+    high, low = hashes[:, 0], hashes[:, 1]
+    parts = (high >> _HALF, high & _LOW, low >> _HALF, low & _LOW)
+    total = 0
+    for part in parts:
+        total = (total << 32) + int(part.sum(dtype=np.uint64))
+    return total
 
 
-@dataclass(slots=True)
+def combine(config: CollectionConfig, parameters: bytes, total: int, count: int) -> str:
+    """The digest of a collection from the sum of its row hashes: 32 hexadecimal digits.
+
+    `parameters` are the bytes of what its codec has learned, empty for a codec that learns nothing.
+    """
+    facts = repr(sorted(config.to_dict().items())).encode()
+    sums = (count.to_bytes(8, "little"), (total % _MODULUS).to_bytes(16, "little"))
+    return xxhash.xxh3_128_hexdigest(b"".join((facts, parameters, *sums)))
+
+
 class DigestFold:
-    """A running sum of row hashes that folds in only what has changed since it was last asked."""
+    """A running sum of row hashes that folds in only what has changed since it was last asked.
 
-    hashes: list[int] = field(default_factory=list)
-    total: int = 0
-    dirty: set[int] = field(default_factory=set)
+    A slot's hash is zero until it has been folded in.
+    """
 
-    def truncate(self, count: int, removed_count: int) -> None:
-        """The `removed_count` slots from `count` on are gone."""
-        self.total -= sum(self.hashes[count:])
-        del self.hashes[count:]
-        self.dirty.difference_update(range(count, count + removed_count))
+    def __init__(self) -> None:
+        self.total = 0
+        self._hashes: Hashes = np.zeros((0, 2), np.uint64)
+        self.marks = bytearray()
+        self.reserve(CAPACITY_MIN)
 
-    def replace(self, slots: list[int], hashes: list[int]) -> None:
-        """Put the new hashes of all dirty slots (ascending) in place of the old ones."""
-        for slot, new in zip(slots, hashes, strict=True):
-            if slot == len(self.hashes):
-                self.hashes.append(new)
-                self.total += new
-            else:
-                self.total += new - self.hashes[slot]
-                self.hashes[slot] = new
-        self.dirty.clear()
+    def reserve(self, capacity: int) -> None:
+        """Make room for the slots below `capacity`."""
+        self.marks = self.marks + bytes(capacity - len(self.marks))
+        self._is_dirty: NDArray[np.bool_] = np.frombuffer(self.marks, np.bool_)
+
+    def mark(self, slots: Int32Array | list[int]) -> None:
+        """These slots have changed. For one slot, `marks[slot] = 1` is the short way."""
+        self._is_dirty[slots] = True
+
+    def truncate(self, count: int) -> None:
+        """The slots from `count` on are gone."""
+        self.total -= total_of(self._hashes[count:])
+        self._hashes[count:] = 0
+        self._is_dirty[count:] = False
+
+    def dirty(self) -> Int32Array:
+        """The slots that have changed since the last fold, ascending."""
+        return np.flatnonzero(self._is_dirty).astype(np.int32)
+
+    def replace(self, slots: Int32Array, hashes: Hashes) -> None:
+        """Put the new hashes of all dirty slots in place of the old ones."""
+        if len(self._hashes) < len(self.marks):
+            grown = np.zeros((len(self.marks), 2), np.uint64)
+            grown[: len(self._hashes)] = self._hashes
+            self._hashes = grown
+        self.total += total_of(hashes) - total_of(self._hashes[slots])
+        self._hashes[slots] = hashes
+        self._is_dirty[slots] = False
+
+    @property
+    def nbytes(self) -> int:
+        """Host bytes."""
+        return len(self.marks) + self._hashes.nbytes

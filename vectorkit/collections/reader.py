@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
-from vectorkit.collections.digest import combine, row_hashes
+from vectorkit.collections.digest import combine, row_hashes, total_of
 from vectorkit.collections.results import BatchMatches, Matches, Row
 from vectorkit.collections.search import search_exactly
 from vectorkit.collections.tables import View
@@ -29,6 +29,7 @@ class Reader(ABC):
 
     name: str
     config: CollectionConfig
+    _backend: Backend
 
     @property
     def dim(self) -> int:
@@ -98,7 +99,7 @@ class Reader(ABC):
             slot = self._slot(wanted, view)
             if slot is None:
                 raise not_found(wanted, self)
-            return slot, compiled.read(view.state, np.full(1, slot, np.int32))
+            return slot, self._backend.read(view.state, np.full(1, slot, np.int32))
 
         with self._read(dispatch) as (view, (slot, rows)):
             payload = view.tables.payloads[slot]
@@ -166,9 +167,10 @@ class Snapshot(Reader):
     (('a',), 0)
     """
 
-    def __init__(self, name: str, config: CollectionConfig, view: View) -> None:
+    def __init__(self, name: str, config: CollectionConfig, backend: Backend, view: View) -> None:
         self.name = name
         self.config = config
+        self._backend = backend
         self._view = view
         self._slot_of: dict[Id, int] | None = None
         self._digest: str | None = None
@@ -186,14 +188,15 @@ class Snapshot(Reader):
         """The collection's digest when the snapshot was taken, recomputed from its rows."""
         if self._digest is None:
             view = self._view
-            rows = np.asarray(view.state.rows)[: view.count]
-            hashes = row_hashes(view.ids, rows, view.payloads)
-            self._digest = combine(self.config, sum(hashes), view.count)
+            rows = self._backend.rows(view.state, view.count)
+            total = total_of(row_hashes(view.ids, rows, view.payloads))
+            learned = self._backend.parameters(view.state)
+            self._digest = combine(self.config, learned, total, view.count)
         return self._digest
 
     def vectors(self) -> Float32Array:
         """All vectors in slot order, as a copy (count, dim)."""
-        return np.array(np.asarray(self._view.state.rows)[: self._view.count])
+        return np.array(self._backend.rows(self._view.state, self._view.count))
 
     def payloads(self) -> list[Payload | None]:
         """All payloads in slot order, as copies."""

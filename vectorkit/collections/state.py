@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 CAPACITY_MIN: Final = 8
+_STEPPED_FROM: Final = 1 << 17
 
 
 @jax.tree_util.register_dataclass
@@ -24,14 +24,6 @@ class CollectionState:
     norms: Float[Array, " capacity"]
 
 
-def empty_state(dim: int, device: jax.Device) -> CollectionState:
-    """A state without rows on `device`."""
-    return CollectionState(
-        rows=jnp.zeros((CAPACITY_MIN, dim), jnp.float32, device=device),
-        norms=jnp.zeros((CAPACITY_MIN,), jnp.float32, device=device),
-    )
-
-
 def padded_size(count: int) -> int:
     """The power of two, at least `CAPACITY_MIN`, that holds `count`.
 
@@ -41,3 +33,21 @@ def padded_size(count: int) -> int:
     (8, 8, 16)
     """
     return max(CAPACITY_MIN, 1 << (count - 1).bit_length())
+
+
+def grown_capacity(capacity: int, count: int) -> int:
+    """The capacity that follows `capacity` when `count` rows need room.
+
+    At least twice the old one, so that appending costs O(1) a row. A power of two up to
+    `_STEPPED_FROM`, and a multiple of an eighth of one beyond, so that a large load wastes little.
+
+    >>> grown_capacity(8, 9), grown_capacity(65_536, 65_537), grown_capacity(8, 1_000_000)
+    (16, 131072, 1048576)
+    >>> grown_capacity(8, 1_100_000)
+    1179648
+    """
+    wanted = padded_size(max(count, 2 * capacity))
+    if wanted <= _STEPPED_FROM:
+        return wanted
+    step = wanted // 16
+    return -(-max(count, 2 * capacity) // step) * step

@@ -7,35 +7,52 @@ device) happens in the plan, on values that no reader sees. Calling the plan mak
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-import jax
 import numpy as np
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backend import Backend, State
 from vectorkit.collections.buffer import BUFFERED_BATCH_MAX, WriteBuffer, padded_batch
+from vectorkit.collections.changes import ChangeLog
 from vectorkit.collections.digest import DigestFold, combine, row_hashes
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.state import CollectionState, empty_state, padded_size
+from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
 from vectorkit.operations import CollectionConfig, Payloads
-from vectorkit.types import Float32Array, Id, Int32Array, Payload
+from vectorkit.types import Float32Array, Id, Int32Array
 
 Change = Callable[[], WriteResult]
 """A planned write: calling it makes it happen."""
 
+PIECE_ROWS: Final = 1 << 16
+"""Larger batches are written in pieces of this size, to a state aside that is published whole."""
+
+_result: Final = tuple.__new__
+"""Makes a named tuple in half the time, for the one path where that counts."""
+
 _DIGEST_BLOCK: Final = 1 << 16
+
+
+class Growth(NamedTuple):
+    """The rows got a larger array: at which version, from what capacity, to what capacity."""
+
+    version: int
+    before: int
+    after: int
 
 
 class Storage:
     """Rows with their ids and payloads. Not thread-safe: the collection's lock guards it."""
 
-    def __init__(self, config: CollectionConfig, device: jax.Device) -> None:
+    def __init__(self, config: CollectionConfig, backend: Backend) -> None:
         self.config = config
-        self.state: CollectionState = empty_state(config.dim, device)
+        self.backend = backend
+        self.state: State = backend.empty()
         self.tables = Tables()
         self.slot_of: dict[Id, int] = {}
         self.version = 0
+        self.changes = ChangeLog()
+        self.growths: list[Growth] = []
         self._buffer = WriteBuffer(config.dim)
         self._fold = DigestFold()
         self._is_state_held = False
@@ -46,7 +63,7 @@ class Storage:
     @property
     def capacity(self) -> int:
         """How many rows the present arrays have room for."""
-        return int(self.state.rows.shape[0])
+        return self.backend.capacity(self.state)
 
     def view(self) -> View:
         """The present rows; the buffer must have been flushed."""
@@ -62,53 +79,57 @@ class Storage:
     def flush(self) -> None:
         """Send accepted rows to the device by one scatter. If it fails they stay accepted."""
         if len(self._buffer):
-            self._scatter(*self._buffer.padded(self.capacity))
+            encoded = self.backend.encode(self.state, self._buffer.batch(self.capacity))
+            in_place = not self._is_state_held
+            self._publish(self.backend.write(self.state, encoded, in_place=in_place))
             self._buffer.clear()
 
     def put(self, slot: int, row: Float32Array) -> WriteResult:
         """Overwrite the vector of one present row: the short way of `plan_update`."""
-        if not self._buffer.has_room(1):
+        if not self._buffer.put(slot, row):
             self.flush()
-        self._buffer.put(slot, row)
-        self._fold.dirty.add(slot)
+            self._buffer.put(slot, row)
+        self._fold.marks[slot] = 1
+        self.changes.add(slot)
         self.version += 1
-        return WriteResult(updated=1, version=self.version)
+        return _result(WriteResult, (0, 1, 0, self.version))
 
     def plan_upsert(
         self, ids: Sequence[Id], rows: Float32Array, payloads: Payloads | None
     ) -> Change:
         """Write whole rows, new ids to the slots behind the last."""
         count = len(self)
-        fresh = [row_id for row_id in ids if row_id not in self.slot_of]
-        new_slots = dict(zip(fresh, range(count, count + len(fresh)), strict=True))
-        slots = [
-            new_slots[row_id] if slot is None else slot
-            for row_id, slot in zip(ids, map(self.slot_of.get, ids), strict=True)
-        ]
-        self._reserve(count + len(fresh))
-        write = self._plan_rows(np.array(slots, np.int32), rows)
+        known = list(map(self.slot_of.get, ids))
         filled = payloads if payloads is not None else (None,) * len(ids)
+        old = [(slot, each) for slot, each in zip(known, filled, strict=True) if slot is not None]
+        old_slots = [slot for slot, _ in old]
+        is_old = np.array([slot is not None for slot in known], np.bool_)
+        fresh = [row_id for row_id, slot in zip(ids, known, strict=True) if slot is None]
+        fresh_payloads = [each for each, slot in zip(filled, known, strict=True) if slot is None]
+        new_slots = range(count, count + len(fresh))
+        slots = np.empty(len(ids), np.int32)
+        slots[is_old], slots[~is_old] = old_slots, new_slots
+        write = self._plan_rows(slots, rows, count + len(fresh))
 
         def change() -> WriteResult:
-            if len(fresh) < len(slots):
+            if old_slots:
                 self.tables = self.tables.for_overwriting()
             write()
-            self.tables.ids.extend(fresh)
-            self.tables.payloads.extend([None] * len(fresh))
-            self.slot_of.update(new_slots)
-            self._set_payloads(slots, filled)
-            return self._changed(slots, inserted=len(fresh), updated=len(slots) - len(fresh))
+            self.tables.set_payloads(old_slots, [payload for _, payload in old])
+            self.tables.append(fresh, fresh_payloads)
+            self.slot_of.update(zip(fresh, new_slots, strict=True))
+            return self._changed(slots, WriteResult(len(fresh), len(old_slots)))
 
         return change
 
     def plan_update(
         self,
-        slots: Sequence[int],
+        slots: Int32Array,
         rows: Float32Array | None,
         payloads: Payloads | None,
     ) -> Change:
         """Overwrite the vectors, the payloads or both of present rows; None leaves them."""
-        write = None if rows is None else self._plan_rows(np.array(slots, np.int32), rows)
+        write = None if rows is None else self._plan_rows(slots, rows, len(self))
 
         def change() -> WriteResult:
             if payloads is not None:
@@ -116,12 +137,12 @@ class Storage:
             if write is not None:
                 write()
             if payloads is not None:
-                self._set_payloads(slots, payloads)
-            return self._changed(slots, updated=len(slots))
+                self.tables.set_payloads(slots.tolist(), payloads)
+            return self._changed(slots, WriteResult(updated=len(slots)))
 
         return change
 
-    def plan_delete(self, slots: Sequence[int]) -> Change:
+    def plan_delete(self, slots: Int32Array) -> Change:
         """Take rows out and move the last ones into the holes."""
         count = len(self)
         remaining = count - len(slots)
@@ -132,69 +153,84 @@ class Storage:
         padded_targets = np.full(size, self.capacity, np.int32)
         padded_sources[: len(sources)] = sources
         padded_targets[: len(targets)] = targets
+        moved_from, moved_to = sources.tolist(), targets.tolist()
 
         def change() -> WriteResult:
             self.tables = self.tables.for_overwriting()
-            if sources:
-                held = self._is_state_held
-                move = compiled.move_copy if held else compiled.move_in_place
-                self.state = move(self.state, padded_sources, padded_targets)
-                self._is_state_held = False
-            ids, payloads = self.tables.ids, self.tables.payloads
-            gone = [ids[slot] for slot in slots]
-            for source, target in zip(sources, targets, strict=True):
-                ids[target], payloads[target] = ids[source], payloads[source]
-                self.slot_of[ids[target]] = target
-            del ids[remaining:], payloads[remaining:]
+            if moved_to:
+                in_place = not self._is_state_held
+                self._publish(
+                    self.backend.move(self.state, padded_sources, padded_targets, in_place=in_place)
+                )
+            ids = self.tables.ids
+            gone = [ids[slot] for slot in slots.tolist()]
+            self.tables.move(moved_from, moved_to)
+            self.slot_of.update((ids[target], target) for target in moved_to)
+            self.tables.truncate(remaining)
             for row_id in gone:
                 del self.slot_of[row_id]
-            self._fold.truncate(remaining, len(slots))
-            return self._changed(targets, deleted=len(slots))
+            self._fold.truncate(remaining)
+            return self._changed(targets, WriteResult(deleted=len(slots)))
 
         return change
+
+    def reserve(self, count: int) -> None:
+        """Make room for `count` rows, so that no write up to there has to grow."""
+        if count > self.capacity:
+            self.flush()
+            self._publish(self.backend.grow(self.state, grown_capacity(self.capacity, count)))
 
     def digest(self) -> str:
         """The content hash: folds in the rows changed since it was last asked for."""
         self.flush()
-        dirty = sorted(self._fold.dirty)
-        hashes: list[int] = []
+        dirty = self._fold.dirty()
+        hashes = []
         for start in range(0, len(dirty), _DIGEST_BLOCK):
             block = dirty[start : start + _DIGEST_BLOCK]
             slots = np.zeros(padded_size(len(block)), np.int32)
             slots[: len(block)] = block
-            rows = np.asarray(compiled.read(self.state, slots))[: len(block)]
-            ids = [self.tables.ids[slot] for slot in block]
-            hashes += row_hashes(ids, rows, [self.tables.payloads[slot] for slot in block])
-        self._fold.replace(dirty, hashes)
-        return combine(self.config, self._fold.total, len(self))
+            rows = np.asarray(self.backend.read(self.state, slots))[: len(block)]
+            names = [self.tables.ids[slot] for slot in block.tolist()]
+            payloads = [self.tables.payloads[slot] for slot in block.tolist()]
+            hashes.append(row_hashes(names, rows, payloads))
+        if hashes:
+            self._fold.replace(dirty, np.concatenate(hashes))
+        learned = self.backend.parameters(self.state)
+        return combine(self.config, learned, self._fold.total, len(self))
 
-    def _plan_rows(self, slots: Int32Array, rows: Float32Array) -> Callable[[], None]:
-        if len(slots) <= BUFFERED_BATCH_MAX:
+    def _plan_rows(self, slots: Int32Array, rows: Float32Array, count: int) -> Callable[[], None]:
+        """Write rows to distinct slots below `count`."""
+        if len(slots) <= BUFFERED_BATCH_MAX and count <= self.capacity:
             if not self._buffer.has_room(len(slots)):
                 self.flush()
             return lambda: self._buffer.put_many(slots, rows)
         self.flush()
-        batch = padded_batch(slots, rows, self.capacity)
-        return lambda: self._scatter(*batch)
-
-    def _scatter(self, slots: Int32Array, rows: Float32Array, norms: Float32Array) -> None:
-        write = compiled.write_copy if self._is_state_held else compiled.write_in_place
-        self.state = write(self.state, slots, rows, norms)
-        self._is_state_held = False
-
-    def _reserve(self, count: int) -> None:
+        backend, state, is_mine = self.backend, self.state, False
         if count > self.capacity:
-            self.flush()
-            self.state = compiled.grow(self.state, capacity=padded_size(count))
-            self._is_state_held = False
+            state, is_mine = backend.grow(state, grown_capacity(self.capacity, count)), True
+        capacity = backend.capacity(state)
+        if len(slots) <= PIECE_ROWS:
+            encoded = backend.encode(state, padded_batch(slots, rows, capacity))
+            in_place = is_mine or not self._is_state_held
+            return lambda: self._publish(backend.write(state, encoded, in_place=in_place))
+        for start in range(0, len(slots), PIECE_ROWS):
+            piece = slice(start, start + PIECE_ROWS)
+            encoded = backend.encode(state, padded_batch(slots[piece], rows[piece], capacity))
+            state = backend.write(state, encoded, in_place=is_mine)
+            is_mine = True
+        backend.wait(state)  # From here on the caller may reuse its memory.
+        return lambda: self._publish(state)
 
-    def _set_payloads(self, slots: Sequence[int], payloads: Sequence[Payload | None]) -> None:
-        for slot, payload in zip(slots, payloads, strict=True):
-            self.tables.payloads[slot] = payload
+    def _publish(self, state: State) -> None:
+        before, after = self.capacity, self.backend.capacity(state)
+        self.state = state
+        self._is_state_held = False
+        if after != before:
+            self._fold.reserve(after)
+            self.growths.append(Growth(self.version, before, after))
 
-    def _changed(
-        self, slots: Sequence[int], *, inserted: int = 0, updated: int = 0, deleted: int = 0
-    ) -> WriteResult:
-        self._fold.dirty.update(slots)
+    def _changed(self, slots: Int32Array, result: WriteResult) -> WriteResult:
+        self._fold.mark(slots)
+        self.changes.add_many(slots)
         self.version += 1
-        return WriteResult(inserted, updated, deleted, self.version)
+        return result._replace(version=self.version)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from vectorkit.collections.state import CollectionState
-from vectorkit.types import Id, Payload
+import numpy as np
+
+from vectorkit.types import Id, Int32Array, Payload
 
 
 @dataclass(slots=True)
@@ -28,12 +30,35 @@ class Tables:
             return self
         return Tables(self.ids.copy(), self.payloads.copy())
 
+    def append(self, ids: Sequence[Id], payloads: Sequence[Payload | None]) -> None:
+        """New rows behind the last."""
+        self.ids.extend(ids)
+        self.payloads.extend(payloads)
+
+    def set_payloads(self, slots: Sequence[int], payloads: Sequence[Payload | None]) -> None:
+        """Overwrite the payloads of present rows."""
+        for slot, payload in zip(slots, payloads, strict=True):
+            self.payloads[slot] = payload
+
+    def move(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Copy the entries at `sources` over those at `targets`."""
+        ids, payloads = self.ids, self.payloads
+        for source, target in zip(sources, targets, strict=True):
+            ids[target], payloads[target] = ids[source], payloads[source]
+
+    def truncate(self, count: int) -> None:
+        """Drop the entries from `count` on."""
+        del self.ids[count:], self.payloads[count:]
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One published value: a state, its tables, and how many rows of them are in use."""
+    """One published value: a state, its tables, and how many rows of them are in use.
 
-    state: CollectionState
+    The state is opaque here: only the collection's backend understands it.
+    """
+
+    state: Any
     tables: Tables
     count: int
     version: int
@@ -49,15 +74,18 @@ class View:
         return self.tables.payloads[: self.count]
 
 
-def close_holes(slots: Sequence[int], count: int) -> tuple[list[int], list[int]]:
+def close_holes(slots: Int32Array, count: int) -> tuple[Int32Array, Int32Array]:
     """Which rows move where when `slots` of `count` are taken out: (sources, targets).
 
     The remaining tail rows go into the holes, ascending into ascending.
 
-    >>> close_holes([1, 4], count=5)
+    >>> sources, targets = close_holes(np.array([1, 4]), count=5)
+    >>> sources.tolist(), targets.tolist()
     ([3], [1])
     """
-    gone, remaining = set(slots), count - len(slots)
-    sources = [slot for slot in range(remaining, count) if slot not in gone]
-    targets = sorted(slot for slot in gone if slot < remaining)
-    return sources, targets
+    remaining = count - len(slots)
+    is_gone = np.zeros(len(slots), np.bool_)
+    is_gone[slots[slots >= remaining] - remaining] = True
+    sources = np.flatnonzero(~is_gone) + remaining
+    targets = np.sort(slots[slots < remaining])
+    return sources.astype(np.int32), targets.astype(np.int32)

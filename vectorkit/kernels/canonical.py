@@ -20,7 +20,7 @@ ZERO_NORM: Final = 1e-30
 NORM_MAX: Final = float(np.nextafter(np.float32(2.0**64), np.float32(0.0)))
 """The largest norm whose square float32 can hold; a norm that rounds beyond it counts as this."""
 
-_BLOCK_ROWS: Final = 1 << 16
+_SQUARE_MIN: Final = 2.0**-80
 _ROUNDING: Final = 2.0**-23
 _TINY: Final = 2.0**-120
 _SAFE: Final = 2.0**126
@@ -34,11 +34,17 @@ def canonical_norms(rows: Float32Array) -> Float64Array:
 
 
 def stored_norms(rows: Float32Array) -> Float32Array:
-    """Canonical norms of rows (count, dim) as float32, in blocks that bound the memory."""
-    norms = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        block = canonical_norms(rows[start : start + _BLOCK_ROWS])
-        norms[start : start + _BLOCK_ROWS] = np.minimum(block, NORM_MAX)
+    """Norms of rows (count, dim) as float32, off by at most a relative (dim + 4) 2⁻²⁵.
+
+    A float32 sum of squares where it can neither overflow nor lose small terms, which is five
+    times as fast as the canonical norm; the canonical norm elsewhere.
+    """
+    with np.errstate(over="ignore"):
+        squares = np.vecdot(rows, rows)
+    norms: Float32Array = np.sqrt(squares)
+    is_risky = ~((squares > _SQUARE_MIN) & (squares < _SAFE))
+    if is_risky.any():
+        norms[is_risky] = np.minimum(canonical_norms(rows[is_risky]), NORM_MAX)
     return norms
 
 

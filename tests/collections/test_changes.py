@@ -1,0 +1,52 @@
+"""Which slots the last writes have changed: exact, or "unknown", never too few."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vectorkit.collections.changes import SLOTS_MAX, WRITES_KEPT, ChangeLog
+
+entries = st.lists(
+    st.one_of(st.integers(0, 30), st.lists(st.integers(0, 30), unique=True)), max_size=20
+)
+
+
+def logged(writes):
+    log = ChangeLog()
+    for write in writes:
+        if isinstance(write, int):
+            log.add(write)
+        else:
+            log.add_many(np.array(write, np.int32))
+    return log
+
+
+@given(entries, st.integers(0, 20))
+def test_the_last_writes_name_each_of_their_slots_once(writes, count):
+    count = min(count, len(writes))
+    recent = writes[len(writes) - count :]
+    expected = {slot for each in recent for slot in (each if isinstance(each, list) else [each])}
+    assert logged(writes).last(count).tolist() == sorted(expected)
+
+
+def test_older_writes_than_are_kept_are_unknown():
+    log = logged([5] * (WRITES_KEPT + 1))
+    assert log.last(WRITES_KEPT).tolist() == [5]
+    assert log.last(WRITES_KEPT + 1) is None
+
+
+def test_a_write_of_too_many_slots_is_unknown_until_it_is_past():
+    log = logged([list(range(SLOTS_MAX + 1)), 7])
+    assert log.last(1).tolist() == [7]
+    assert log.last(2) is None
+    assert logged([list(range(SLOTS_MAX))]).last(1).size == SLOTS_MAX
+
+
+def test_too_many_slots_in_all_are_unknown():
+    log = logged([list(range(600)), list(range(600, 1_200))])
+    assert log.last(1).size == 600
+    assert log.last(2) is None
+
+
+def test_the_bytes_of_what_is_kept_are_counted():
+    assert logged([1, [1, 2, 3]]).nbytes == 12
