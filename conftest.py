@@ -12,6 +12,8 @@ from notebooks.refresh import ENVIRONMENT
 # kernels from showing figures, so this process alone is told to draw without a screen.
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
+# Four virtual devices, so that other devices than the first, and meshes, are tested in-process.
+os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
 mpl.use("Agg")
 
 # Shapes in signatures are checked in tests only, for modules imported from here on.

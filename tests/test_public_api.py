@@ -14,8 +14,8 @@ import vectorkit.sim
 
 EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
-        KEEP BatchMatches Collection CpuCollection Matches Row Snapshot VectorKitError
-        VectorStore WriteResult datasets errors replication sim
+        KEEP BatchMatches Collection CpuCollection GpuCollection Matches Memory Row Snapshot
+        VectorKitError VectorStore WriteResult datasets errors replication sim
     """,
     vectorkit.replication: """
         Applied Effect MasterNode Position Record ReplicaInfo ReplicaNode ReplicaStatus
@@ -43,6 +43,7 @@ VectorKitError vectorkit_error
     CollectionNotFound collection_not_found
     CollectionExists collection_exists
     DatasetNotInstalled dataset_not_installed
+    DeviceNotFound device_not_found
     CorruptSnapshot corrupt_snapshot
     WriteRefused write_refused
         ReadOnlyReplica read_only_replica

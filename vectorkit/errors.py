@@ -15,6 +15,7 @@
     ├── CollectionNotFound (KeyError)
     ├── CollectionExists
     ├── DatasetNotInstalled (ImportError)
+    ├── DeviceNotFound            no accelerator where one was asked for
     ├── CorruptSnapshot           a snapshot's bytes do not give what its header promises
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
@@ -157,6 +158,12 @@ class DatasetNotInstalled(VectorKitError, ImportError):
     """The package that carries a data set is missing."""
 
     code = "dataset_not_installed"
+
+
+class DeviceNotFound(VectorKitError):
+    """JAX sees no accelerator, and no device was named."""
+
+    code = "device_not_found"
 
 
 class CorruptSnapshot(VectorKitError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from vectorkit.collections import BatchMatches, Matches, Reader
+from vectorkit.collections import BatchMatches, Matches, Memory, Reader, compiled
 from vectorkit.replication import ReplicaInfo
 from vectorkit.units import ns_to_ms
 
@@ -25,6 +25,19 @@ COLLECTION: Final[Schema] = {"id": "object", "vector": "object"}
 """The columns before those of the payloads."""
 MATCHES: Final[Schema] = {"rank": "int64", "id": "object", "score": "float32"}
 BATCH_MATCHES: Final[Schema] = {"query": "int64", **MATCHES}
+MEMORY: Final[Schema] = {
+    "place": "str",
+    "part": "str",
+    "bytes": "int64",
+    "bytes_per_row": "float64",
+}
+COMPILE_REPORT: Final[Schema] = {
+    "program": "str",
+    "capacity": "int64",
+    "batch": "int64",
+    "detail": "str",
+    "cause": "str",
+}
 HEALTH: Final[Schema] = {
     "node": "str",
     "time_ms": "float64",
@@ -134,6 +147,35 @@ def collection(reader: Reader) -> pd.DataFrame:
             name = f"payload_{name}"
         columns[name] = [None if payload is None else payload.get(key) for payload in payloads]
     return pd.DataFrame(columns)
+
+
+def memory(held: Memory) -> pd.DataFrame:
+    """One row a part of a collection; `bytes_per_row` is missing where there are no rows."""
+    places = {"device": held.device, "host": held.host}
+    rows = [
+        (place, part, count, count / held.row_count if held.row_count else np.nan)
+        for place, parts in places.items()
+        for part, count in parts.items()
+    ]
+    return _of_rows(rows, MEMORY)
+
+
+def compile_report(dim: int) -> pd.DataFrame:
+    """One row a program compiled for this dimension, in the order of compilation.
+
+    `cause` is "growth" where the program had been compiled for a smaller capacity before, and for
+    the copy into a larger array itself; else "first".
+    """
+    smallest: dict[tuple[str, int, str], int] = {}
+    rows = []
+    for trace in compiled.traces:
+        if trace.dim == dim:
+            key = (trace.program, trace.batch, trace.detail)
+            known = smallest.setdefault(key, trace.capacity)
+            is_growth = trace.program == "grow" or trace.capacity > known
+            cause = "growth" if is_growth else "first"
+            rows.append((trace.program, trace.capacity, trace.batch, trace.detail, cause))
+    return _of_rows(rows, COMPILE_REPORT)
 
 
 def health(run: Run) -> pd.DataFrame:

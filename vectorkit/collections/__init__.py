@@ -2,6 +2,8 @@
 
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
+from vectorkit.collections.gpu import GpuCollection
+from vectorkit.collections.memory import Memory
 from vectorkit.collections.reader import Reader, Snapshot
 from vectorkit.collections.results import BatchMatches, Matches, Row, WriteResult
 
@@ -9,7 +11,9 @@ __all__ = [
     "BatchMatches",
     "Collection",
     "CpuCollection",
+    "GpuCollection",
     "Matches",
+    "Memory",
     "Reader",
     "Row",
     "Snapshot",

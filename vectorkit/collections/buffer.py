@@ -46,6 +46,11 @@ class WriteBuffer:
         self._position_of: dict[int, int] = {}
         self._rows: Float32Array = np.empty((BUFFER_ROWS, self.dim), np.float32)
 
+    @property
+    def nbytes(self) -> int:
+        """Host bytes."""
+        return self._rows.nbytes
+
     def has_room(self, count: int) -> bool:
         """Whether `count` more rows fit, whatever their slots."""
         return len(self._position_of) + count <= BUFFER_ROWS

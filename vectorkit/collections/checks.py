@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final, cast
@@ -23,6 +24,7 @@ from vectorkit.types import METRICS, Float32Array, Id, Metric
 DIMENSION_MAX: Final = 65_536
 INT_MAX: Final = 2**63 - 1
 K_MAX: Final = 1 << 20
+ROWS_MAX: Final = 2**31 - 1
 _FLOAT32: Final = np.dtype(np.float32)
 _TEXT_MAX: Final = 60
 
@@ -48,7 +50,7 @@ def checked_metric(metric: object) -> Metric:
         "a collection cannot use this metric",
         got=f"metric={short(metric)}",
         wanted=" or ".join(METRICS),
-        remedy="pass one of these names",
+        remedy=nearest(metric, METRICS),
         allowed=list(METRICS),
     )
 
@@ -74,6 +76,19 @@ def checked_k(k: object) -> int:
         got=f"k={short(k)}",
         wanted=f"an integer from 0 to {K_MAX:,}",
         remedy="ask for as many rows as you want; fewer come where the collection has fewer",
+    )
+
+
+def checked_row_count(count: object) -> int:
+    """A number of rows from zero to `ROWS_MAX`."""
+    is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+    if is_whole and 0 <= (number := int(cast("int", count))) <= ROWS_MAX:
+        return number
+    raise InvalidOption(
+        "a collection cannot make room for this many rows",
+        got=f"count={short(count)}",
+        wanted=f"an integer from 0 to {ROWS_MAX:,}",
+        remedy="pass how many rows you expect",
     )
 
 
@@ -208,6 +223,12 @@ def _not_finite(got: str, **details: int) -> InvalidVector:
         remedy="drop, fill or rescale this vector",
         **details,
     )
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """A remedy for a name that is not known: the one that was probably meant, if any."""
+    close = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else "pass one of these names"
 
 
 def short(value: object) -> str:

@@ -6,7 +6,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from vectorkit.collections.checks import (
     checked_ids,
     checked_metric,
     checked_row,
+    checked_row_count,
     checked_rows,
     mixed_ids,
 )
+from vectorkit.collections.memory import Memory
 from vectorkit.collections.payloads import checked_payload, checked_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
 from vectorkit.collections.results import WriteResult
@@ -28,6 +30,9 @@ from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidInput, VectorExists
 from vectorkit.operations import CollectionConfig, Delete, RowOperation, UpdateVectors, Upsert
 from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep, Payload
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Commit = Callable[["Collection", RowOperation], WriteResult]
 """The commit path of a store that a collection writes through."""
@@ -223,6 +228,36 @@ class Collection(Reader):
         """
         with self._lock:
             return Snapshot(self.name, self.config, self._backend, self._storage.hold())
+
+    def reserve(self, count: int) -> None:
+        """Make room for `count` rows at once, so that no write up to there has to grow.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> c.reserve(1_000)
+        >>> c.memory().device["rows"]
+        8192
+        """
+        wanted = checked_row_count(count)
+        with self._lock:
+            self._storage.reserve(wanted)
+
+    def memory(self) -> Memory:
+        """Every byte that this collection holds, on its devices and on the host.
+
+        Walks all ids and payloads, so it costs a moment where there are many.
+        """
+        with self._lock:
+            return self._storage.memory()
+
+    def compile_report(self) -> pd.DataFrame:
+        """One row a program compiled for vectors of this dimension since the process began.
+
+        `cause` is "growth" where the same program had been compiled for a smaller capacity.
+        """
+        from vectorkit import frames
+
+        return frames.compile_report(self.dim)
 
     def digest(self) -> str:
         """A hash over ids, stored vector bits, payloads and configuration, not over slot order.

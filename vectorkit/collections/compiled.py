@@ -1,13 +1,13 @@
 """The one table of jitted programs: kernels made into functions of a collection's state.
 
 A program whose name ends in `_in_place` donates the state that it is given: nobody else may hold
-it. `trace_counts` counts how often each kernel was traced, hence compiled: a test reads it.
+it. `trace_counts` and `traces` record what was traced, hence compiled.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
+from typing import Final, NamedTuple
 
 import jax
 from jaxtyping import Array, Float, Int
@@ -19,30 +19,51 @@ from vectorkit.types import Metric
 trace_counts: Final[Counter[str]] = Counter()
 
 
+class Trace(NamedTuple):
+    """One program, compiled for one set of shapes."""
+
+    program: str
+    dim: int
+    capacity: int
+    batch: int
+    detail: str
+
+
+traces: Final[list[Trace]] = []
+"""Every trace since the process began, in order."""
+
+
+def record(program: str, rows: Array, batch: int, detail: str = "") -> None:
+    """Called while a program for state arrays (capacity, dim) is traced."""
+    trace_counts[program] += 1
+    capacity, dim = rows.shape
+    traces.append(Trace(program, dim, capacity, batch, detail))
+
+
 def _write(
     state: CollectionState,
     slots: Int[Array, " batch"],
     rows: Float[Array, "batch dim"],
     norms: Float[Array, " batch"],
 ) -> CollectionState:
-    trace_counts["write"] += 1
+    record("write", state.rows, len(slots))
     return CollectionState(*write.write_rows(state.rows, state.norms, slots, rows, norms))
 
 
 def _move(
     state: CollectionState, sources: Int[Array, " batch"], targets: Int[Array, " batch"]
 ) -> CollectionState:
-    trace_counts["move"] += 1
+    record("move", state.rows, len(sources))
     return CollectionState(*write.move_rows(state.rows, state.norms, sources, targets))
 
 
 def _grow(state: CollectionState, capacity: int) -> CollectionState:
-    trace_counts["grow"] += 1
+    record("grow", state.rows, capacity, f"to {capacity}")
     return CollectionState(*write.grow_rows(state.rows, state.norms, capacity))
 
 
 def _read(state: CollectionState, slots: Int[Array, " batch"]) -> Float[Array, "batch dim"]:
-    trace_counts["read"] += 1
+    record("read", state.rows, len(slots))
     return write.read_rows(state.rows, slots)
 
 
@@ -54,7 +75,7 @@ def _search(
     metric: Metric,
     width: int,
 ) -> tuple[Array, Array, Array, Array]:
-    trace_counts["search"] += 1
+    record("search", state.rows, len(queries), f"{metric}, {width} candidates")
     return candidates.pick_candidates(
         state.rows, state.norms, queries, query_norms, count, metric, width
     )

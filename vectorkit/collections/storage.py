@@ -15,6 +15,7 @@ from vectorkit.collections.backend import Backend, State
 from vectorkit.collections.buffer import BUFFERED_BATCH_MAX, WriteBuffer, padded_batch
 from vectorkit.collections.changes import ChangeLog
 from vectorkit.collections.digest import DigestFold, combine, row_hashes
+from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
@@ -179,6 +180,22 @@ class Storage:
         if count > self.capacity:
             self.flush()
             self._publish(self.backend.grow(self.state, grown_capacity(self.capacity, count)))
+
+    def memory(self) -> Memory:
+        """Bytes by what holds them."""
+        self.flush()
+        arrays = self.backend.arrays(self.state)
+        return Memory(
+            row_count=len(self),
+            device={name: int(array.nbytes) for name, array in arrays.items()},
+            host={
+                "ids": sizeof_ids(self.tables.ids, self.slot_of),
+                "payloads": sizeof_payloads(self.tables.payloads),
+                "write_buffer": self._buffer.nbytes,
+                "digest": self._fold.nbytes,
+                "change_log": self.changes.nbytes,
+            },
+        )
 
     def digest(self) -> str:
         """The content hash: folds in the rows changed since it was last asked for."""

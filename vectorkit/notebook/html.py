@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
-from vectorkit.collections import BatchMatches, Matches, Reader
+from vectorkit.collections import BatchMatches, Matches, Memory, Reader
 
 if TYPE_CHECKING:
     from vectorkit.sim import Run
@@ -40,6 +40,14 @@ def collection(reader: Reader) -> str:
         ("version", reader.version),
     ]
     return _facts(facts)
+
+
+def memory(held: Memory) -> str:
+    """Bytes by what they hold."""
+    parts = [(name, f"{count:,} bytes") for name, count in {**held.device, **held.host}.items()]
+    return _facts(
+        [("rows", f"{held.row_count:,}"), *parts, ("total", f"{held.total_bytes:,} bytes")]
+    )
 
 
 def run(finished: Run) -> str:
