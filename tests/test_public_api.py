@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 import vectorkit
+import vectorkit.datasets
 import vectorkit.errors
 import vectorkit.replication
 import vectorkit.sim
@@ -16,6 +17,9 @@ EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
         KEEP BatchMatches Collection CpuCollection GpuCollection Matches Memory Row Snapshot
         VectorKitError VectorStore WriteResult datasets errors replication sim
+    """,
+    vectorkit.datasets: """
+        Dataset fashion_mnist glove minilm patches
     """,
     vectorkit.replication: """
         Applied Effect MasterNode Position Record ReplicaInfo ReplicaNode ReplicaStatus
