@@ -25,7 +25,7 @@ payload_lists = st.lists(payload, max_size=8) | st.lists(
 
 
 class Written:
-    """A list with its columns, changed by the verbs of a collection; snapshots stay as they were."""
+    """A list with its columns, changed by the verbs of a collection; snapshots stay."""
 
     def __init__(self):
         self.payloads, self.snapshots, self.is_held = [], [], False

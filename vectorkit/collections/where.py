@@ -23,7 +23,7 @@ DEPTH_MAX: Final = 32
 _KNOWN_ELSEWHERE: Final = {
     "=": "eq", "==": "eq", "!=": "ne", "<>": "ne", "neq": "ne", "<": "lt", "<=": "lte", "le": "lte",
     "max": "lte", ">": "gt", ">=": "gte", "ge": "gte", "min": "gte", "any": "in", "isin": "in",
-    "nin": "ne", "match": "eq",
+    "match": "eq",
 }  # fmt: skip
 
 
