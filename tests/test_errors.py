@@ -19,6 +19,7 @@ CODES = {
     "InvalidId": "invalid_id",
     "DuplicateId": "duplicate_id",
     "InvalidPayload": "invalid_payload",
+    "InvalidFilter": "invalid_filter",
     "InvalidK": "invalid_k",
     "InvalidOption": "invalid_option",
     "UnknownMetric": "unknown_metric",

@@ -39,6 +39,7 @@ VectorKitError vectorkit_error
         InvalidId invalid_id
         DuplicateId duplicate_id
         InvalidPayload invalid_payload
+        InvalidFilter invalid_filter
         InvalidK invalid_k
         InvalidOption invalid_option
         UnknownMetric unknown_metric
