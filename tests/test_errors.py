@@ -28,6 +28,7 @@ CODES = {
     "CollectionNotFound": "collection_not_found",
     "CollectionExists": "collection_exists",
     "DatasetNotInstalled": "dataset_not_installed",
+    "DeviceNotFound": "device_not_found",
     "CorruptSnapshot": "corrupt_snapshot",
     "WriteRefused": "write_refused",
     "ReadOnlyReplica": "read_only_replica",
