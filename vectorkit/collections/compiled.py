@@ -10,10 +10,10 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 import jax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from vectorkit.collections.state import CollectionState
-from vectorkit.kernels import candidates, write
+from vectorkit.kernels import candidates, select, write
+from vectorkit.kernels.select import TileScores
 from vectorkit.kernels.write import Arrays, Rows
 from vectorkit.types import Metric
 
@@ -63,17 +63,33 @@ def _read(arrays: Arrays, slots: Int[Array, " batch"], dim: int) -> Rows:
 
 
 def _search(
-    state: CollectionState,
-    queries: Float[Array, "batch dim"],
-    query_norms: Float[Array, " batch"],
+    arrays: Arrays,
+    targets: Float[Array, "batch dim"],
+    scales: Float[Array, " batch"],
     count: Int[Array, ""],
+    mask: Bool[Array, " capacity"] | None,
     metric: Metric,
     width: int,
-) -> tuple[Array, Array, Array, Array]:
-    record("search", state.rows.shape[1], state.rows, len(queries), f"{metric}, {width} candidates")
-    return candidates.pick_candidates(
-        state.rows, state.norms, queries, query_norms, count, metric, width
-    )
+) -> tuple[Array, Array, Array]:
+    rows, norms = arrays
+    record("search", rows.shape[1], rows, len(targets), f"{metric}, {width} candidates")
+    return candidates.pick_candidates(rows, norms, targets, scales, count, mask, metric, width)
+
+
+def _scan(
+    codes: Arrays,
+    kept: Arrays,
+    prepared: dict[str, Array],
+    count: Int[Array, ""],
+    mask: Bool[Array, " capacity"] | None,
+    tile_scores: TileScores,
+    metric: Metric,
+    width: int,
+    dim: int,
+) -> tuple[Array, Rows]:
+    record("scan", dim, codes[0], len(prepared["norms"]), f"{metric}, {width} candidates")
+    slots = select.scan_codes(codes, prepared, count, mask, tile_scores, metric, width)
+    return slots, tuple(array.at[slots].get(mode="clip") for array in kept)
 
 
 write_copy: Final = jax.jit(_write, static_argnames="dim")
@@ -83,3 +99,4 @@ move_in_place: Final = jax.jit(_move, donate_argnums=0, static_argnames="dim")
 grow: Final = jax.jit(_grow, static_argnames=("capacity", "dim"))
 read: Final = jax.jit(_read, static_argnames="dim")
 search: Final = jax.jit(_search, static_argnames=("metric", "width"))
+scan: Final = jax.jit(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))

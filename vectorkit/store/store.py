@@ -37,7 +37,7 @@ from vectorkit.operations import (
     encode,
 )
 from vectorkit.store.snapshot import StoreSnapshot, store_digest
-from vectorkit.types import KEEP, Id, Keep, Payload
+from vectorkit.types import KEEP, Id, Keep, Payload, Where
 
 _KINDS: Final[dict[str, type[Collection]]] = {"cpu": CpuCollection}
 
@@ -174,13 +174,15 @@ class VectorStore:
         """One row as it is stored; see `Collection.get`."""
         return self[name].get(row_id)
 
-    def search(self, name: str, query: Any, k: int = 10) -> Matches:
+    def search(self, name: str, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
         """The k best rows for one query; see `Collection.search`."""
-        return self[name].search(query, k)
+        return self[name].search(query, k, where=where)
 
-    def search_many(self, name: str, queries: Any, k: int = 10) -> BatchMatches:
+    def search_many(
+        self, name: str, queries: Any, k: int = 10, *, where: Where | None = None
+    ) -> BatchMatches:
         """The k best rows for each query; see `Collection.search_many`."""
-        return self[name].search_many(queries, k)
+        return self[name].search_many(queries, k, where=where)
 
     # The whole store
 
