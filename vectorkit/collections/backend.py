@@ -28,6 +28,9 @@ State = Any
 Encoded = tuple[Any, ...]
 """A padded batch of rows, ready for one scatter into a state."""
 
+Candidates = tuple[Array, Array, Array, Array]
+"""Approximate scores, slots and rows of the candidates, and the largest norm in use."""
+
 Placement: TypeAlias = jax.Device | jax.sharding.Sharding
 
 
@@ -38,7 +41,7 @@ class Backend(ABC):
 
     @abstractmethod
     def empty(self) -> State:
-        """A state without rows, with room for `CAPACITY_MIN`."""
+        """A state without rows, with room for at least `CAPACITY_MIN`."""
 
     @abstractmethod
     def capacity(self, state: State) -> int:
@@ -60,7 +63,7 @@ class Backend(ABC):
 
     @abstractmethod
     def grow(self, state: State, capacity: int) -> State:
-        """A new state with room for `capacity` rows; the old one stays."""
+        """A new state with room for at least `capacity` rows; the old one stays."""
 
     @abstractmethod
     def read(self, state: State, slots: Int32Array) -> Array | Float32Array:
@@ -69,6 +72,17 @@ class Backend(ABC):
     @abstractmethod
     def rows(self, state: State, count: int) -> Float32Array:
         """The first `count` stored rows on the host; they may share the state's memory."""
+
+    @abstractmethod
+    def search(
+        self,
+        state: State,
+        queries: Float32Array,
+        query_norms: Float32Array,
+        count: int,
+        width: int,
+    ) -> Candidates:
+        """The `width` best of the first `count` rows for each query, as `pick_candidates`."""
 
     def wait(self, state: State) -> None:
         """Return when the state is there and no memory of a caller is read any more."""
@@ -138,6 +152,25 @@ class ExactBackend(Backend):
     def rows(self, state: CollectionState, count: int) -> Float32Array:
         """The bits that were put in."""
         return np.asarray(state.rows)[:count]
+
+    def search(
+        self,
+        state: CollectionState,
+        queries: Float32Array,
+        query_norms: Float32Array,
+        count: int,
+        width: int,
+    ) -> Candidates:
+        """One matrix product and one top-k, not waited for."""
+        found: Candidates = compiled.search(
+            state,
+            queries,
+            query_norms,
+            np.int32(count),
+            metric=self.metric,
+            width=min(width, self.capacity(state)),
+        )
+        return found
 
     def arrays(self, state: CollectionState) -> Mapping[str, Array]:
         """Rows and norms."""

@@ -13,10 +13,9 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backend import Backend, Candidates
 from vectorkit.collections.results import BatchMatches
 from vectorkit.collections.state import padded_size
 from vectorkit.collections.tables import View
@@ -40,6 +39,8 @@ _BLOCK_ROWS: Final = 1 << 14
 
 class Source(Protocol):
     """Rows that can be searched: a collection or a snapshot."""
+
+    _backend: Backend
 
     @property
     def version(self) -> int:
@@ -71,9 +72,9 @@ def search_exactly(source: Source, queries: Float32Array, k: int, metric: Metric
         _, pending = _search_candidates(pinned, queries, pending, width, answer)
         if pending.size == 0:
             return answer.matches
-    with pinned._read(lambda view: np.asarray(view.state.rows)) as (view, rows):
+    with pinned._read(lambda view: pinned._backend.rows(view.state, view.count)) as (view, rows):
         for index in pending:
-            scores = _score_all(rows[: view.count], queries[index], metric)
+            scores = _score_all(rows, queries[index], metric)
             answer.put(index, view, np.arange(view.count, dtype=np.int32), scores)
     return answer.matches
 
@@ -119,12 +120,8 @@ def _search_candidates(
     target_norms = np.zeros(size, np.float32)
     target_norms[:batch] = np.minimum(norms, NORM_MAX)
 
-    def dispatch(view: View) -> tuple[Array, ...]:
-        within = min(width, view.state.rows.shape[0])
-        found: tuple[Array, ...] = compiled.search(
-            view.state, targets, target_norms, np.int32(view.count), metric=metric, width=within
-        )
-        return found
+    def dispatch(view: View) -> Candidates:
+        return source._backend.search(view.state, targets, target_norms, view.count, width)
 
     with source._read(dispatch) as (view, output):
         approximate, slots, rows, largest_norm = (np.asarray(array) for array in output)

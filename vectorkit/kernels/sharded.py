@@ -1,0 +1,127 @@
+"""The kernels of rows that are dealt out over shards: no program moves rows between devices.
+
+Arrays (capacity, …) are `shard_count` blocks of equal length, one a shard, and slots are dealt out
+like cards: slot s is the row s // shard_count of block s % shard_count. So the shards fill evenly,
+and growing makes every block longer where it lies.
+
+Rows are gathered as integers. The compiler lets every shard put in what it has, zeros elsewhere,
+and adds: in float32 that turns −0.0 into 0.0 and loses subnormals, in integers it keeps every bit.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from vectorkit.kernels.candidates import approximate_scores
+from vectorkit.kernels.write import write_rows
+from vectorkit.types import Metric
+
+Rows = Float[Array, "capacity dim"]
+Norms = Float[Array, " capacity"]
+
+
+def places_of(slots: Int[Array, "*batch"], capacity: int, shard_count: int) -> Int[Array, "*batch"]:
+    """Where in the arrays these slots lie; a slot at or beyond the capacity stays out of them."""
+    places = slots % shard_count * (capacity // shard_count) + slots // shard_count
+    return jnp.where(slots < capacity, places, capacity)
+
+
+def write_sharded(
+    rows: Rows,
+    norms: Norms,
+    slots: Int[Array, " batch"],
+    new_rows: Float[Array, "batch dim"],
+    new_norms: Float[Array, " batch"],
+    shard_count: int,
+) -> tuple[Rows, Norms]:
+    """Put `new_rows` into `slots`; the slots below the capacity must be distinct."""
+    return write_rows(rows, norms, places_of(slots, len(rows), shard_count), new_rows, new_norms)
+
+
+def move_sharded(
+    rows: Rows,
+    norms: Norms,
+    sources: Int[Array, " batch"],
+    targets: Int[Array, " batch"],
+    shard_count: int,
+) -> tuple[Rows, Norms]:
+    """Copy the rows at `sources` into `targets`; no slot may be in both."""
+    taken = places_of(sources, len(rows), shard_count)
+    moved, moved_norms = _gather(rows, taken), _gather(norms, taken)
+    return write_sharded(rows, norms, targets, moved, moved_norms, shard_count)
+
+
+def grow_sharded(
+    rows: Rows, norms: Norms, capacity: int, shard_count: int
+) -> tuple[Float[Array, "larger dim"], Float[Array, " larger"]]:
+    """The same rows with room for `capacity` of them, a multiple of the number of shards."""
+    extra = (capacity - len(rows)) // shard_count
+    blocks = rows.reshape(shard_count, -1, rows.shape[1])
+    norm_blocks = norms.reshape(shard_count, -1)
+    return (
+        jnp.pad(blocks, ((0, 0), (0, extra), (0, 0))).reshape(capacity, -1),
+        jnp.pad(norm_blocks, ((0, 0), (0, extra))).reshape(capacity),
+    )
+
+
+def read_sharded(
+    rows: Rows, slots: Int[Array, " batch"], shard_count: int
+) -> Float[Array, "batch dim"]:
+    """The rows at `slots`, in their order, bit for bit."""
+    return _gather(rows, places_of(slots, len(rows), shard_count))
+
+
+def pick_sharded(
+    rows: Rows,
+    norms: Norms,
+    queries: Float[Array, "batch dim"],
+    query_norms: Float[Array, " batch"],
+    count: Int[Array, ""],
+    metric: Metric,
+    width: int,
+    placement: NamedSharding,
+) -> tuple[
+    Float[Array, "batch width"],
+    Int[Array, "batch width"],
+    Float[Array, "batch width dim"],
+    Float[Array, ""],
+]:
+    """What `pick_candidates` returns, from the best of every shard, merged by (score, slot).
+
+    Each shard picks by itself: `jax.shard_map` says so, since the compiler partitions no top-k and
+    would send all scores to every device. A score that is not a number counts as infinite.
+    """
+    mesh, (axis,) = placement.mesh, placement.spec
+    shard_count, capacity = mesh.shape[axis], len(rows)
+    block = capacity // shard_count
+    places = jnp.arange(capacity, dtype=jnp.int32)
+    all_slots = places % block * shard_count + places // block
+
+    def pick(
+        rows: Array, norms: Array, slots: Array, queries: Array, query_norms: Array, count: Array
+    ) -> tuple[Array, Array]:
+        scores = approximate_scores(rows, norms, queries, query_norms, metric)
+        scores = jnp.where(jnp.isnan(scores), jnp.inf, scores)
+        scores, best = jax.lax.top_k(jnp.where(slots < count, scores, -jnp.inf), min(width, block))
+        return scores, slots[best]
+
+    split, whole = PartitionSpec(axis), PartitionSpec()
+    picked = jax.shard_map(
+        pick,
+        mesh=mesh,
+        in_specs=(split, split, split, whole, whole, whole),
+        out_specs=PartitionSpec(None, axis),
+    )(rows, norms, all_slots, queries, query_norms, count)
+    scores, slots = jax.lax.with_sharding_constraint(picked, NamedSharding(mesh, whole))
+    negated, slots = jax.lax.sort((-scores, slots), dimension=1, num_keys=2)
+    scores, slots = -negated[:, :width], slots[:, :width]
+    found = _gather(rows, places_of(slots, capacity, shard_count))
+    return scores, slots, found, jnp.max(jnp.where(all_slots < count, norms, 0.0))
+
+
+def _gather(values: Float[Array, "capacity ..."], places: Int[Array, "*batch"]) -> Array:
+    bits = jax.lax.bitcast_convert_type(values, jnp.int32)
+    return jax.lax.bitcast_convert_type(bits[places], jnp.float32)
