@@ -58,6 +58,30 @@ def test_c2_sharded_search_equals_the_float64_reference(metric, kind, seed, coun
     assert list(collection.search(queries[0], k)) == best
 
 
+@by_metric
+@pytest.mark.parametrize("mesh", [MESHES["four"], MESHES["three"]], ids=["four", "three"])
+def test_candidates_and_their_ties_are_those_of_one_device(metric, mesh):
+    rows = np.random.default_rng(0).choice([-2, 0, 2], size=(60, 3)).astype(np.float32)
+    if metric == "cosine":
+        rows = np.repeat(np.float32([[2, 0, 0], [0, 0, -2], [0, 2, 0]]), 20, axis=0)
+    queries, norms = rows[::8], np.linalg.norm(rows[::8], axis=1)
+    found = []
+    for collection in (make(mesh, 3, metric), CpuCollection(dim=3, metric=metric)):
+        collection.insert(range(60), rows)
+        view = collection._storage.hold()
+        found.append(collection._backend.search(view.state, queries, norms, 60, 16))
+    for sharded, single in zip(*found, strict=True):
+        assert np.asarray(sharded).tolist() == np.asarray(single).tolist()
+
+
+def test_c2_a_row_whose_approximate_score_is_minus_infinity_is_not_lost_among_unused_slots():
+    edge = np.float32([1.8e19, 0, 0, 0])
+    collection = make(MESHES["four"], metric="euclidean")
+    collection.reserve(64)
+    collection.insert(range(4), np.tile(edge, (4, 1)))
+    assert list(collection.search(-edge, k=10).ids) == [0, 1, 2, 3]
+
+
 @by_mesh
 def test_negative_zeros_and_subnormals_survive_reads_moves_and_growth(mesh):
     collection = make(mesh)
@@ -101,6 +125,15 @@ def test_capacities_of_three_devices_double():
         collection.upsert([number], np.ones((1, 4)))
     grown = [(growth.before, growth.after) for growth in collection._storage.growths]
     assert grown == [(9, 129), (129, 258), (258, 513), (513, 1026)]
+
+
+def test_the_ninth_row_over_three_devices_fits_without_growth():
+    collection, cpu = make(MESHES["three"], dim=5), CpuCollection(dim=5, metric="dot")
+    for each in (as_cpu(collection), cpu):
+        each.insert(range(9), np.ones((9, 5)))
+        each.update_vector(8, np.zeros(5))
+    assert collection._storage.growths == []
+    assert collection.digest() == cpu.digest()
 
 
 def compiled_text(name, dim=8, **options):

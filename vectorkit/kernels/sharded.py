@@ -92,7 +92,7 @@ def pick_sharded(
     """What `pick_candidates` returns, from the best of every shard, merged by (score, slot).
 
     Each shard picks by itself: `jax.shard_map` says so, since the compiler partitions no top-k and
-    would send all scores to every device. A score that is not a number counts as infinite.
+    would send all scores to every device. Accepted rows have no score that is not a number.
     """
     mesh, (axis,) = placement.mesh, placement.spec
     shard_count, capacity = mesh.shape[axis], len(rows)
@@ -104,7 +104,6 @@ def pick_sharded(
         rows: Array, norms: Array, slots: Array, queries: Array, query_norms: Array, count: Array
     ) -> tuple[Array, Array]:
         scores = approximate_scores(rows, norms, queries, query_norms, metric)
-        scores = jnp.where(jnp.isnan(scores), jnp.inf, scores)
         scores, best = jax.lax.top_k(jnp.where(slots < count, scores, -jnp.inf), min(width, block))
         return scores, slots[best]
 
