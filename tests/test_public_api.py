@@ -8,6 +8,7 @@ from types import ModuleType
 import pytest
 
 import vectorkit
+import vectorkit.datasets
 import vectorkit.errors
 import vectorkit.replication
 import vectorkit.sim
@@ -17,6 +18,9 @@ EXPORTS: dict[ModuleType, str] = {
         KEEP BatchMatches Collection CpuCollection GpuCollection Matches Memory Row
         ShardedCollection Snapshot VectorKitError VectorStore WriteResult datasets errors
         replication sim
+    """,
+    vectorkit.datasets: """
+        Dataset fashion_mnist glove minilm patches
     """,
     vectorkit.replication: """
         Applied Effect MasterNode Position Record ReplicaInfo ReplicaNode ReplicaStatus
@@ -36,6 +40,7 @@ VectorKitError vectorkit_error
         InvalidId invalid_id
         DuplicateId duplicate_id
         InvalidPayload invalid_payload
+        InvalidFilter invalid_filter
         InvalidK invalid_k
         InvalidOption invalid_option
         UnknownMetric unknown_metric

@@ -7,6 +7,7 @@
     │   ├── InvalidId             not a str or int, or both kinds in one collection
     │   ├── DuplicateId           the same id twice in one batch
     │   ├── InvalidPayload        not a JSON object
+    │   ├── InvalidFilter         a `where` that asks what cannot be answered
     │   ├── InvalidK              a number of neighbours below zero
     │   ├── InvalidOption         an option out of its range, or two that contradict
     │   └── UnknownMetric
@@ -110,6 +111,12 @@ class InvalidPayload(InvalidInput):
     """A payload must be a JSON object, or None."""
 
     code = "invalid_payload"
+
+
+class InvalidFilter(InvalidInput):
+    """A `where` must be a mapping of conditions that have an answer, or a function of columns."""
+
+    code = "invalid_filter"
 
 
 class InvalidK(InvalidInput):

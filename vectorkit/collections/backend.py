@@ -128,26 +128,28 @@ class ExactBackend(Backend):
     def write(self, state: CollectionState, encoded: Encoded, *, in_place: bool) -> CollectionState:
         """One scatter."""
         write = compiled.write_in_place if in_place else compiled.write_copy
-        written: CollectionState = write(state, *encoded)
-        return written
+        slots, rows, norms = encoded
+        arrays = write((state.rows, state.norms), slots, (rows, norms), dim=self.dim)
+        return CollectionState(*arrays)
 
     def move(
         self, state: CollectionState, sources: Int32Array, targets: Int32Array, *, in_place: bool
     ) -> CollectionState:
         """One gather and one scatter."""
         move = compiled.move_in_place if in_place else compiled.move_copy
-        moved: CollectionState = move(state, sources, targets)
-        return moved
+        arrays = move((state.rows, state.norms), sources, targets, dim=self.dim)
+        return CollectionState(*arrays)
 
     def grow(self, state: CollectionState, capacity: int) -> CollectionState:
         """The arrays, padded with zeros."""
-        grown: CollectionState = compiled.grow(state, capacity=capacity)
-        return grown
+        arrays = (state.rows, state.norms)
+        return CollectionState(*compiled.grow(arrays, capacity=capacity, dim=self.dim))
 
     def read(self, state: CollectionState, slots: Int32Array) -> Array:
         """One gather, not waited for."""
-        found: Array = compiled.read(state, slots)
-        return found
+        (found,) = compiled.read((state.rows,), slots, dim=self.dim)
+        rows: Array = found
+        return rows
 
     def rows(self, state: CollectionState, count: int) -> Float32Array:
         """The bits that were put in."""

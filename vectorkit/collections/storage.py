@@ -192,6 +192,7 @@ class Storage:
             host={
                 "ids": sizeof_ids(self.tables.ids, self.slot_of),
                 "payloads": sizeof_payloads(self.tables.payloads),
+                "columns": self.tables.columns.nbytes,
                 "write_buffer": self._buffer.nbytes,
                 "digest": self._fold.nbytes,
                 "change_log": self.changes.nbytes,

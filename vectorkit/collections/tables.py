@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from vectorkit.collections.columns import Columns
 from vectorkit.types import Id, Int32Array, Payload
 
 
-@dataclass(slots=True)
 class Tables:
     """Ids and payloads by slot. Appending may be shared, overwriting may not.
 
     `pins` counts the searches that still translate slots with these tables, `is_held` says that a
-    snapshot does. Whoever wants to overwrite an entry asks `for_overwriting` first.
+    snapshot does. Whoever wants to overwrite an entry asks `for_overwriting` first. `columns` are
+    the payloads as filters read them, made when a filter first asks.
     """
 
-    ids: list[Id] = field(default_factory=list)
-    payloads: list[Payload | None] = field(default_factory=list)
-    pins: int = 0
-    is_held: bool = False
+    __slots__ = ("columns", "ids", "is_held", "payloads", "pins")
+
+    def __init__(self) -> None:
+        self.ids: list[Id] = []
+        self.payloads: list[Payload | None] = []
+        self.columns = Columns(self.payloads)
+        self.pins = 0
+        self.is_held = False
 
     def for_overwriting(self) -> Tables:
         """These tables if nobody else reads them, else a copy."""
         if self.pins == 0 and not self.is_held:
             return self
-        return Tables(self.ids.copy(), self.payloads.copy())
+        twin = Tables()
+        twin.ids, twin.payloads = self.ids.copy(), self.payloads.copy()
+        twin.columns = self.columns.copy(twin.payloads)
+        return twin
 
     def append(self, ids: Sequence[Id], payloads: Sequence[Payload | None]) -> None:
         """New rows behind the last."""
@@ -39,16 +47,19 @@ class Tables:
         """Overwrite the payloads of present rows."""
         for slot, payload in zip(slots, payloads, strict=True):
             self.payloads[slot] = payload
+        self.columns.reread(slots)
 
     def move(self, sources: Sequence[int], targets: Sequence[int]) -> None:
         """Copy the entries at `sources` over those at `targets`."""
         ids, payloads = self.ids, self.payloads
         for source, target in zip(sources, targets, strict=True):
             ids[target], payloads[target] = ids[source], payloads[source]
+        self.columns.reread(targets)
 
     def truncate(self, count: int) -> None:
         """Drop the entries from `count` on."""
         del self.ids[count:], self.payloads[count:]
+        self.columns.truncate(count)
 
 
 @dataclass(frozen=True, slots=True)

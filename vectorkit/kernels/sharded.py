@@ -38,7 +38,9 @@ def write_sharded(
     shard_count: int,
 ) -> tuple[Rows, Norms]:
     """Put `new_rows` into `slots`; the slots below the capacity must be distinct."""
-    return write_rows(rows, norms, places_of(slots, len(rows), shard_count), new_rows, new_norms)
+    places = places_of(slots, len(rows), shard_count)
+    written, written_norms = write_rows((rows, norms), places, (new_rows, new_norms))
+    return written, written_norms
 
 
 def move_sharded(

@@ -1,4 +1,4 @@
-"""Data sets are real, come from installed packages only, and say what is missing."""
+"""Word vectors are the published ones, and a missing package is named with its remedy."""
 
 import gc
 import sys
