@@ -13,6 +13,7 @@ from vectorkit.collections import (
     Matches,
     Memory,
     Row,
+    ShardedCollection,
     Snapshot,
     WriteResult,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Matches",
     "Memory",
     "Row",
+    "ShardedCollection",
     "Snapshot",
     "VectorKitError",
     "VectorStore",

@@ -6,6 +6,7 @@ from vectorkit.collections.gpu import GpuCollection
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.reader import Reader, Snapshot
 from vectorkit.collections.results import BatchMatches, Matches, Row, WriteResult
+from vectorkit.collections.sharded import ShardedCollection
 
 __all__ = [
     "BatchMatches",
@@ -16,6 +17,7 @@ __all__ = [
     "Memory",
     "Reader",
     "Row",
+    "ShardedCollection",
     "Snapshot",
     "WriteResult",
 ]

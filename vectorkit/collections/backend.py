@@ -200,29 +200,43 @@ class ExactBackend(Backend):
         mask: MaskArray | None,
         width: int,
     ) -> Pending:
-        """Upper bounds of all scores tile by tile, and the rows of the largest."""
-        capacity = self.capacity(state)
-        bounds, slots, rows = compiled.search(
-            (state.rows, state.norms),
-            padded(prepared.targets),
-            padded(prepared.scales),
-            np.int32(count),
-            None if mask is None else padded(mask, capacity),
-            metric=self.metric,
-            width=min(width, capacity),
-        )
+        """Upper bounds of all scores, and the rows of the largest."""
+        batch, capacity = len(prepared.targets), self.capacity(state)
+        queries = ScaledQueries(*[padded(each) for each in prepared])
+        whole_mask = None if mask is None else padded(mask, capacity)
+        width = min(width, capacity)
+        bounds, slots, rows = self._find(state, queries, count, whole_mask, width)
 
         def wait() -> Candidates:
-            batch = len(prepared.targets)
-            found = np.asarray(bounds)[:batch]
-            is_found = found > -np.inf
+            ranks = np.asarray(bounds)[:batch]
+            is_found = ranks > -np.inf
             places = np.where(is_found, np.asarray(slots)[:batch], NO_SLOT)
             outside = None
             if width < count and is_found[:, -1].all():
-                outside = best_possible_outside(found[:, -1], prepared, self.metric)
+                outside = best_possible_outside(ranks[:, -1], prepared, self.metric)
             return Candidates(places, np.asarray(rows)[:batch], outside)
 
         return wait
+
+    def _find(
+        self,
+        state: CollectionState,
+        prepared: ScaledQueries,
+        count: int,
+        mask: MaskArray | None,
+        width: int,
+    ) -> tuple[Array, Array, Array]:
+        """Bounds, slots and rows of the candidates of padded queries."""
+        found: tuple[Array, Array, Array] = compiled.search(
+            (state.rows, state.norms),
+            prepared.targets,
+            prepared.scales,
+            np.int32(count),
+            mask,
+            metric=self.metric,
+            width=width,
+        )
+        return found
 
     def arrays(self, state: CollectionState) -> Mapping[str, Array]:
         """Rows and norms."""

@@ -7,12 +7,16 @@ it. `trace_counts` and `traces` record what was traced, hence compiled.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, NamedTuple
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 import jax
+from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, Bool, Float, Int
 
-from vectorkit.kernels import candidates, select, write
+from vectorkit.collections.state import CollectionState
+from vectorkit.kernels import candidates, select, sharded, write
 from vectorkit.kernels.select import TileScores
 from vectorkit.kernels.write import Arrays, Rows
 from vectorkit.types import Metric
@@ -100,3 +104,66 @@ grow: Final = jax.jit(_grow, static_argnames=("capacity", "dim"))
 read: Final = jax.jit(_read, static_argnames="dim")
 search: Final = jax.jit(_search, static_argnames=("metric", "width"))
 scan: Final = jax.jit(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))
+
+
+class ShardedPrograms(NamedTuple):
+    """The same programs for rows over the devices of one mesh."""
+
+    write_copy: Callable[..., Any]
+    write_in_place: Callable[..., Any]
+    move_copy: Callable[..., Any]
+    move_in_place: Callable[..., Any]
+    grow: Callable[..., Any]
+    read: Callable[..., Any]
+    search: Callable[..., Any]
+
+
+@cache
+def sharded_programs(placement: NamedSharding) -> ShardedPrograms:
+    """Programs whose states never leave `placement` and whose answers every process can read."""
+    mesh, (axis,) = placement.mesh, placement.spec
+    count = mesh.shape[axis]
+    everywhere = NamedSharding(mesh, PartitionSpec())
+
+    def write(state: CollectionState, slots: Array, rows: Array, norms: Array) -> CollectionState:
+        record("write", state.rows.shape[1], state.rows, len(slots))
+        written = sharded.write_sharded(state.rows, state.norms, slots, rows, norms, count)
+        return CollectionState(*written)
+
+    def move(state: CollectionState, sources: Array, targets: Array) -> CollectionState:
+        record("move", state.rows.shape[1], state.rows, len(sources))
+        moved = sharded.move_sharded(state.rows, state.norms, sources, targets, count)
+        return CollectionState(*moved)
+
+    def grow(state: CollectionState, capacity: int) -> CollectionState:
+        record("grow", state.rows.shape[1], state.rows, capacity, f"to {capacity}")
+        return CollectionState(*sharded.grow_sharded(state.rows, state.norms, capacity, count))
+
+    def read(state: CollectionState, slots: Array) -> Array:
+        record("read", state.rows.shape[1], state.rows, len(slots))
+        return sharded.read_sharded(state.rows, slots, count)
+
+    def search(
+        state: CollectionState,
+        targets: Array,
+        scales: Array,
+        row_count: Array,
+        mask: Array | None,
+        metric: Metric,
+        width: int,
+    ) -> tuple[Array, Array, Array]:
+        detail = f"{metric}, {width} candidates"
+        record("search", state.rows.shape[1], state.rows, len(targets), detail)
+        return sharded.pick_sharded(
+            state.rows, state.norms, targets, scales, row_count, mask, metric, width, placement
+        )
+
+    return ShardedPrograms(
+        write_copy=jax.jit(write, out_shardings=placement),
+        write_in_place=jax.jit(write, out_shardings=placement, donate_argnums=0),
+        move_copy=jax.jit(move, out_shardings=placement),
+        move_in_place=jax.jit(move, out_shardings=placement, donate_argnums=0),
+        grow=jax.jit(grow, out_shardings=placement, static_argnames="capacity"),
+        read=jax.jit(read, out_shardings=everywhere),
+        search=jax.jit(search, out_shardings=everywhere, static_argnames=("metric", "width")),
+    )

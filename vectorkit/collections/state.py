@@ -54,16 +54,18 @@ def padded(array: NDArray[Any], size: int | None = None) -> NDArray[Any]:
 def grown_capacity(capacity: int, count: int) -> int:
     """The capacity that follows `capacity` when `count` rows need room.
 
-    At least twice the old one, so that appending costs O(1) a row. A power of two up to
-    `_STEPPED_FROM`, and a multiple of an eighth of one beyond, so that a large load wastes little.
+    The next power of two up to `_STEPPED_FROM`, beyond it at least twice the old one and a multiple
+    of an eighth of a power of two, so that appending costs O(1) a row and a large load wastes
+    little. A mesh of three devices rounds 8 up to 9: what follows is still 16.
 
     >>> grown_capacity(8, 9), grown_capacity(65_536, 65_537), grown_capacity(8, 1_000_000)
     (16, 131072, 1048576)
-    >>> grown_capacity(8, 1_100_000)
-    1179648
+    >>> grown_capacity(9, 10), grown_capacity(8, 1_100_000)
+    (16, 1179648)
     """
-    wanted = padded_size(max(count, 2 * capacity))
+    wanted = padded_size(max(count, capacity + 1))
     if wanted <= _STEPPED_FROM:
         return wanted
-    step = wanted // 16
-    return -(-max(count, 2 * capacity) // step) * step
+    doubled = max(count, 2 * capacity)
+    step = padded_size(doubled) // 16
+    return -(-doubled // step) * step

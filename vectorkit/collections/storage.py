@@ -56,6 +56,7 @@ class Storage:
         self.growths: list[Growth] = []
         self._buffer = WriteBuffer(config.dim)
         self._fold = DigestFold()
+        self._fold.reserve(self.capacity)
         self._is_state_held = False
 
     def __len__(self) -> int:

@@ -1,0 +1,165 @@
+"""The collection whose rows lie on all devices of a mesh."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from vectorkit.collections import compiled
+from vectorkit.collections.backend import Backend, Encoded, ExactBackend
+from vectorkit.collections.checks import nearest, short
+from vectorkit.collections.collection import Collection
+from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded_size
+from vectorkit.errors import InvalidOption
+from vectorkit.kernels.canonical import ScaledQueries
+from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
+
+_READ_ROWS: Final = 1 << 14
+
+
+class ShardedCollection(Collection):
+    """Vectors by id in float32, dealt out over the devices of a mesh along one of its axes.
+
+    The contract and the answers are those of `CpuCollection`, bit for bit. `mesh` is a
+    `jax.sharding.Mesh`, by default all devices in one row; `axis` names the axis that the rows are
+    spread over, and may be left out where the mesh has one only. In a program of several processes
+    all of them make the same calls in the same order. Raises InvalidOption, InvalidDimension,
+    UnknownMetric.
+
+    >>> c = ShardedCollection(dim=2, metric="dot")
+    >>> _ = c.upsert(["east", "north"], [[1, 0], [0, 1]])
+    >>> c.search([3, 4], k=1)
+    Matches(1 by dot: {'north': 4.0000})
+    """
+
+    kind: ClassVar[str] = "sharded"
+
+    def __init__(
+        self,
+        *,
+        dim: int,
+        metric: str = "cosine",
+        mesh: Mesh | None = None,
+        axis: str | None = None,
+        name: str = "",
+    ) -> None:
+        self.mesh = checked_mesh(mesh)
+        self.axis = checked_axis(axis, self.mesh)
+        super().__init__(dim=dim, metric=metric, name=name)
+
+    def _make_backend(self) -> Backend:
+        return ShardedBackend(self.dim, self.metric, self.mesh, self.axis)
+
+
+class ShardedBackend(ExactBackend):
+    """Float32 rows and norms in equal blocks, one a shard; capacities are multiples of them."""
+
+    def __init__(self, dim: int, metric: Metric, mesh: Mesh, axis: Any) -> None:
+        placement = NamedSharding(mesh, PartitionSpec(axis))
+        super().__init__(dim, metric, placement)
+        self._shard_count: int = mesh.shape[axis]
+        self._programs = compiled.sharded_programs(placement)
+
+    def empty(self) -> CollectionState:
+        """Zeros, on every device its own."""
+        capacity = self._rounded(CAPACITY_MIN)
+        return CollectionState(
+            rows=jnp.zeros((capacity, self.dim), jnp.float32, device=self.placement),
+            norms=jnp.zeros((capacity,), jnp.float32, device=self.placement),
+        )
+
+    def write(self, state: CollectionState, encoded: Encoded, *, in_place: bool) -> CollectionState:
+        """One scatter: every device takes the rows of its own slots."""
+        programs = self._programs
+        write = programs.write_in_place if in_place else programs.write_copy
+        written: CollectionState = write(state, *encoded)
+        return written
+
+    def move(
+        self, state: CollectionState, sources: Int32Array, targets: Int32Array, *, in_place: bool
+    ) -> CollectionState:
+        """One gather and one scatter; only the moved rows travel."""
+        programs = self._programs
+        move = programs.move_in_place if in_place else programs.move_copy
+        moved: CollectionState = move(state, sources, targets)
+        return moved
+
+    def grow(self, state: CollectionState, capacity: int) -> CollectionState:
+        """Longer blocks, padded with zeros; no row changes its device."""
+        grown: CollectionState = self._programs.grow(state, capacity=self._rounded(capacity))
+        return grown
+
+    def read(self, state: CollectionState, slots: Int32Array) -> Array:
+        """One gather, to every device; not waited for."""
+        found: Array = self._programs.read(state, slots)
+        return found
+
+    def rows(self, state: CollectionState, count: int) -> Float32Array:
+        """The bits that were put in, read block by block: no device ever holds them all."""
+        rows = np.empty((count, self.dim), np.float32)
+        size = min(_READ_ROWS, padded_size(count))
+        for start in range(0, count, size):
+            block = rows[start : start + size]
+            slots = np.minimum(np.arange(start, start + size, dtype=np.int32), count - 1)
+            block[:] = np.asarray(self.read(state, slots))[: len(block)]
+        return rows
+
+    def _find(
+        self,
+        state: CollectionState,
+        prepared: ScaledQueries,
+        count: int,
+        mask: MaskArray | None,
+        width: int,
+    ) -> tuple[Array, Array, Array]:
+        """The best of every shard, merged; only candidates travel."""
+        found: tuple[Array, Array, Array] = self._programs.search(
+            state,
+            prepared.targets,
+            prepared.scales,
+            np.int32(count),
+            mask,
+            metric=self.metric,
+            width=width,
+        )
+        return found
+
+    def _rounded(self, capacity: int) -> int:
+        return -(-capacity // self._shard_count) * self._shard_count
+
+
+def checked_mesh(mesh: object) -> Mesh:
+    """This mesh, or one of all devices. How its arrays are sharded is left to the compiler."""
+    if mesh is None:
+        return Mesh(np.array(jax.devices()), ("rows",))
+    if isinstance(mesh, Mesh) and mesh.size:
+        return Mesh(mesh.devices, mesh.axis_names)
+    raise InvalidOption(
+        "rows cannot be spread over this",
+        got=f"mesh={short(mesh)} ({type(mesh).__name__})",
+        wanted="a jax.sharding.Mesh with devices, or None for all devices",
+        remedy="pass jax.make_mesh((len(jax.devices()),), ('rows',))",
+    )
+
+
+def checked_axis(axis: object, mesh: Mesh) -> Any:
+    """The name of an axis of the mesh: this one, or its only one."""
+    names = mesh.axis_names
+    if axis is None and len(names) == 1:
+        return names[0]
+    if axis is not None and any(axis == name for name in names):
+        return axis
+    raise InvalidOption(
+        "the mesh has several axes" if axis is None else "the mesh has no such axis",
+        got=f"axis={short(axis)}",
+        wanted=" or ".join(map(repr, names)),
+        remedy="name the axis that rows are spread over"
+        if axis is None
+        else nearest(axis, map(str, names)),
+        allowed=list(map(str, names)),
+    )
