@@ -1,0 +1,41 @@
+"""Scanning int8 rows: one query as floats, a batch of them as int8 too.
+
+A single query is bound by memory, so a tile is widened in the cache and multiplied by the float32
+query. A batch is bound by arithmetic: there the query is quantised as well and the product of
+int8 with int8 is summed exactly in int32. Which of the two is traced is the choice of whoever
+prepared the queries: the keys of `prepared` say it.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int8
+
+from vectorkit.kernels.estimates import estimated_scores
+from vectorkit.types import Metric
+
+Codes = tuple[Int8[Array, "tile dim"], Float[Array, " tile"], Float[Array, " tile"]]
+
+
+def tile_scores(
+    codes: Codes, prepared: dict[str, Array], metric: Metric
+) -> Float[Array, "batch tile"]:
+    """Estimated scores of a tile: codes, scales and norms of its rows, for every query.
+
+    `prepared` has `norms` (batch,) and either `targets` (batch, dim) float32, or `codes`
+    (batch, dim) int8 with their `scales` (batch,).
+    """
+    levels, scales, norms = codes
+    if "targets" in prepared:
+        wide = levels.astype(jnp.float32)
+        products = jnp.matmul(prepared["targets"], wide.T, precision=jax.lax.Precision.HIGHEST)
+    else:
+        sums = jax.lax.dot_general(
+            prepared["codes"],
+            levels,
+            (((1,), (1,)), ((), ())),
+            preferred_element_type=jnp.int32,
+        )
+        products = sums.astype(jnp.float32) * prepared["scales"][:, None]
+    return estimated_scores(products * scales, norms, prepared["norms"], metric)
