@@ -95,6 +95,14 @@ class Delete:
     ids: tuple[Id, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SetCodebook:
+    """A quantized collection encodes all its rows by this codebook (subspaces, 256, width)."""
+
+    collection: str
+    codebook: Float32Array
+
+
 @dataclass(frozen=True, slots=True)
 class EpochStart:
     """The first record of a master's epoch: it changes no collection."""
@@ -103,7 +111,9 @@ class EpochStart:
 
 
 RowOperation = Upsert | UpdateVectors | Delete
-Operation = RowOperation | CreateCollection | DropCollection | RenameCollection | EpochStart
+Operation = (
+    RowOperation | CreateCollection | DropCollection | RenameCollection | SetCodebook | EpochStart
+)
 
 _TYPES: Final = (
     CreateCollection,
@@ -112,6 +122,7 @@ _TYPES: Final = (
     Upsert,
     UpdateVectors,
     Delete,
+    SetCodebook,
     EpochStart,
 )
 _TYPE_OF: Final = {kind.__name__: kind for kind in _TYPES}
@@ -134,6 +145,9 @@ def encode(operation: Operation) -> bytes:
             if not isinstance(vectors, Keep):
                 header["dim"] = vectors.shape[1]
                 rows = vectors.astype("<f4", copy=False).tobytes()
+        case SetCodebook():
+            header |= {"collection": operation.collection, "shape": operation.codebook.shape}
+            rows = operation.codebook.astype("<f4", copy=False).tobytes()
         case CreateCollection():
             header |= {"collection": operation.collection, "config": operation.config.to_dict()}
         case DropCollection() | RenameCollection() | Delete() | EpochStart():
@@ -156,6 +170,9 @@ def decode(data: bytes | memoryview) -> Operation:
         header["ids"] = tuple(header["ids"])
     if "config" in header:
         header["config"] = CollectionConfig(**header["config"])
+    if "shape" in header:
+        book = np.frombuffer(view, dtype="<f4", offset=start)
+        header["codebook"] = book.reshape(header.pop("shape"))
     if "payloads" in header:
         payloads, dim = header["payloads"], header.pop("dim")
         header["payloads"] = KEEP if payloads == "KEEP" else _tuple_or_none(payloads)

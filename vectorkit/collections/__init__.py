@@ -4,17 +4,20 @@ from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
 from vectorkit.collections.gpu import GpuCollection
 from vectorkit.collections.memory import Memory
+from vectorkit.collections.quantized import CodecReport, QuantizedCollection
 from vectorkit.collections.reader import Reader, Snapshot
 from vectorkit.collections.results import BatchMatches, Matches, Row, WriteResult
 from vectorkit.collections.sharded import ShardedCollection
 
 __all__ = [
     "BatchMatches",
+    "CodecReport",
     "Collection",
     "CpuCollection",
     "GpuCollection",
     "Matches",
     "Memory",
+    "QuantizedCollection",
     "Reader",
     "Row",
     "ShardedCollection",

@@ -15,10 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
 from vectorkit.collections.buffer import Batch
 from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded
+from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import (
     ScaledQueries,
     best_possible_outside,
@@ -122,9 +124,22 @@ class Backend(ABC):
         for array in self.arrays(state).values():
             array.block_until_ready()
 
-    def parameters(self, state: State) -> bytes:
-        """What a codec has learned, for digests: nothing where there is nothing to learn."""
-        return b""
+    def parameters(self, state: State) -> Mapping[str, NDArray[Any]]:
+        """What a codec has learned: nothing where there is nothing to learn."""
+        return {}
+
+    def with_codebook(self, state: State, codebook: Float32Array, count: int) -> State:
+        """A new state whose rows are encoded by this codebook. Raises InvalidOption."""
+        raise InvalidOption(
+            "this kind of collection has no codebook",
+            got=f"a codebook of shape {codebook.shape}",
+            wanted="a quantized collection with codec='pq'",
+            remedy="retrain such a collection only",
+        )
+
+    def host_names(self) -> frozenset[str]:
+        """Which of the arrays lie on the host although the others are on a device."""
+        return frozenset()
 
     @abstractmethod
     def arrays(self, state: State) -> Mapping[str, Array]:

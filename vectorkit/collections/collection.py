@@ -28,13 +28,20 @@ from vectorkit.collections.results import WriteResult
 from vectorkit.collections.storage import Change, Storage
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidInput, VectorExists
-from vectorkit.operations import CollectionConfig, Delete, RowOperation, UpdateVectors, Upsert
-from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep, Payload
+from vectorkit.operations import (
+    CollectionConfig,
+    Delete,
+    RowOperation,
+    SetCodebook,
+    UpdateVectors,
+    Upsert,
+)
+from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep, Metric, Payload
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Commit = Callable[["Collection", RowOperation], WriteResult]
+Commit = Callable[["Collection", RowOperation | SetCodebook], WriteResult]
 """The commit path of a store that a collection writes through."""
 
 
@@ -60,12 +67,16 @@ class Collection(Reader):
 
     def __init__(self, *, dim: int, metric: str = "cosine", name: str = "") -> None:
         self.name = name
-        self.config = CollectionConfig(checked_dim(dim), checked_metric(metric), self.kind)
+        self.config = self._make_config(checked_dim(dim), checked_metric(metric))
         self._dim = self.config.dim
         self._backend = self._make_backend()
         self._storage = Storage(self.config, self._backend)
         self._lock = threading.RLock()
         self._commit: Commit | None = None
+
+    def _make_config(self, dim: int, metric: Metric) -> CollectionConfig:
+        """Everything that makes two empty collections of this kind the same."""
+        return CollectionConfig(dim, metric, self.kind)
 
     @abstractmethod
     def _make_backend(self) -> Backend:
@@ -267,12 +278,14 @@ class Collection(Reader):
         with self._lock:
             return self._storage.digest()
 
-    def _plan(self, operation: RowOperation) -> Change:
+    def _plan(self, operation: RowOperation | SetCodebook) -> Change:
         """Everything of an operation that can be refused; calling the result makes it happen.
 
         For a commit path that holds this collection's lock from the plan to the change.
         """
         storage = self._storage
+        if isinstance(operation, SetCodebook):
+            return storage.plan_codebook(operation.codebook)
         if isinstance(operation, Upsert):
             self._refuse_mixed_kinds(operation.ids)
             return storage.plan_upsert(operation.ids, operation.vectors, operation.payloads)
@@ -303,6 +316,9 @@ class Collection(Reader):
     def _write(self, operation: RowOperation) -> WriteResult:
         if not operation.ids:
             return WriteResult(version=self.version)
+        return self._commit_or_do(operation)
+
+    def _commit_or_do(self, operation: RowOperation | SetCodebook) -> WriteResult:
         with self._lock:
             if self._commit is not None:
                 return self._commit(self, operation)

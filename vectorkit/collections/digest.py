@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 import numpy as np
 import xxhash
@@ -51,6 +51,11 @@ def total_of(hashes: Hashes) -> int:
     for part in parts:
         total = (total << 32) + int(part.sum(dtype=np.uint64))
     return total
+
+
+def parameter_bytes(parameters: Mapping[str, NDArray[Any]]) -> bytes:
+    """What a codec has learned, as bytes in one order."""
+    return b"".join(name.encode() + parameters[name].tobytes() for name in sorted(parameters))
 
 
 def combine(config: CollectionConfig, parameters: bytes, total: int, count: int) -> str:

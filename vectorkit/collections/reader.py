@@ -9,10 +9,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
-from vectorkit.collections.digest import combine, row_hashes, total_of
+from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
 from vectorkit.collections.filters import parse
 from vectorkit.collections.results import BatchMatches, Matches, Row
 from vectorkit.collections.search import Found, find_best
@@ -204,9 +205,13 @@ class Snapshot(Reader):
             view = self._view
             rows = self._backend.rows(view.state, view.count)
             total = total_of(row_hashes(view.ids, rows, view.payloads))
-            learned = self._backend.parameters(view.state)
+            learned = parameter_bytes(self._backend.parameters(view.state))
             self._digest = combine(self.config, learned, total, view.count)
         return self._digest
+
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """What the collection's codec has learned, by name; nothing for most kinds."""
+        return dict(self._backend.parameters(self._view.state))
 
     def vectors(self) -> Float32Array:
         """All vectors in slot order, as a copy (count, dim)."""

@@ -14,7 +14,7 @@ import numpy as np
 from vectorkit.collections.backend import Backend, State
 from vectorkit.collections.buffer import BUFFERED_BATCH_MAX, WriteBuffer, padded_batch
 from vectorkit.collections.changes import ChangeLog
-from vectorkit.collections.digest import DigestFold, combine, row_hashes
+from vectorkit.collections.digest import DigestFold, combine, parameter_bytes, row_hashes
 from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import grown_capacity, padded_size
@@ -176,6 +176,20 @@ class Storage:
 
         return change
 
+    def plan_codebook(self, codebook: Float32Array) -> Change:
+        """Encode all rows anew."""
+        self.flush()
+        count = len(self)
+        state = self.backend.with_codebook(self.state, codebook, count)
+
+        def change() -> WriteResult:
+            is_held = self._is_state_held
+            self._publish(state)
+            self._is_state_held = is_held  # The float32 rows are still those of a snapshot.
+            return self._changed(np.arange(count, dtype=np.int32), WriteResult(updated=count))
+
+        return change
+
     def reserve(self, count: int) -> None:
         """Make room for `count` rows, so that no write up to there has to grow."""
         if count > self.capacity:
@@ -185,11 +199,15 @@ class Storage:
     def memory(self) -> Memory:
         """Bytes by what holds them."""
         self.flush()
-        arrays = self.backend.arrays(self.state)
+        arrays, on_host = self.backend.arrays(self.state), self.backend.host_names()
+        sizes = {name: int(array.nbytes) for name, array in arrays.items()}
+        learned = self.backend.parameters(self.state).values()
         return Memory(
             row_count=len(self),
-            device={name: int(array.nbytes) for name, array in arrays.items()},
+            device={name: size for name, size in sizes.items() if name not in on_host},
             host={
+                **{name: size for name, size in sizes.items() if name in on_host},
+                **({"codebook": sum(each.nbytes for each in learned)} if learned else {}),
                 "ids": sizeof_ids(self.tables.ids, self.slot_of),
                 "payloads": sizeof_payloads(self.tables.payloads),
                 "columns": self.tables.columns.nbytes,
@@ -214,12 +232,13 @@ class Storage:
             hashes.append(row_hashes(names, rows, payloads))
         if hashes:
             self._fold.replace(dirty, np.concatenate(hashes))
-        learned = self.backend.parameters(self.state)
+        learned = parameter_bytes(self.backend.parameters(self.state))
         return combine(self.config, learned, self._fold.total, len(self))
 
     def _plan_rows(self, slots: Int32Array, rows: Float32Array, count: int) -> Callable[[], None]:
         """Write rows to distinct slots below `count`."""
-        if len(slots) <= BUFFERED_BATCH_MAX and count <= self.capacity:
+        is_small = len(slots) <= BUFFERED_BATCH_MAX and count <= self.capacity
+        if is_small and not self.backend.needs_training(self.state):
             if not self._buffer.has_room(len(slots)):
                 self.flush()
             return lambda: self._buffer.put_many(slots, rows)

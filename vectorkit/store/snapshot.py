@@ -8,7 +8,7 @@ from typing import Final
 import xxhash
 
 from vectorkit.collections import Snapshot
-from vectorkit.operations import CreateCollection, Operation, Upsert
+from vectorkit.operations import CreateCollection, Operation, SetCodebook, Upsert
 
 _SNAPSHOT_ROWS: Final = 4096
 
@@ -23,6 +23,9 @@ class StoreSnapshot:
         """The operations that rebuild this store, slot by slot, from nothing."""
         for snapshot in self._snapshots:
             yield CreateCollection(snapshot.name, snapshot.config)
+            codebook = snapshot.parameters().get("codebook")
+            if codebook is not None:
+                yield SetCodebook(snapshot.name, codebook)
             ids, vectors, payloads = snapshot.ids(), snapshot.vectors(), snapshot.payloads()
             for start in range(0, len(ids), _SNAPSHOT_ROWS):
                 block = slice(start, start + _SNAPSHOT_ROWS)

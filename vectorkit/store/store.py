@@ -32,6 +32,7 @@ from vectorkit.operations import (
     Operation,
     RenameCollection,
     RowOperation,
+    SetCodebook,
     UpdateVectors,
     Upsert,
     encode,
@@ -255,7 +256,9 @@ class VectorStore:
             self._notify(operation)
             return result
 
-    def _commit_rows(self, collection: Collection, operation: RowOperation) -> WriteResult:
+    def _commit_rows(
+        self, collection: Collection, operation: RowOperation | SetCodebook
+    ) -> WriteResult:
         with self._lock:
             self._admit()
             if self._collections.get(operation.collection) is not collection:
@@ -264,7 +267,7 @@ class VectorStore:
 
     def _plan(self, operation: Operation) -> Callable[[], WriteResult]:
         match operation:
-            case Upsert() | UpdateVectors() | Delete():
+            case Upsert() | UpdateVectors() | Delete() | SetCodebook():
                 return self[operation.collection]._plan(operation)
             case CreateCollection():
                 self._refuse_existing(operation.collection)

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.kernels.canonical import NORM_MAX, canonical_norms, unit_queries
+from vectorkit.kernels.canonical import NORM_MAX, canonical_norms, scaled_queries
 from vectorkit.types import Float32Array, Float64Array, Metric
 
 Codes = tuple[NDArray[Any], ...]
@@ -105,9 +105,10 @@ def query_targets(queries: Float32Array, metric: Metric) -> tuple[Float32Array, 
 
     Cosine multiplies with unit queries.
     """
-    norms = canonical_norms(queries)
-    targets = unit_queries(queries, norms) if metric == "cosine" else queries
-    return targets, as_norms(norms)
+    norms = as_norms(canonical_norms(queries))
+    if metric == "cosine":
+        return scaled_queries(queries, metric).targets, norms
+    return queries, norms
 
 
 def as_norms(norms: Float64Array) -> Float32Array:
