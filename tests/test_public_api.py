@@ -15,8 +15,9 @@ import vectorkit.sim
 
 EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
-        KEEP BatchMatches Collection CpuCollection GpuCollection Matches Memory Row Snapshot
-        VectorKitError VectorStore WriteResult datasets errors replication sim
+        KEEP BatchMatches CacheStats Collection CpuCollection GpuCollection Matches Memory
+        QueryCache Row Snapshot VectorKitError VectorStore WriteResult datasets errors replication
+        sim
     """,
     vectorkit.datasets: """
         Dataset fashion_mnist glove minilm patches

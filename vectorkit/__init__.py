@@ -5,6 +5,7 @@ stream of operations, and `vectorkit.sim` replicates it across simulated nodes, 
 """
 
 from vectorkit import datasets, errors, replication, sim
+from vectorkit.cache import CacheStats, QueryCache
 from vectorkit.collections import (
     BatchMatches,
     Collection,
@@ -25,11 +26,13 @@ __version__ = "0.1.0"
 __all__ = [
     "KEEP",
     "BatchMatches",
+    "CacheStats",
     "Collection",
     "CpuCollection",
     "GpuCollection",
     "Matches",
     "Memory",
+    "QueryCache",
     "Row",
     "Snapshot",
     "VectorKitError",

@@ -66,6 +66,8 @@ class Collection(Reader):
         self._storage = Storage(self.config, self._backend)
         self._lock = threading.RLock()
         self._commit: Commit | None = None
+        self._incarnation = object()
+        """Whatever the name: no other collection has the same."""
 
     @abstractmethod
     def _make_backend(self) -> Backend:

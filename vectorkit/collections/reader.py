@@ -14,7 +14,7 @@ from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
 from vectorkit.collections.digest import combine, row_hashes, total_of
 from vectorkit.collections.results import BatchMatches, Matches, Row
-from vectorkit.collections.search import search_exactly
+from vectorkit.collections.search import Found, search_exactly
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidId, VectorNotFound
 from vectorkit.operations import CollectionConfig
@@ -119,7 +119,7 @@ class Reader(ABC):
         [('origin', 0.0), ('east', -5.0)]
         """
         row = checked_row(query, self.dim)
-        return self._search(row[None, :], checked_k(k))[0]
+        return self._search(row[None, :], checked_k(k)).matches[0]
 
     def search_many(self, queries: Any, k: int = 10) -> BatchMatches:
         """`search` for each of the queries (batch, dim), all in one state, with equal bits.
@@ -130,7 +130,7 @@ class Reader(ABC):
         >>> c.search_many([[2, 0], [0, 2]], k=1).ids.tolist()
         [[1], [2]]
         """
-        return self._search(checked_rows(queries, None, self.dim), checked_k(k))
+        return self._search(checked_rows(queries, None, self.dim), checked_k(k)).matches
 
     def to_frame(self) -> pd.DataFrame:
         """One row of the frame a row of the collection: id, vector, then a column a payload key."""
@@ -148,7 +148,7 @@ class Reader(ABC):
 
         return html.collection(self)
 
-    def _search(self, queries: Float32Array, k: int) -> BatchMatches:
+    def _search(self, queries: Float32Array, k: int) -> Found:
         return search_exactly(self, queries, k, self.metric)
 
 

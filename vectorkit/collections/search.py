@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from jax import Array
@@ -55,14 +55,25 @@ class Source(Protocol):
         ...
 
 
-def search_exactly(source: Source, queries: Float32Array, k: int, metric: Metric) -> BatchMatches:
+class Found(NamedTuple):
+    """Matches, the slots (queries, k) that they came from, and the version that was searched.
+
+    Slots beyond a query's count of matches mean nothing.
+    """
+
+    matches: BatchMatches
+    slots: Int32Array
+    version: int
+
+
+def search_exactly(source: Source, queries: Float32Array, k: int, metric: Metric) -> Found:
     """The k best rows for each of the queries (batch, dim), all found in one state."""
     everything = np.arange(len(queries))
     answer = _Answer(len(queries), k, metric)
     width = padded_size(k + MARGIN)
     version, pending = _search_candidates(source, queries, everything, width, answer)
     if pending.size == 0:
-        return answer.matches
+        return answer.found(version)
     pinned = source.snapshot()
     if pinned.version != version:
         pending = everything
@@ -70,12 +81,12 @@ def search_exactly(source: Source, queries: Float32Array, k: int, metric: Metric
         width *= 4
         _, pending = _search_candidates(pinned, queries, pending, width, answer)
         if pending.size == 0:
-            return answer.matches
+            return answer.found(pinned.version)
     with pinned._read(lambda view: np.asarray(view.state.rows)) as (view, rows):
         for index in pending:
             scores = _score_all(rows[: view.count], queries[index], metric)
             answer.put(index, view, np.arange(view.count, dtype=np.int32), scores)
-    return answer.matches
+    return answer.found(pinned.version)
 
 
 class _Answer:
@@ -89,6 +100,11 @@ class _Answer:
             counts=np.zeros(query_count, np.int32),
             metric=metric,
         )
+        self.slots = np.zeros((query_count, k), np.int32)
+
+    def found(self, version: int) -> Found:
+        """Everything found, in the state of this version."""
+        return Found(self.matches, self.slots, version)
 
     def put(self, index: int, view: View, slots: Int32Array, scores: Float32Array) -> None:
         """The k best of `slots` by (score, slot) are the answer to query `index`."""
@@ -96,6 +112,7 @@ class _Answer:
         ids = view.tables.ids
         self.matches.ids[index, : best.size] = [ids[slot] for slot in slots[best].tolist()]
         self.matches.scores[index, : best.size] = scores[best]
+        self.slots[index, : best.size] = slots[best]
         self.matches.ids[index, best.size :] = None
         self.matches.scores[index, best.size :] = -np.inf
         self.matches.counts[index] = best.size
