@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import vectorkit as vk
 from tests.collections.reference import METRICS
@@ -46,15 +46,22 @@ class Journal:
 class CachedAgainstFresh(RuleBasedStateMachine):
     """One cache for a store of two collections, with one more that belongs to no store."""
 
-    @initialize(capacity=st.sampled_from([3, 100]), metric=st.sampled_from(METRICS))
-    def make(self, capacity, metric):
+    @initialize(
+        capacity=st.sampled_from([3, 100, 100]),
+        metric=st.sampled_from(METRICS),
+        first=st.lists(vectors, min_size=8, max_size=8),
+    )
+    def make(self, capacity, metric, first):
         self.cache = vk.QueryCache(capacity=capacity)
         self.store = vk.VectorStore(cache=self.cache)
         self.applier = self.store.attach(Journal())
         self.loose = vk.CpuCollection(dim=DIM, metric=metric)
-        self.held, self.asked, self.count = [], [], 0
+        self.held, self.asked, self.count, self.step = [], [], 0, 0
         for name in NAMES:
             self.store.create_collection(name, dim=DIM, metric=metric)
+        for each in (*(self.store[name] for name in NAMES), self.loose):
+            each.insert(IDS[:8], stack(first))
+        self.asked += [(name, (1.0, 1.0), k, {}) for name in (*NAMES, None) for k in (1, 3, 9)]
 
     def write(self, path, name, operation):
         """Make an operation happen to the rows that are there, by one of the paths."""
@@ -150,10 +157,11 @@ class CachedAgainstFresh(RuleBasedStateMachine):
             self.asked.append((name, query, k, more))
         self.check(name, query, k, more)
 
-    @precondition(lambda self: self.asked)
-    @rule()
-    def ask_everything_again(self):
-        for each in self.asked:
+    @invariant()
+    def every_answer_is_the_fresh_one(self):
+        """Each is asked for after every third step, so that several writes come between."""
+        self.step += 1
+        for each in self.asked[self.step % 3 :: 3]:
             self.check(*each)
 
     def check(self, name, query, k, more):
@@ -169,7 +177,8 @@ class CachedAgainstFresh(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "cache"):
-            self.ask_everything_again()
+            for each in self.asked:
+                self.check(*each)
             stats = self.cache.stats()
             assert stats.hits + stats.misses + stats.bypassed == self.count
             assert stats.patched <= stats.hits
@@ -180,6 +189,6 @@ def stack(rows):
 
 
 CachedAgainstFresh.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=30, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
 )
 TestCachedAgainstFresh = CachedAgainstFresh.TestCase
