@@ -11,7 +11,13 @@ import vectorkit as vk
 from tests.collections.reference import METRICS
 from vectorkit.cache import CacheStats
 from vectorkit.collections import changes, compiled, search
-from vectorkit.errors import CollectionNotFound, InvalidK, InvalidOption, InvalidVector
+from vectorkit.errors import (
+    CollectionNotFound,
+    InvalidFilter,
+    InvalidK,
+    InvalidOption,
+    InvalidVector,
+)
 from vectorkit.operations import Delete, UpdateVectors, Upsert
 from vectorkit.store import store_of
 from vectorkit.types import KEEP
@@ -59,11 +65,12 @@ def counted(cache, do):
     return {name: after[name] - before[name] for name in after if after[name] != before[name]}
 
 
-def asked(cache, collection, k=3, query=QUERY):
+def asked(cache, collection, k=3, query=QUERY, **more):
     """How the next answer comes about; it must be the fresh one."""
 
     def ask():
-        assert same(cache.search(collection, query, k), collection.search(query, k))
+        found = cache.search(collection, query, k, **more)
+        assert same(found, collection.search(query, k, **more))
 
     return counted(cache, ask)
 
@@ -318,6 +325,40 @@ def test_q3_a_kind_that_is_not_exact_is_searched_afresh():
     assert asked(cache, numbers) == MISS
 
 
+ODD = {"odd": True}
+FILTERED = {
+    "a row outside passes and stays outside": ("r9", {"payload": ODD}, PATCHED),
+    "a row outside passes and enters": ("r2", {"payload": ODD}, PATCHED),
+    "a row outside gets better": ("r7", {"vector": [20]}, PATCHED),
+    "a row that does not pass gets better": ("r6", {"vector": [20]}, PATCHED),
+    "a member stays": ("r1", {"payload": ODD | {"n": 1}}, PATCHED),
+    "a member no longer passes": ("r1", {"payload": {"odd": False}}, MISS),
+    "a member loses its payload": ("r3", {"payload": None}, MISS),
+    "a row passes and is the best": ("r8", {"vector": [20], "payload": ODD}, PATCHED),
+}
+
+
+@pytest.mark.parametrize(("row_id", "parts", "expected"), FILTERED.values(), ids=FILTERED)
+def test_q3_a_filter_is_asked_about_changed_rows_only(row_id, parts, expected):
+    cache, _, numbers = numbered(values=range(10, 0, -1))
+    for number in range(1, 10, 2):
+        numbers.update(f"r{number}", payload=ODD)
+    assert asked(cache, numbers, 2, where=ODD) == FIRST
+    numbers.update(row_id, **parts)
+    assert asked(cache, numbers, 2, where=ODD) == expected
+    assert asked(cache, numbers, 2, where=ODD) == HIT
+
+
+def test_q3_a_filtered_answer_that_holds_all_that_pass_is_always_merged():
+    cache, _, numbers = numbered()
+    assert asked(cache, numbers, 3, where=ODD) == FIRST
+    for row_id, payload in (("r5", ODD), ("r0", ODD), ("r5", None), ("r3", ODD), ("r1", ODD)):
+        numbers.update(row_id, payload=payload)
+        assert asked(cache, numbers, 3, where=ODD) == PATCHED
+    numbers.update("r0", payload=None)
+    assert asked(cache, numbers, 3, where=ODD) == MISS
+
+
 # Q4
 
 
@@ -404,6 +445,24 @@ def test_q5_metrics_have_different_entries():
         assert asked(cache, store[metric]) == FIRST
     found = [store.search(metric, QUERY, k=3).scores.tolist() for metric in METRICS]
     assert found == [[3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [0.0, -1.0, -2.0]]
+
+
+def test_q5_another_filter_is_another_entry_and_another_spelling_is_not():
+    cache, _, numbers = numbered()
+    filters = ({}, ODD, {"odd": False}, {"odd": 1}, {"not": ODD})
+    for where in (None, *filters):
+        assert asked(cache, numbers, where=where) == FIRST
+        assert asked(cache, numbers, where=where) == HIT
+    assert asked(cache, numbers, where={"odd": {"eq": np.True_}}) == HIT
+
+
+def test_q5_a_function_as_filter_is_asked_every_time():
+    cache, store, numbers = numbered()
+    numbers.update("r3", payload={"n": 5})
+    for _ in range(2):
+        assert asked(cache, numbers, where=lambda columns: columns["n"] == 5) == {"bypassed": 1}
+    found = store.search("numbers", QUERY, where=lambda columns: columns["n"] == 5)
+    assert found.ids == ("r3",)
 
 
 def test_q5_no_neighbours_need_no_entry():
@@ -590,9 +649,14 @@ def test_a_store_refuses_what_is_no_cache(cache):
 
 def test_a_search_that_is_refused_counts_and_keeps_nothing():
     cache, store, _ = numbered()
-    for error, query, k in ((InvalidVector, [1, 2], 3), (InvalidK, QUERY, -1)):
+    for error, query, k, where in (
+        (InvalidVector, [1, 2], 3, None),
+        (InvalidK, QUERY, -1, None),
+        (InvalidFilter, QUERY, 3, {"n": {"above": 3}}),
+        (InvalidFilter, QUERY, 3, lambda columns: columns["absent"]),
+    ):
         with pytest.raises(error):
-            store.search("numbers", query, k)
+            store.search("numbers", query, k, where=where)
     assert cache.stats() == ZERO
 
 

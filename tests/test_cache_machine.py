@@ -31,7 +31,14 @@ batches = st.dictionaries(ids, vectors, min_size=1, max_size=6)
 payloads = st.sampled_from([None, {"n": 1}, {"n": 2, "lang": "en"}])
 queries = st.sampled_from([(1.0, 0.0), (1.0, 1.0), (0.0, 0.0), (-1.0, 2.0)])
 sizes = st.sampled_from([0, 1, 2, 3, 5, 40])
-options = st.just({})
+options = st.sampled_from(
+    [
+        {},
+        {"where": {"n": {"gte": 2}}},
+        {"where": {"n": {"ne": 1}}},
+        {"where": {"lang": "en", "n": 2}},
+    ]
+)
 """What a search takes beside query and k."""
 
 
@@ -47,7 +54,7 @@ class CachedAgainstFresh(RuleBasedStateMachine):
     """One cache for a store of two collections, with one more that belongs to no store."""
 
     @initialize(
-        capacity=st.sampled_from([3, 100, 100]),
+        capacity=st.sampled_from([1_000, 1_000, 1_000, 5]),
         metric=st.sampled_from(METRICS),
         first=st.lists(vectors, min_size=8, max_size=8),
     )
@@ -60,8 +67,12 @@ class CachedAgainstFresh(RuleBasedStateMachine):
         for name in NAMES:
             self.store.create_collection(name, dim=DIM, metric=metric)
         for each in (*(self.store[name] for name in NAMES), self.loose):
-            each.insert(IDS[:8], stack(first))
-        self.asked += [(name, (1.0, 1.0), k, {}) for name in (*NAMES, None) for k in (1, 3, 9)]
+            each.insert(IDS[:8], stack(first), [{"n": number % 3} for number in range(8)])
+        self.asked += [
+            (name, (1.0, 1.0), k, more)
+            for name in (*NAMES, None)
+            for k, more in ((1, {}), (3, {}), (9, {}), (2, {"where": {"n": {"gte": 2}}}))
+        ]
 
     def write(self, path, name, operation):
         """Make an operation happen to the rows that are there, by one of the paths."""

@@ -19,14 +19,15 @@ from cachetools import TTLCache
 
 from vectorkit.collections import Collection, Matches
 from vectorkit.collections.checks import checked_k, checked_row, short
-from vectorkit.collections.state import padded_size
+from vectorkit.collections.filters import Filter, parse
+from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import canonical_scores
-from vectorkit.types import Float32Array, Id, Int32Array
+from vectorkit.types import Float32Array, Id, Int32Array, Where
 
-Key = tuple[object, int, bytes]
-"""A collection's incarnation, which settles its configuration, then k and the query's bits."""
+Key = tuple[object, int, str | None, bytes]
+"""A collection's incarnation, which settles its configuration; k; the filter; the query's bits."""
 
 CAPACITY: Final = 1_000
 
@@ -52,7 +53,7 @@ class CacheStats(NamedTuple):
     expired: int
     """Answers that were let go because of their age."""
     bypassed: int
-    """Searched without a look-up, because nothing can be kept: k = 0."""
+    """Searched without a look-up: k is 0, or the filter is a function, which has no key."""
     size: int
 
 
@@ -94,8 +95,10 @@ class QueryCache:
         self._lock = threading.Lock()
         self._hits = self._misses = self._patched = self._bypassed = 0
 
-    def search(self, collection: Collection, query: Any, k: int = 10) -> Matches:
-        """`collection.search(query, k)`, without a search wherever that gives the same bits.
+    def search(
+        self, collection: Collection, query: Any, k: int = 10, *, where: Where | None = None
+    ) -> Matches:
+        """`collection.search`, without a search wherever that gives the same bits.
 
         >>> import vectorkit as vk
         >>> c = vk.CpuCollection(dim=2, metric="dot")
@@ -104,18 +107,21 @@ class QueryCache:
         [('a', 3.0)]
         """
         row, count = checked_row(query, collection.dim), checked_k(k)
-        if count == 0:
+        wanted = None if where is None else parse(where)
+        text = None if wanted is None else wanted.key
+        if count == 0 or (wanted is not None and text is None):
+            found = collection._search(row[None, :], count, wanted).matches[0]
             with self._lock:
                 self._bypassed += 1
-            return collection.search(row, 0)
-        key = (collection._incarnation, count, row.tobytes())
+            return found
+        key = (collection._incarnation, count, text, row.tobytes())
         version = collection.version
         with self._lock:
             entry = self._entries.find(key)
             is_current = entry is not None and entry.version >= version
             self._hits += is_current
         if entry is None or not is_current:
-            entry = self._renew(key, entry, collection, row)
+            entry = self._renew(key, entry, collection, row, wanted)
         return Matches(entry.ids, entry.scores.copy(), collection.metric)
 
     def clear(self) -> None:
@@ -157,12 +163,17 @@ class QueryCache:
         return html.query_cache(self)
 
     def _renew(
-        self, key: Key, entry: _Entry | None, collection: Collection, query: Float32Array
+        self,
+        key: Key,
+        entry: _Entry | None,
+        collection: Collection,
+        query: Float32Array,
+        wanted: Filter | None,
     ) -> _Entry:
         """The answer now, by a patch if possible, kept unless a later one is kept already."""
-        _, k, _ = key
-        patched = None if entry is None else _patch(entry, collection, query, k)
-        renewed = patched or _search(collection, query, k)
+        k = key[1]
+        patched = None if entry is None else _patch(entry, collection, query, k, wanted)
+        renewed = patched or _search(collection, query, k, wanted)
         with self._lock:
             if patched is None:
                 self._misses += 1
@@ -209,17 +220,19 @@ class _Entries(TTLCache[Key, _Entry]):
         return gone
 
 
-def _search(collection: Collection, query: Float32Array, k: int) -> _Entry:
+def _search(collection: Collection, query: Float32Array, k: int, wanted: Filter | None) -> _Entry:
     """A fresh answer under the version that it was found in, whatever is written meanwhile."""
-    found = collection._search(query[None, :], k)
+    found = collection._search(query[None, :], k, wanted)
     best, slots = found.matches[0], found.slots[0, : found.matches.counts[0]]
     return _Entry(found.version, slots, best.ids, best.scores)
 
 
-def _patch(entry: _Entry, collection: Collection, query: Float32Array, k: int) -> _Entry | None:
+def _patch(
+    entry: _Entry, collection: Collection, query: Float32Array, k: int, wanted: Filter | None
+) -> _Entry | None:
     """The entry brought up to the present; None where only a search can tell.
 
-    The version, the slots changed since, their rows and their ids are one consistent read.
+    The version, the slots changed since, their rows, payloads and ids are one consistent read.
     """
     if not collection._backend.is_exact:
         return None
@@ -230,9 +243,9 @@ def _patch(entry: _Entry, collection: Collection, query: Float32Array, k: int) -
         if changed is None:
             return None
         asked = changed[changed < view.count]
-        padded = np.zeros(padded_size(len(asked)), np.int32)
-        padded[: len(asked)] = asked
-        return changed, asked, backend.read(view.state, padded)
+        if wanted is not None:
+            asked = asked[wanted.mask_at(view.tables.columns, asked)]
+        return changed, asked, backend.read(view.state, padded(asked))
 
     with collection._read(dispatch) as (view, known):
         if known is None:

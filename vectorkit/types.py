@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final, Literal
 
@@ -18,9 +18,13 @@ METRICS: Final[tuple[Metric, ...]] = ("cosine", "dot", "euclidean")
 Payload = Mapping[str, Any]
 """What a row carries beside its vector: a JSON object."""
 
+Where = Mapping[str, Any] | Callable[[Mapping[str, NDArray[Any]]], Any]
+"""Which rows a search may answer with: conditions by payload key, or a function of the columns."""
+
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 Int32Array = NDArray[np.int32]
+MaskArray = NDArray[np.bool_]
 ObjectArray = NDArray[np.object_]
 
 

@@ -1,5 +1,6 @@
 """Columns: whatever was written before, they hold what the payloads hold."""
 
+import sys
 import threading
 
 import numpy as np
@@ -155,6 +156,41 @@ def test_two_lone_surrogates_are_not_one_character():
     assert first != second
 
 
+@pytest.mark.parametrize("batch", [1, MANY])
+def test_slots_may_repeat_and_may_lie_behind_what_a_column_has_read(batch):
+    payloads = [{"a": "x"}] * MANY
+    columns = Columns(payloads)
+    columns.column("a", MANY)
+    payloads += [{"a": "z"}] * batch
+    payloads[0] = {"a": "y"}
+    columns.reread([0, *range(batch), *range(MANY, MANY + batch)])
+    assert_equal(columns, payloads)
+
+
+@pytest.mark.parametrize("remaining", [0, MANY - 1])
+def test_rows_that_were_cut_off_leave_nothing_to_the_rows_that_follow(remaining):
+    payloads = [{"a": "x", "b": 1}] * MANY
+    columns = Columns(payloads)
+    columns.column("a", MANY), columns.column("b", MANY)
+    del payloads[remaining:]
+    columns.truncate(remaining)
+    payloads += [None, {"a": "y"}]
+    assert_equal(columns, payloads)
+
+
+def test_two_lists_that_grow_apart_after_a_copy_are_both_read_right():
+    payloads = [{"a": "x", "b": 1}] * 3
+    columns = Columns(payloads)
+    assert_equal(columns, payloads)
+    others = payloads.copy()
+    copied = columns.copy(others)
+    payloads += [{"a": "mine", "b": 2}]
+    others += [{"a": "other"}, {"b": 0.5}]
+    assert_equal(columns, payloads)
+    assert_equal(copied, others)
+    assert_equal(columns, payloads)
+
+
 def test_readers_of_a_held_prefix_and_an_appending_reader_count_alike():
     payloads = [{"a": "x"}] * MANY
     columns = Columns(payloads)
@@ -169,10 +205,26 @@ def test_readers_of_a_held_prefix_and_an_appending_reader_count_alike():
             failures.append(error)
 
     threads = [threading.Thread(target=read, args=(range(i, 5_100, 7),)) for i in range(4)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(interval)
     columns.column("b", 5_100)
     assert failures == []
     assert_equal(columns, payloads)
+
+
+def test_payloads_are_read_into_a_column_under_its_lock():
+    class Watched(dict):
+        def get(self, key, default=None):
+            seen.append(columns._lock.locked())
+            return super().get(key, default)
+
+    seen = []
+    columns = Columns([Watched(a=1)])
+    columns.column("a", 1)
+    columns.reread([0])
+    assert seen == [True, True]

@@ -123,10 +123,10 @@ def test_u5b_slots_of_a_dispatched_search_are_translated_with_their_own_tables()
     def dispatch(view):
         norm = np.ones(1, np.float32)
         return compiled.search(
-            view.state, QUERY[None, :], norm, np.int32(view.count), metric="dot", width=40
+            view.state, QUERY[None, :], norm, np.int32(view.count), None, metric="dot", width=40
         )
 
-    with collection._read(dispatch) as (view, (_, slots, rows, _)):
+    with collection._read(dispatch) as (view, (_, slots, rows)):
         churn(collection)
         collection.search(QUERY)
         found = [view.ids[slot] for slot in np.asarray(slots)[0]]

@@ -122,6 +122,28 @@ def test_integers_that_a_float_cannot_hold_compare_exactly():
     assert asked({"a": 2.0**53}, rows) == [0, 2]
 
 
+def test_a_bound_that_no_float_holds_is_compared_exactly_where_it_rounds_up():
+    rows = [{"a": 2.0**53 + 2}, {"a": 2.0**53 + 4}]
+    assert asked({"a": {"lte": 2**53 + 3}}, rows) == [0]
+    assert asked({"a": {"gt": 2**53 + 3}}, rows) == [1]
+
+
+@pytest.mark.parametrize(
+    ("order", "wanted"), [("lt", [0]), ("lte", [0, 1]), ("gt", [2, 3]), ("gte", [1, 2, 3])]
+)
+def test_texts_are_ordered_by_code_point(order, wanted):
+    rows = [{"a": "Z"}, {"a": "a"}, {"a": "\uffff"}, {"a": "\U00010000"}, {"a": 1}, {}]
+    assert asked({"a": {order: "a"}}, rows) == wanted
+
+
+def test_a_text_that_came_later_is_ordered_too():
+    payloads = [{"a": "b"}]
+    columns, where = Columns(payloads), parse({"a": {"lt": "c"}})
+    assert where.mask(columns, 1).tolist() == [True]
+    payloads.append({"a": "a"})
+    assert where.mask(columns, 2).tolist() == [True, True]
+
+
 def test_a_missing_key_passes_only_ne_and_exists_false():
     rows = [None, {}, {"a": None}]
     assert asked({"a": {"ne": 1}}, rows) == [0, 1, 2]
@@ -138,7 +160,7 @@ def test_no_condition_passes_all_and_no_choice_passes_none():
     assert asked({"a": {"in": []}}, rows) == []
 
 
-def test_a_number_whose_bits_are_a_signalling_nan_compares_without_a_warning():
+def test_an_int_with_the_bits_of_a_signalling_nan_compares_without_a_warning():
     rows = [{"a": 0x7FF0000000000001}, {"a": 0.5}] * MANY
     assert asked({"a": {"gt": 0.4}}, rows) == list(range(2 * MANY))
     assert asked({"a": {"in": [0.5, *range(20)]}}, rows) == list(range(1, 2 * MANY, 2))

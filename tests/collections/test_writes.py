@@ -316,11 +316,11 @@ def test_u4_a_failure_between_the_pieces_of_a_batch_changes_nothing(monkeypatch)
     collection = filled(CpuCollection, count=400)
     before, real, calls = everything(collection), compiled.write_in_place, []
 
-    def fail_second(*arrays):
+    def fail_second(*arrays, **options):
         calls.append(arrays)
         if len(calls) == 2:
             raise MemoryError
-        return real(*arrays)
+        return real(*arrays, **options)
 
     monkeypatch.setattr(compiled, "write_in_place", fail_second)
     with pytest.raises(MemoryError):

@@ -1,9 +1,8 @@
 """The one way to score, and the bound that proves a search exact."""
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import (
@@ -12,29 +11,22 @@ from tests.collections.reference import (
     hard_rows,
     reference_score,
 )
-from vectorkit.kernels.candidates import approximate_scores
 from vectorkit.kernels.canonical import (
     NORM_MAX,
     ZERO_NORM,
+    ScaledQueries,
     best_possible_outside,
     canonical_norms,
     canonical_scores,
+    flushed,
+    relative_error,
+    scaled_queries,
     stored_norms,
-    unit_queries,
 )
 
 kinds = st.sampled_from(sorted(HARD_ROWS))
 seeds = st.integers(0, 2**32 - 1)
 by_metric = pytest.mark.parametrize("metric", METRICS)
-
-
-def approximate(rows, queries, metric):
-    """Float32 scores as a search computes them: (queries, rows)."""
-    norms = canonical_norms(queries)
-    targets = unit_queries(queries, norms) if metric == "cosine" else queries
-    query_norms = np.minimum(norms, NORM_MAX).astype(np.float32)
-    arrays = map(jnp.asarray, (rows, stored_norms(rows), targets, query_norms))
-    return np.asarray(approximate_scores(*arrays, metric))
 
 
 @by_metric
@@ -51,35 +43,27 @@ def test_canonical_scores_do_not_depend_on_the_batch(metric, kind, seed, dim):
     rows, queries = hard_rows(kind, seed, 8, dim), hard_rows(kind, seed + 1, 5, dim)
     together = canonical_scores(np.stack([rows] * 5), queries, metric)
     alone = [canonical_scores(rows, query, metric) for query in queries]
+    shared = canonical_scores(rows[None], queries, metric)
     assert together.tobytes() == b"".join(scores.tobytes() for scores in alone)
+    assert shared.tobytes() == together.tobytes()
 
 
 @by_metric
-@settings(max_examples=200)
-@given(kind=kinds, asked=kinds, seed=seeds, dim=st.sampled_from([1, 2, 9, 64]))
-def test_no_row_outside_of_the_candidates_beats_the_bound(metric, kind, asked, seed, dim):
-    rows = np.concatenate([hard_rows(kind, seed, 16, dim), hard_rows(asked, seed + 1, 16, dim)])
-    queries = np.concatenate([hard_rows(asked, seed + 2, 14, dim), rows[:1], -rows[1:2]])
-    guesses = approximate(rows, queries, metric)
-    largest, norms = float(stored_norms(rows).max()), canonical_norms(queries)
-    truth = canonical_scores(np.stack([rows] * len(queries)), queries, metric)
-    for slot in range(len(rows)):
-        bound = best_possible_outside(guesses[:, slot], norms, largest, dim, metric)
-        assert (bound >= truth[:, slot]).all()
+def test_nothing_is_outside_where_a_place_stayed_empty(metric):
+    last = np.full(2, -np.inf, np.float32)
+    queries = scaled_queries(np.array([[0, 0], [3, 0]], np.float32), metric)
+    bound = best_possible_outside(last, queries, metric)
+    assert (bound == -np.inf).all()
 
 
-@by_metric
-def test_the_bound_is_infinite_where_a_term_may_overflow_but_not_under_cosine(metric):
-    last, norms = np.array([-np.inf, 0.0], np.float32), np.array([1.8e19, 1.8e19])
-    bound = best_possible_outside(last, norms, 1.8e19, 4, metric)
-    assert (bound == np.inf).all() == (metric != "cosine")
-
-
-@by_metric
-def test_the_bound_is_close_to_the_last_candidate_of_common_rows(metric):
-    bound = best_possible_outside(np.array([-4.0], np.float32), np.ones(1), 1.0, 128, metric)
-    last = -2.0 if metric == "euclidean" else -4.0
-    assert last < bound[0] < last + 2e-4
+def test_the_bound_puts_the_terms_of_the_query_back():
+    last = np.array([0.5], np.float32)
+    targets, quarter, lengths = np.zeros((1, 8), np.float32), np.array([0.25]), np.array([4.0])
+    queries = ScaledQueries(targets, quarter.astype(np.float32), lengths)
+    assert best_possible_outside(last, queries, "cosine").tolist() == [0.5]
+    assert best_possible_outside(last, queries, "dot").tolist() == [2.0]
+    distance = -best_possible_outside(last, queries, "euclidean")[0]
+    assert distance == np.float32(np.sqrt(12.0 - 16.0 * relative_error(8) - 8.0 * flushed(8)))
 
 
 @pytest.mark.parametrize("kind", sorted(HARD_ROWS))
@@ -111,12 +95,28 @@ def test_norms_of_many_rows_are_made_in_blocks():
     assert (stored_norms(rows) == 2.0).all()
 
 
-def test_unit_queries_have_length_one_and_a_zero_vector_stays_zero():
+def test_queries_of_dot_and_cosine_have_length_one_and_a_zero_vector_stays_zero():
     queries = np.array([[3, 4], [0, 0]], np.float32)
-    assert unit_queries(queries, canonical_norms(queries)).tolist() == [
-        [np.float32(0.6), np.float32(0.8)],
-        [0.0, 0.0],
-    ]
+    for metric in ("dot", "cosine"):
+        targets, _, lengths = scaled_queries(queries, metric)
+        assert targets.tolist() == [[np.float32(0.6), np.float32(0.8)], [0.0, 0.0]]
+        assert lengths.tolist() == [5.0, 0.0]
+
+
+def test_a_tiny_query_is_a_zero_vector_under_cosine_only():
+    queries = np.array([[1e-40, 0]], np.float32)
+    assert scaled_queries(queries, "cosine")[0].tolist() == [[0, 0]]
+    assert scaled_queries(queries, "dot")[0].tolist() == [[1, 0]]
+
+
+@given(kind=kinds, seed=seeds)
+def test_euclidean_queries_are_scaled_without_a_change_of_bits(kind, seed):
+    queries = hard_rows(kind, seed, 8, 3)
+    targets, scales, _ = scaled_queries(queries, "euclidean")
+    assert (np.linalg.norm(targets.astype(np.float64), axis=1) <= 1).all()
+    assert (scales <= 1).all()
+    large = np.abs(targets) > 1e-37
+    assert (targets.astype(np.float64) / scales[:, None] == queries)[large].all()
 
 
 def test_scores_of_a_zero_vector_under_cosine_are_zero():

@@ -20,7 +20,7 @@ def test_rows_land_in_their_slots_and_padding_is_dropped(slots):
     rows, norms = make_state()
     padded = jnp.array(slots + [CAPACITY] * (CAPACITY - len(slots)), jnp.int32)
     new = jnp.full((len(padded), 2), -1.0)
-    written, new_norms = write.write_rows(rows, norms, padded, new, new[:, 0])
+    written, new_norms = write.write_rows((rows, norms), padded, (new, new[:, 0]))
     expected = np.array(rows)
     expected[slots] = -1
     assert np.asarray(written).tolist() == expected.tolist()
@@ -30,7 +30,7 @@ def test_rows_land_in_their_slots_and_padding_is_dropped(slots):
 def test_rows_move_with_their_norms():
     rows, norms = make_state()
     moved, moved_norms = write.move_rows(
-        rows, norms, jnp.array([6, 7, 0]), jnp.array([1, 3, CAPACITY])
+        (rows, norms), jnp.array([6, 7, 0]), jnp.array([1, 3, CAPACITY])
     )
     assert np.asarray(moved)[[0, 1, 3, 7]].tolist() == np.asarray(rows)[[0, 6, 7, 7]].tolist()
     assert np.asarray(moved_norms)[[0, 1, 3]].tolist() == [100, 112, 114]
@@ -39,7 +39,7 @@ def test_rows_move_with_their_norms():
 def test_growing_keeps_the_bits_and_adds_zeros():
     tiny = np.float32(1e-45)
     rows, norms = jnp.asarray([[-0.0, tiny]]), jnp.asarray([tiny])
-    grown, grown_norms = write.grow_rows(rows, norms, 4)
+    grown, grown_norms = write.grow_rows((rows, norms), 4)
     expected = np.zeros((4, 2), np.float32)
     expected[0] = [-0.0, tiny]
     assert np.asarray(grown).tobytes() == expected.tobytes()
@@ -48,5 +48,5 @@ def test_growing_keeps_the_bits_and_adds_zeros():
 
 def test_reading_gives_rows_in_the_order_asked():
     rows, _ = make_state()
-    read = write.read_rows(rows, jnp.array([3, 0, 3]))
+    (read,) = write.read_rows((rows,), jnp.array([3, 0, 3]))
     assert np.asarray(read).tolist() == [[6, 7], [0, 1], [6, 7]]

@@ -8,8 +8,8 @@ may reuse the memory of the state that it is given: nobody else may hold it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -18,15 +18,41 @@ from jax import Array
 
 from vectorkit.collections import compiled
 from vectorkit.collections.buffer import Batch
-from vectorkit.collections.state import CAPACITY_MIN, CollectionState
-from vectorkit.kernels.canonical import stored_norms
-from vectorkit.types import Float32Array, Int32Array, Metric
+from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded
+from vectorkit.kernels.canonical import (
+    ScaledQueries,
+    best_possible_outside,
+    scaled_queries,
+    stored_norms,
+)
+from vectorkit.kernels.select import NO_SLOT
+from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
+
+MARGIN: Final = 6
+"""Candidates beyond k at the first attempt: 16 of them for the usual k = 10."""
 
 State = Any
 """What a backend keeps on its devices; opaque to everyone else."""
 
 Encoded = tuple[Any, ...]
 """A padded batch of rows, ready for one scatter into a state."""
+
+
+class Candidates(NamedTuple):
+    """The rows that a backend proposes for each query.
+
+    `slots` (batch, width), `NO_SLOT` where there are no more, `rows` (batch, width, dim), and
+    `outside` (batch,): no other row can have a canonical score above it. None: there is no other
+    row, or the backend does not promise anything.
+    """
+
+    slots: Int32Array
+    rows: Float32Array
+    outside: Float32Array | None
+
+
+Pending = Callable[[], Candidates]
+"""A search that a device has begun: calling it waits for the candidates."""
 
 Placement: TypeAlias = jax.Device | jax.sharding.Sharding
 
@@ -35,6 +61,10 @@ class Backend(ABC):
     """How one kind of collection keeps its rows."""
 
     is_exact: bool
+
+    def candidate_count(self, k: int) -> int:
+        """How many candidates to propose for the k best."""
+        return k + MARGIN
 
     @abstractmethod
     def empty(self) -> State:
@@ -69,6 +99,23 @@ class Backend(ABC):
     @abstractmethod
     def rows(self, state: State, count: int) -> Float32Array:
         """The first `count` stored rows on the host; they may share the state's memory."""
+
+    @abstractmethod
+    def prepare(self, queries: Float32Array) -> Any:
+        """Queries (batch, dim) as `search` wants them: what needs no state is done here."""
+
+    @abstractmethod
+    def search(
+        self, state: State, prepared: Any, count: int, mask: MaskArray | None, width: int
+    ) -> Pending:
+        """Begin to find `width` candidates among the first `count` rows, not waited for.
+
+        `mask` (count,) takes rows out before anything is ranked.
+        """
+
+    def needs_training(self, state: State) -> bool:
+        """Whether the next rows written are what a codec learns from."""
+        return False
 
     def wait(self, state: State) -> None:
         """Return when the state is there and no memory of a caller is read any more."""
@@ -114,30 +161,68 @@ class ExactBackend(Backend):
     def write(self, state: CollectionState, encoded: Encoded, *, in_place: bool) -> CollectionState:
         """One scatter."""
         write = compiled.write_in_place if in_place else compiled.write_copy
-        written: CollectionState = write(state, *encoded)
-        return written
+        slots, rows, norms = encoded
+        arrays = write((state.rows, state.norms), slots, (rows, norms), dim=self.dim)
+        return CollectionState(*arrays)
 
     def move(
         self, state: CollectionState, sources: Int32Array, targets: Int32Array, *, in_place: bool
     ) -> CollectionState:
         """One gather and one scatter."""
         move = compiled.move_in_place if in_place else compiled.move_copy
-        moved: CollectionState = move(state, sources, targets)
-        return moved
+        arrays = move((state.rows, state.norms), sources, targets, dim=self.dim)
+        return CollectionState(*arrays)
 
     def grow(self, state: CollectionState, capacity: int) -> CollectionState:
         """The arrays, padded with zeros."""
-        grown: CollectionState = compiled.grow(state, capacity=capacity)
-        return grown
+        arrays = (state.rows, state.norms)
+        return CollectionState(*compiled.grow(arrays, capacity=capacity, dim=self.dim))
 
     def read(self, state: CollectionState, slots: Int32Array) -> Array:
         """One gather, not waited for."""
-        found: Array = compiled.read(state, slots)
-        return found
+        (found,) = compiled.read((state.rows,), slots, dim=self.dim)
+        rows: Array = found
+        return rows
 
     def rows(self, state: CollectionState, count: int) -> Float32Array:
         """The bits that were put in."""
         return np.asarray(state.rows)[:count]
+
+    def prepare(self, queries: Float32Array) -> ScaledQueries:
+        """Queries of length one, or scaled by powers of two."""
+        return scaled_queries(queries, self.metric)
+
+    def search(
+        self,
+        state: CollectionState,
+        prepared: ScaledQueries,
+        count: int,
+        mask: MaskArray | None,
+        width: int,
+    ) -> Pending:
+        """Upper bounds of all scores tile by tile, and the rows of the largest."""
+        capacity = self.capacity(state)
+        bounds, slots, rows = compiled.search(
+            (state.rows, state.norms),
+            padded(prepared.targets),
+            padded(prepared.scales),
+            np.int32(count),
+            None if mask is None else padded(mask, capacity),
+            metric=self.metric,
+            width=min(width, capacity),
+        )
+
+        def wait() -> Candidates:
+            batch = len(prepared.targets)
+            found = np.asarray(bounds)[:batch]
+            is_found = found > -np.inf
+            places = np.where(is_found, np.asarray(slots)[:batch], NO_SLOT)
+            outside = None
+            if width < count and is_found[:, -1].all():
+                outside = best_possible_outside(found[:, -1], prepared, self.metric)
+            return Candidates(places, np.asarray(rows)[:batch], outside)
+
+        return wait
 
     def arrays(self, state: CollectionState) -> Mapping[str, Array]:
         """Rows and norms."""

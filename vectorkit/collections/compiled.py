@@ -1,6 +1,6 @@
-"""The one table of jitted programs: kernels made into functions of a collection's state.
+"""The one table of jitted programs: kernels made into functions of a state's arrays.
 
-A program whose name ends in `_in_place` donates the state that it is given: nobody else may hold
+A program whose name ends in `_in_place` donates the arrays that it is given: nobody else may hold
 it. `trace_counts` and `traces` record what was traced, hence compiled.
 """
 
@@ -10,10 +10,11 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 import jax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
-from vectorkit.collections.state import CollectionState
-from vectorkit.kernels import candidates, write
+from vectorkit.kernels import candidates, select, write
+from vectorkit.kernels.select import TileScores
+from vectorkit.kernels.write import Arrays, Rows
 from vectorkit.types import Metric
 
 trace_counts: Final[Counter[str]] = Counter()
@@ -33,58 +34,69 @@ traces: Final[list[Trace]] = []
 """Every trace since the process began, in order."""
 
 
-def record(program: str, rows: Array, batch: int, detail: str = "") -> None:
-    """Called while a program for state arrays (capacity, dim) is traced."""
+def record(program: str, dim: int, array: Array, batch: int, detail: str = "") -> None:
+    """Called while a program for a state of vectors of length `dim` is traced."""
     trace_counts[program] += 1
-    capacity, dim = rows.shape
-    traces.append(Trace(program, dim, capacity, batch, detail))
+    traces.append(Trace(program, dim, array.shape[0], batch, detail))
 
 
-def _write(
-    state: CollectionState,
-    slots: Int[Array, " batch"],
-    rows: Float[Array, "batch dim"],
-    norms: Float[Array, " batch"],
-) -> CollectionState:
-    record("write", state.rows, len(slots))
-    return CollectionState(*write.write_rows(state.rows, state.norms, slots, rows, norms))
+def _write(arrays: Arrays, slots: Int[Array, " batch"], rows: Rows, dim: int) -> Arrays:
+    record("write", dim, arrays[0], len(slots))
+    return write.write_rows(arrays, slots, rows)
 
 
 def _move(
-    state: CollectionState, sources: Int[Array, " batch"], targets: Int[Array, " batch"]
-) -> CollectionState:
-    record("move", state.rows, len(sources))
-    return CollectionState(*write.move_rows(state.rows, state.norms, sources, targets))
+    arrays: Arrays, sources: Int[Array, " batch"], targets: Int[Array, " batch"], dim: int
+) -> Arrays:
+    record("move", dim, arrays[0], len(sources))
+    return write.move_rows(arrays, sources, targets)
 
 
-def _grow(state: CollectionState, capacity: int) -> CollectionState:
-    record("grow", state.rows, capacity, f"to {capacity}")
-    return CollectionState(*write.grow_rows(state.rows, state.norms, capacity))
+def _grow(arrays: Arrays, capacity: int, dim: int) -> Arrays:
+    record("grow", dim, arrays[0], capacity, f"to {capacity}")
+    return write.grow_rows(arrays, capacity)
 
 
-def _read(state: CollectionState, slots: Int[Array, " batch"]) -> Float[Array, "batch dim"]:
-    record("read", state.rows, len(slots))
-    return write.read_rows(state.rows, slots)
+def _read(arrays: Arrays, slots: Int[Array, " batch"], dim: int) -> Rows:
+    record("read", dim, arrays[0], len(slots))
+    return write.read_rows(arrays, slots)
 
 
 def _search(
-    state: CollectionState,
-    queries: Float[Array, "batch dim"],
-    query_norms: Float[Array, " batch"],
+    arrays: Arrays,
+    targets: Float[Array, "batch dim"],
+    scales: Float[Array, " batch"],
     count: Int[Array, ""],
+    mask: Bool[Array, " capacity"] | None,
     metric: Metric,
     width: int,
-) -> tuple[Array, Array, Array, Array]:
-    record("search", state.rows, len(queries), f"{metric}, {width} candidates")
-    return candidates.pick_candidates(
-        state.rows, state.norms, queries, query_norms, count, metric, width
-    )
+) -> tuple[Array, Array, Array]:
+    rows, norms = arrays
+    record("search", rows.shape[1], rows, len(targets), f"{metric}, {width} candidates")
+    return candidates.pick_candidates(rows, norms, targets, scales, count, mask, metric, width)
 
 
-write_copy: Final = jax.jit(_write)
-write_in_place: Final = jax.jit(_write, donate_argnums=0)
-move_copy: Final = jax.jit(_move)
-move_in_place: Final = jax.jit(_move, donate_argnums=0)
-grow: Final = jax.jit(_grow, static_argnames="capacity")
-read: Final = jax.jit(_read)
+def _scan(
+    codes: Arrays,
+    kept: Arrays,
+    prepared: dict[str, Array],
+    count: Int[Array, ""],
+    mask: Bool[Array, " capacity"] | None,
+    tile_scores: TileScores,
+    metric: Metric,
+    width: int,
+    dim: int,
+) -> tuple[Array, Rows]:
+    record("scan", dim, codes[0], len(prepared["norms"]), f"{metric}, {width} candidates")
+    slots = select.scan_codes(codes, prepared, count, mask, tile_scores, metric, width)
+    return slots, tuple(array.at[slots].get(mode="clip") for array in kept)
+
+
+write_copy: Final = jax.jit(_write, static_argnames="dim")
+write_in_place: Final = jax.jit(_write, donate_argnums=0, static_argnames="dim")
+move_copy: Final = jax.jit(_move, static_argnames="dim")
+move_in_place: Final = jax.jit(_move, donate_argnums=0, static_argnames="dim")
+grow: Final = jax.jit(_grow, static_argnames=("capacity", "dim"))
+read: Final = jax.jit(_read, static_argnames="dim")
 search: Final = jax.jit(_search, static_argnames=("metric", "width"))
+scan: Final = jax.jit(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))

@@ -165,14 +165,13 @@ def _either(mask: Mask | None, other: Mask) -> Mask:
 
 
 def _is_number(numbers: NDArray[Any], wanted: tuple[int, ...] | tuple[float, ...]) -> Mask:
-    with np.errstate(invalid="ignore"):  # The bits of an int may be those of a NaN that signals.
-        if len(wanted) <= _FEW_CODES:
-            mask: Mask = numbers == wanted[0]
-            for each in wanted[1:]:
-                mask |= numbers == each
-            return mask
+    if len(wanted) > _FEW_CODES:
         found: Mask = np.isin(numbers, np.array(wanted, numbers.dtype))
         return found
+    mask: Mask = numbers == wanted[0]
+    for each in wanted[1:]:
+        mask |= numbers == each
+    return mask
 
 
 def _ints(view: ColumnView, order: str, bound: int | float) -> Mask:
@@ -189,8 +188,7 @@ def _floats(view: ColumnView, order: str, bound: int | float) -> Mask:
         order = {"lte": "lt", "gt": "gte"}.get(order, order)
     elif nearest < bound:
         order = {"lt": "lte", "gte": "gt"}.get(order, order)
-    with np.errstate(invalid="ignore"):
-        return _COMPARE[order](view.floats, nearest)
+    return _COMPARE[order](view.floats, nearest)
 
 
 def _texts(view: ColumnView, order: str, bound: str) -> NDArray[np.int32]:

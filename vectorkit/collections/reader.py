@@ -13,12 +13,13 @@ import numpy as np
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
 from vectorkit.collections.digest import combine, row_hashes, total_of
+from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.results import BatchMatches, Matches, Row
-from vectorkit.collections.search import Found, search_exactly
+from vectorkit.collections.search import Found, find_best
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidId, VectorNotFound
 from vectorkit.operations import CollectionConfig
-from vectorkit.types import Float32Array, Id, Metric, Payload
+from vectorkit.types import Float32Array, Id, MaskArray, Metric, Payload, Where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,23 +106,30 @@ class Reader(ABC):
             payload = view.tables.payloads[slot]
             return Row(wanted, np.array(rows)[0], deepcopy(payload))
 
-    def search(self, query: Any, k: int = 10) -> Matches:
+    def search(self, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
         """Find the k rows that are truly the best: exact, ties by lowest slot.
 
         `query` has shape (dim,). Fewer rows come where the collection has fewer than k; scores are
         float64 scores rounded to float32, larger is better, euclidean scores are −‖x − q‖, and a
-        zero vector under cosine scores 0. Raises InvalidVector and InvalidK.
+        zero vector under cosine scores 0. `where` filters first: the k best are found among the
+        rows whose payloads pass (see `vectorkit.collections.filters`); it may also be a function
+        of the payload columns, which runs under the collection's lock. Raises InvalidVector,
+        InvalidK, InvalidFilter.
 
         >>> import vectorkit as vk
         >>> c = vk.CpuCollection(dim=2, metric="euclidean")
         >>> _ = c.upsert(["origin", "east"], [[0, 0], [3, 4]])
         >>> list(c.search([0, 0], k=5))
         [('origin', 0.0), ('east', -5.0)]
+        >>> _ = c.update("east", payload={"year": 1990})
+        >>> c.search([0, 0], where={"year": {"gte": 1980}}).ids
+        ('east',)
         """
         row = checked_row(query, self.dim)
-        return self._search(row[None, :], checked_k(k)).matches[0]
+        wanted = None if where is None else parse(where)
+        return self._search(row[None, :], checked_k(k), wanted).matches[0]
 
-    def search_many(self, queries: Any, k: int = 10) -> BatchMatches:
+    def search_many(self, queries: Any, k: int = 10, *, where: Where | None = None) -> BatchMatches:
         """`search` for each of the queries (batch, dim), all in one state, with equal bits.
 
         >>> import vectorkit as vk
@@ -130,7 +138,9 @@ class Reader(ABC):
         >>> c.search_many([[2, 0], [0, 2]], k=1).ids.tolist()
         [[1], [2]]
         """
-        return self._search(checked_rows(queries, None, self.dim), checked_k(k)).matches
+        rows = checked_rows(queries, None, self.dim)
+        wanted = None if where is None else parse(where)
+        return self._search(rows, checked_k(k), wanted).matches
 
     def to_frame(self) -> pd.DataFrame:
         """One row of the frame a row of the collection: id, vector, then a column a payload key."""
@@ -148,8 +158,14 @@ class Reader(ABC):
 
         return html.collection(self)
 
-    def _search(self, queries: Float32Array, k: int) -> Found:
-        return search_exactly(self, queries, k, self.metric)
+    def _search(self, queries: Float32Array, k: int, wanted: Filter | None) -> Found:
+        if wanted is None:
+            return find_best(self, queries, k, self.metric)
+
+        def select(view: View) -> MaskArray:
+            return wanted.mask(view.tables.columns, view.count)
+
+        return find_best(self, queries, k, self.metric, select)
 
 
 class Snapshot(Reader):

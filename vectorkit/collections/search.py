@@ -1,9 +1,10 @@
 """Exact search: candidates from the device, one canonical scoring, a proof for every query.
 
-The device's float32 scores choose a little more than k candidates for a query. They are scored
-canonically and ordered by (score, slot). The answer stands where no row outside of the candidates
-could reach the k-th score. Where that is not proven the state is pinned and the search made again
-on it with more candidates, at last over all rows by the canonical formula itself.
+The device ranks rows by upper bounds of their scores and returns a little more than k candidates
+for a query. They are scored canonically and ordered by (score, slot). The answer stands where the
+last candidate's bound lies below the k-th score, so that no other row could reach it. Where that
+is not proven the state is pinned and the search made again on it with more candidates, at last
+over all rows by the canonical formula itself.
 """
 
 from __future__ import annotations
@@ -13,33 +14,37 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
-from jax import Array
 from numpy.typing import NDArray
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backend import Backend, Candidates, Pending
 from vectorkit.collections.results import BatchMatches
-from vectorkit.collections.state import padded_size
+from vectorkit.collections.state import padded, padded_size
 from vectorkit.collections.tables import View
-from vectorkit.kernels.canonical import (
-    NORM_MAX,
-    best_possible_outside,
-    canonical_norms,
-    canonical_scores,
-    unit_queries,
-)
-from vectorkit.types import Float32Array, Int32Array, Metric
-
-MARGIN: Final = 6
-"""Candidates beyond k at the first attempt: 16 of them for the usual k = 10."""
+from vectorkit.kernels.canonical import canonical_scores
+from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 
 WIDENINGS: Final = 2
 """How often the candidates are made four times as many before all rows are scored."""
 
+QUERIES_MAX: Final = 1024
+"""Queries of one call of the device: more of them are asked in turn, of one pinned state."""
+
+CANDIDATE_NUMBERS_MAX: Final = 1 << 24
+"""Numbers in the candidates' rows of one call: 64 MB on the device, twice that on the host."""
+
+GATHERED_NUMBERS_MAX: Final = 1 << 18
+"""A filter that leaves fewer numbers (rows × queries × dim) has its rows scored without a scan."""
+
 _BLOCK_ROWS: Final = 1 << 14
+
+Select = Callable[[View], MaskArray | None]
+"""Which of the first `view.count` slots a search may find; None for all. Runs under the lock."""
 
 
 class Source(Protocol):
     """Rows that can be searched: a collection or a snapshot."""
+
+    _backend: Backend
 
     @property
     def version(self) -> int:
@@ -66,97 +71,146 @@ class Found(NamedTuple):
     version: int
 
 
-def search_exactly(source: Source, queries: Float32Array, k: int, metric: Metric) -> Found:
-    """The k best rows for each of the queries (batch, dim), all found in one state."""
+def find_best(
+    source: Source,
+    queries: Float32Array,
+    k: int,
+    metric: Metric,
+    select: Select | None = None,
+) -> Found:
+    """The k best rows for each of the queries (batch, dim), all found in one state.
+
+    `select` filters first: the k best come from the slots that it marks in the state searched. It
+    is called once for every pass over a state, also when one is searched again.
+    """
+    search = _Search(queries, k, metric, select)
     everything = np.arange(len(queries))
-    answer = _Answer(len(queries), k, metric)
-    width = padded_size(k + MARGIN)
-    version, pending = _search_candidates(source, queries, everything, width, answer)
+    width = padded_size(source._backend.candidate_count(k))
+    first = source if len(queries) <= search.queries_at_once(width) else source.snapshot()
+    version, pending = search.attempt(first, everything, width)
     if pending.size == 0:
-        return answer.found(version)
-    pinned = source.snapshot()
+        return Found(search.matches, search.slots, version)
+    pinned = first.snapshot()
     if pinned.version != version:
         pending = everything
     for _ in range(WIDENINGS):
         width *= 4
-        _, pending = _search_candidates(pinned, queries, pending, width, answer)
+        _, pending = search.attempt(pinned, pending, width)
         if pending.size == 0:
-            return answer.found(pinned.version)
-    with pinned._read(lambda view: np.asarray(view.state.rows)) as (view, rows):
-        for index in pending:
-            scores = _score_all(rows[: view.count], queries[index], metric)
-            answer.put(index, view, np.arange(view.count, dtype=np.int32), scores)
-    return answer.found(pinned.version)
+            return Found(search.matches, search.slots, pinned.version)
+    search.score_everything(pinned, pending)
+    return Found(search.matches, search.slots, pinned.version)
 
 
-class _Answer:
-    """The matches as they are found, query by query."""
+class _Search:
+    """One search and its matches as they are found."""
 
-    def __init__(self, query_count: int, k: int, metric: Metric) -> None:
+    def __init__(
+        self, queries: Float32Array, k: int, metric: Metric, select: Select | None
+    ) -> None:
+        self.queries = queries
         self.k = k
+        self.metric = metric
+        self.select = select
         self.matches = BatchMatches(
-            ids=np.full((query_count, k), None, dtype=object),
-            scores=np.full((query_count, k), -np.inf, np.float32),
-            counts=np.zeros(query_count, np.int32),
+            ids=np.full((len(queries), k), None, dtype=object),
+            scores=np.full((len(queries), k), -np.inf, np.float32),
+            counts=np.zeros(len(queries), np.int32),
             metric=metric,
         )
-        self.slots = np.zeros((query_count, k), np.int32)
+        self.slots = np.zeros((len(queries), k), np.int32)
 
-    def found(self, version: int) -> Found:
-        """Everything found, in the state of this version."""
-        return Found(self.matches, self.slots, version)
+    def queries_at_once(self, width: int) -> int:
+        """How many queries one call of the device takes: a power of two."""
+        fitting = CANDIDATE_NUMBERS_MAX // (width * max(1, self.queries.shape[1]))
+        return min(QUERIES_MAX, int(2 ** max(0, fitting.bit_length() - 1)))
 
-    def put(self, index: int, view: View, slots: Int32Array, scores: Float32Array) -> None:
-        """The k best of `slots` by (score, slot) are the answer to query `index`."""
-        best = np.lexsort((slots, -scores))[: min(self.k, view.count)]
-        ids = view.tables.ids
-        self.matches.ids[index, : best.size] = [ids[slot] for slot in slots[best].tolist()]
-        self.matches.scores[index, : best.size] = scores[best]
-        self.slots[index, : best.size] = slots[best]
-        self.matches.ids[index, best.size :] = None
-        self.matches.scores[index, best.size :] = -np.inf
-        self.matches.counts[index] = best.size
+    def attempt(
+        self, source: Source, pending: NDArray[np.int64], width: int
+    ) -> tuple[int, NDArray[np.int64]]:
+        """Answer pending queries from `width` candidates: the version, and who has no proof.
+
+        The source must be pinned where they are more than `queries_at_once`.
+        """
+        version, unproven, step = source.version, [pending[:0]], self.queries_at_once(width)
+        for start in range(0, len(pending), step):
+            part = pending[start : start + step]
+            version, is_proven = self._attempt_at_once(source, part, width)
+            unproven.append(part[~is_proven])
+        return version, np.concatenate(unproven)
+
+    def _attempt_at_once(
+        self, source: Source, pending: NDArray[np.int64], width: int
+    ) -> tuple[int, MaskArray]:
+        asked, backend = self.queries[pending], source._backend
+        prepared = backend.prepare(asked)
+
+        def dispatch(view: View) -> Pending:
+            mask = None if self.select is None else self.select(view)
+            if mask is not None:
+                wanted_count = int(np.count_nonzero(mask))
+                if wanted_count * asked.size <= GATHERED_NUMBERS_MAX:
+                    return _gather(backend, view, np.flatnonzero(mask), len(asked))
+            return backend.search(view.state, prepared, view.count, mask, width)
+
+        with source._read(dispatch) as (view, begun):
+            slots, rows, outside = begun()
+            scores = canonical_scores(rows, asked, self.metric)
+            scores[slots >= view.count] = -np.inf
+            self._put(pending, view, slots, scores)
+        if outside is None or self.k == 0:
+            return view.version, np.ones(len(asked), np.bool_)
+        return view.version, outside < self.matches.scores[pending, self.k - 1]
+
+    def score_everything(self, source: Source, pending: NDArray[np.int64]) -> None:
+        """Answer the pending queries from all rows that are wanted, by the canonical formula."""
+
+        def dispatch(view: View) -> tuple[Float32Array, MaskArray | None]:
+            mask = None if self.select is None else self.select(view)
+            return source._backend.rows(view.state, view.count), mask
+
+        with source._read(dispatch) as (view, (rows, mask)):
+            slots = np.arange(view.count, dtype=np.int32)
+            wanted = rows if mask is None else rows[mask]
+            slots = slots if mask is None else slots[mask]
+            for index in pending:
+                scores = _score_all(wanted, self.queries[index], self.metric)
+                best = np.argsort(-scores, kind="stable")[: self.k]
+                self._put(index[None], view, slots[None, best], scores[None, best])
+
+    def _put(
+        self, indices: NDArray[np.int64], view: View, slots: Int32Array, scores: Float32Array
+    ) -> None:
+        """The k best of `slots` by (score, slot) answer the queries `indices`.
+
+        Shapes: (queries, any) both; a slot of `view.count` or more is none, and scores −inf.
+        """
+        best = np.lexsort((slots, -scores), axis=-1)[:, : self.k]
+        slots = np.take_along_axis(slots, best, axis=1)
+        scores = np.take_along_axis(scores, best, axis=1)
+        found, ids, count = slots.shape[1], view.tables.ids, view.count
+        names = [ids[slot] if slot < count else None for slot in slots.ravel().tolist()]
+        self.matches.ids[indices, :found] = np.array(names, dtype=object).reshape(slots.shape)
+        self.matches.ids[indices, found:] = None
+        self.slots[indices, :found] = slots
+        self.matches.scores[indices, :found] = scores
+        self.matches.scores[indices, found:] = -np.inf
+        self.matches.counts[indices] = (slots < view.count).sum(axis=1)
 
 
-def _search_candidates(
-    source: Source,
-    queries: Float32Array,
-    pending: NDArray[np.int64],
-    width: int,
-    answer: _Answer,
-) -> tuple[int, NDArray[np.int64]]:
-    """Answer the pending queries from `width` candidates; the version, and who has no proof."""
-    metric, k = answer.matches.metric, answer.k
-    asked = queries[pending]
-    norms = canonical_norms(asked)
-    batch, dim = asked.shape
-    size = padded_size(batch) if batch > 1 else 1
-    targets = np.zeros((size, dim), np.float32)
-    targets[:batch] = unit_queries(asked, norms) if metric == "cosine" else asked
-    target_norms = np.zeros(size, np.float32)
-    target_norms[:batch] = np.minimum(norms, NORM_MAX)
+def _gather(backend: Backend, view: View, slots: NDArray[np.int64], batch: int) -> Pending:
+    """All of a few slots as the candidates of every query: no other row is wanted."""
+    wanted = slots.astype(np.int32)
+    rows = backend.read(view.state, padded(wanted))
 
-    def dispatch(view: View) -> tuple[Array, ...]:
-        within = min(width, view.state.rows.shape[0])
-        found: tuple[Array, ...] = compiled.search(
-            view.state, targets, target_norms, np.int32(view.count), metric=metric, width=within
+    def wait() -> Candidates:
+        shape = (batch, len(wanted))
+        found = np.asarray(rows)[: len(wanted)]
+        return Candidates(
+            np.broadcast_to(wanted, shape), np.broadcast_to(found, (*shape, found.shape[1])), None
         )
-        return found
 
-    with source._read(dispatch) as (view, output):
-        approximate, slots, rows, largest_norm = (np.asarray(array) for array in output)
-        slots = slots[:batch]
-        scores = canonical_scores(rows[:batch], asked, metric)
-        scores[slots >= view.count] = -np.inf
-        for place, index in enumerate(pending):
-            answer.put(index, view, slots[place], scores[place])
-        if slots.shape[1] >= view.count or k == 0:
-            return view.version, pending[:0]
-        outside = best_possible_outside(
-            approximate[:batch, -1], norms, float(largest_norm), dim, metric
-        )
-        is_proven = outside < answer.matches.scores[pending, k - 1]
-        return view.version, pending[~is_proven]
+    return wait
 
 
 def _score_all(rows: Float32Array, query: Float32Array, metric: Metric) -> Float32Array:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import jax
+import numpy as np
 from jaxtyping import Array, Float
+from numpy.typing import NDArray
 
 CAPACITY_MIN: Final = 8
 _STEPPED_FROM: Final = 1 << 17
@@ -33,6 +35,20 @@ def padded_size(count: int) -> int:
     (8, 8, 16)
     """
     return max(CAPACITY_MIN, 1 << (count - 1).bit_length())
+
+
+def padded(array: NDArray[Any], size: int | None = None) -> NDArray[Any]:
+    """The array with zeros behind it, up to `size` or its padded size; one stays one.
+
+    >>> padded(np.ones(3)).tolist()
+    [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    """
+    length = size or (1 if len(array) == 1 else padded_size(len(array)))
+    if length == len(array):
+        return array
+    longer = np.zeros((length, *array.shape[1:]), array.dtype)
+    longer[: len(array)] = array
+    return longer
 
 
 def grown_capacity(capacity: int, count: int) -> int:

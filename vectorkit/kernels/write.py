@@ -1,49 +1,39 @@
 """Changing rows: scatter, move, grow. A slot at or beyond the capacity means "drop".
 
-Pad slots with the capacity, never with −1: −1 is the last row, also under `mode="drop"`.
+Rows are several arrays with the slots as their first axis. Pad slots with the capacity, never with
+−1: −1 is the last row, also under `mode="drop"`.
 """
 
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int, Shaped
 
-Rows = Float[Array, "capacity dim"]
-Norms = Float[Array, " capacity"]
+Arrays = tuple[Shaped[Array, "capacity ..."], ...]
+Rows = tuple[Shaped[Array, "batch ..."], ...]
 
 
-def write_rows(
-    rows: Rows,
-    norms: Norms,
-    slots: Int[Array, " batch"],
-    new_rows: Float[Array, "batch dim"],
-    new_norms: Float[Array, " batch"],
-) -> tuple[Rows, Norms]:
-    """Put `new_rows` into `slots`; the slots below the capacity must be distinct."""
-    return (
-        rows.at[slots].set(new_rows, mode="drop"),
-        norms.at[slots].set(new_norms, mode="drop"),
-    )
+def write_rows(arrays: Arrays, slots: Int[Array, " batch"], rows: Rows) -> Arrays:
+    """Put `rows` into `slots`; the slots below the capacity must be distinct."""
+    pairs = zip(arrays, rows, strict=True)
+    return tuple(array.at[slots].set(new, mode="drop") for array, new in pairs)
 
 
 def move_rows(
-    rows: Rows,
-    norms: Norms,
-    sources: Int[Array, " batch"],
-    targets: Int[Array, " batch"],
-) -> tuple[Rows, Norms]:
+    arrays: Arrays, sources: Int[Array, " batch"], targets: Int[Array, " batch"]
+) -> Arrays:
     """Copy the rows at `sources` into `targets`; no slot may be in both."""
-    return write_rows(rows, norms, targets, rows[sources], norms[sources])
+    return write_rows(arrays, targets, read_rows(arrays, sources))
 
 
-def grow_rows(
-    rows: Rows, norms: Norms, capacity: int
-) -> tuple[Float[Array, "larger dim"], Float[Array, " larger"]]:
+def grow_rows(arrays: Arrays, capacity: int) -> tuple[Shaped[Array, "larger ..."], ...]:
     """The same rows with room for `capacity` of them."""
-    extra = capacity - rows.shape[0]
-    return jnp.pad(rows, ((0, extra), (0, 0))), jnp.pad(norms, (0, extra))
+    return tuple(
+        jnp.pad(array, ((0, capacity - array.shape[0]), *[(0, 0)] * (array.ndim - 1)))
+        for array in arrays
+    )
 
 
-def read_rows(rows: Rows, slots: Int[Array, " batch"]) -> Float[Array, "batch dim"]:
+def read_rows(arrays: Arrays, slots: Int[Array, " batch"]) -> Rows:
     """The rows at `slots`, in their order."""
-    return rows[slots]
+    return tuple(array[slots] for array in arrays)

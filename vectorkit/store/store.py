@@ -38,7 +38,7 @@ from vectorkit.operations import (
     encode,
 )
 from vectorkit.store.snapshot import StoreSnapshot, store_digest
-from vectorkit.types import KEEP, Id, Keep, Payload
+from vectorkit.types import KEEP, Id, Keep, Payload, Where
 
 _KINDS: Final[dict[str, type[Collection]]] = {"cpu": CpuCollection}
 
@@ -176,15 +176,17 @@ class VectorStore:
         """One row as it is stored; see `Collection.get`."""
         return self[name].get(row_id)
 
-    def search(self, name: str, query: Any, k: int = 10) -> Matches:
+    def search(self, name: str, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
         """The k best rows for one query, from the cache if there; see `Collection.search`."""
         if self._cache is None:
-            return self[name].search(query, k)
-        return self._cache.search(self[name], query, k)
+            return self[name].search(query, k, where=where)
+        return self._cache.search(self[name], query, k, where=where)
 
-    def search_many(self, name: str, queries: Any, k: int = 10) -> BatchMatches:
+    def search_many(
+        self, name: str, queries: Any, k: int = 10, *, where: Where | None = None
+    ) -> BatchMatches:
         """The k best rows for each query; see `Collection.search_many`."""
-        return self[name].search_many(queries, k)
+        return self[name].search_many(queries, k, where=where)
 
     # The whole store
 
