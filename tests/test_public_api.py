@@ -15,9 +15,9 @@ import vectorkit.sim
 
 EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
-        KEEP BatchMatches CodecReport Collection CpuCollection GpuCollection Matches Memory
-        QuantizedCollection Row ShardedCollection Snapshot VectorKitError VectorStore WriteResult
-        datasets errors replication sim
+        KEEP BatchMatches CacheStats CodecReport Collection CpuCollection GpuCollection Matches
+        Memory QuantizedCollection QueryCache Row ShardedCollection Snapshot VectorKitError
+        VectorStore WriteResult datasets errors replication sim
     """,
     vectorkit.datasets: """
         Dataset fashion_mnist glove minilm patches

@@ -17,6 +17,7 @@ LAYERS = (
     "kernels",
     "collections",
     "datasets",
+    "cache",
     "store",
     "replication",
     "sim",
@@ -33,6 +34,7 @@ ROOT_RANK = len(LAYERS)  # The package root re-exports everything, so it stands 
 # Conveniences such as `to_frame` reach right: inside the function, in these files only. A package
 # that has not been reached yet may be named in types, under TYPE_CHECKING, in these files only.
 REACHES_RIGHT: dict[str, set[str]] = {
+    "cache.py": {"notebook"},
     "collections/collection.py": {"frames", "pandas"},
     "collections/memory.py": {"frames", "notebook", "pandas"},
     "collections/reader.py": {"frames", "notebook", "pandas"},

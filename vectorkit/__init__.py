@@ -5,6 +5,7 @@ stream of operations, and `vectorkit.sim` replicates it across simulated nodes, 
 """
 
 from vectorkit import datasets, errors, replication, sim
+from vectorkit.cache import CacheStats, QueryCache
 from vectorkit.collections import (
     BatchMatches,
     CodecReport,
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "KEEP",
     "BatchMatches",
+    "CacheStats",
     "CodecReport",
     "Collection",
     "CpuCollection",
@@ -35,6 +37,7 @@ __all__ = [
     "Matches",
     "Memory",
     "QuantizedCollection",
+    "QueryCache",
     "Row",
     "ShardedCollection",
     "Snapshot",

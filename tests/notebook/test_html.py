@@ -133,6 +133,24 @@ def test_a_run_states_the_facts_of_its_repr(run):
     assert facts["trace hash"] == run.trace_hash[:12] + "…"
 
 
+def test_a_query_cache_states_the_facts_of_its_repr(collection):
+    cache = vk.QueryCache()
+    for _ in range(2):
+        cache.search(collection, [1, 0])
+    collection.update_vector("b", [0, 2])
+    cache.search(collection, [1, 0])
+    facts = dict(cells(cache._repr_html_()))
+    assert facts == {"answers": "1 of 1,000"} | dict.fromkeys(("evicted", "expired"), "0") | {
+        "hits": "2",
+        "misses": "1",
+        "patched": "1",
+        "bypassed": "0",
+    }
+    assert repr(cache) == (
+        "QueryCache({answers}, {hits} hits ({patched} patched), {misses} misses)".format(**facts)
+    )
+
+
 def test_a_run_that_did_not_converge_says_so():
     options = sim.ClusterOptions(replicas=1, link=sim.Link(loss=1.0))
     lost = sim.simulate(options, duration_ms=100)
@@ -161,7 +179,7 @@ def test_ids_and_names_are_escaped():
 
 
 def test_html_has_no_identifiers_addresses_styles_or_scripts(run, collection):
-    shown = [matches(3), batch(3), collection, collection.snapshot(), run]
+    shown = [matches(3), batch(3), collection, collection.snapshot(), run, vk.QueryCache()]
     for each in shown:
         html = each._repr_html_()
         assert re.findall(r"\bid=|0x[0-9a-f]|<style|<script|class=|href|src=", html) == []
@@ -183,6 +201,8 @@ def everything_that_has_a_repr(run, collection):
         "CpuCollection": collection,
         "Snapshot": collection.snapshot(),
         "VectorStore": store,
+        "QueryCache": vk.QueryCache(),
+        "CacheStats": vk.QueryCache().stats(),
         "Cluster": cluster,
         "Run": run,
         "Dataset": Dataset("words", ("a",), np.ones((1, 2), np.float32), ({},)),

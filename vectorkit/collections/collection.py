@@ -73,6 +73,8 @@ class Collection(Reader):
         self._storage = Storage(self.config, self._backend)
         self._lock = threading.RLock()
         self._commit: Commit | None = None
+        self._incarnation = object()
+        """Whatever the name: no other collection has the same."""
 
     def _make_config(self, dim: int, metric: Metric) -> CollectionConfig:
         """Everything that makes two empty collections of this kind the same."""

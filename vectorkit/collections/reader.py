@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
 from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
-from vectorkit.collections.filters import parse
+from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.results import BatchMatches, Matches, Row
 from vectorkit.collections.search import Found, find_best
 from vectorkit.collections.tables import View
@@ -127,7 +127,8 @@ class Reader(ABC):
         ('east',)
         """
         row = checked_row(query, self.dim)
-        return self._search(row[None, :], checked_k(k), where).matches[0]
+        wanted = None if where is None else parse(where)
+        return self._search(row[None, :], checked_k(k), wanted).matches[0]
 
     def search_many(self, queries: Any, k: int = 10, *, where: Where | None = None) -> BatchMatches:
         """`search` for each of the queries (batch, dim), all in one state, with equal bits.
@@ -138,7 +139,9 @@ class Reader(ABC):
         >>> c.search_many([[2, 0], [0, 2]], k=1).ids.tolist()
         [[1], [2]]
         """
-        return self._search(checked_rows(queries, None, self.dim), checked_k(k), where).matches
+        rows = checked_rows(queries, None, self.dim)
+        wanted = None if where is None else parse(where)
+        return self._search(rows, checked_k(k), wanted).matches
 
     def to_frame(self) -> pd.DataFrame:
         """One row of the frame a row of the collection: id, vector, then a column a payload key."""
@@ -156,10 +159,9 @@ class Reader(ABC):
 
         return html.collection(self)
 
-    def _search(self, queries: Float32Array, k: int, where: Where | None) -> Found:
-        if where is None:
+    def _search(self, queries: Float32Array, k: int, wanted: Filter | None) -> Found:
+        if wanted is None:
             return find_best(self, queries, k, self.metric)
-        wanted = parse(where)
 
         def select(view: View) -> MaskArray:
             return wanted.mask(view.tables.columns, view.count)

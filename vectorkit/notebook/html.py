@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from vectorkit.cache import QueryCache
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ def memory(held: Memory) -> str:
     return _facts(
         [("rows", f"{held.row_count:,}"), *parts, ("total", f"{held.total_bytes:,} bytes")]
     )
+
+
+def query_cache(cache: QueryCache) -> str:
+    """What the cache holds, and its counters."""
+    counted = cache.stats()._asdict()
+    size = f"{counted.pop('size'):,} of {cache.capacity:,}"
+    return _facts([("answers", size), *((name, f"{count:,}") for name, count in counted.items())])
 
 
 def run(finished: Run) -> str:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, Protocol
 
+from vectorkit.cache import QueryCache, checked_cache
 from vectorkit.collections import (
     BatchMatches,
     Collection,
@@ -62,7 +63,7 @@ class VectorStore:
 
     A write is validated whole, applied, recorded by the journal where one is attached, and then
     shown to the subscribers, which must not change what an operation holds. A collection taken
-    from the store writes through the same path.
+    from the store writes through the same path. With a `cache`, `search` by name keeps its answers.
 
     >>> store = VectorStore()
     >>> words = store.create_collection("words", dim=2, metric="cosine")
@@ -74,7 +75,8 @@ class VectorStore:
     ['Upsert', 'UpdateVectors']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, cache: QueryCache | None = None) -> None:
+        self._cache = None if cache is None else checked_cache(cache)
         self._collections: dict[str, Collection] = {}
         self._subscribers: list[Subscriber] = []
         self._lock = threading.RLock()
@@ -176,8 +178,10 @@ class VectorStore:
         return self[name].get(row_id)
 
     def search(self, name: str, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
-        """The k best rows for one query; see `Collection.search`."""
-        return self[name].search(query, k, where=where)
+        """The k best rows for one query, from the cache if there; see `Collection.search`."""
+        if self._cache is None:
+            return self[name].search(query, k, where=where)
+        return self._cache.search(self[name], query, k, where=where)
 
     def search_many(
         self, name: str, queries: Any, k: int = 10, *, where: Where | None = None
