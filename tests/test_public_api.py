@@ -16,7 +16,8 @@ import vectorkit.sim
 EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
         KEEP BatchMatches Collection CpuCollection GpuCollection Matches Memory Row Snapshot
-        VectorKitError VectorStore WriteResult datasets errors replication sim
+        VectorKitError VectorStore WriteResult datasets diff errors load parity_report
+        replication sim
     """,
     vectorkit.datasets: """
         Dataset fashion_mnist glove minilm patches

@@ -20,7 +20,8 @@ LAYERS = (
     "store",
     "replication",
     "sim",
-    "frames",
+    "frames from_frame",
+    "comparisons",
     "measure",
     "plot",
     "notebook",
@@ -33,9 +34,9 @@ ROOT_RANK = len(LAYERS)  # The package root re-exports everything, so it stands 
 # Conveniences such as `to_frame` reach right: inside the function, in these files only. A package
 # that has not been reached yet may be named in types, under TYPE_CHECKING, in these files only.
 REACHES_RIGHT: dict[str, set[str]] = {
-    "collections/collection.py": {"frames", "pandas"},
+    "collections/collection.py": {"frames", "from_frame", "pandas"},
     "collections/memory.py": {"frames", "notebook", "pandas"},
-    "collections/reader.py": {"frames", "notebook", "pandas"},
+    "collections/reader.py": {"comparisons", "frames", "notebook", "pandas"},
     "collections/results.py": {"frames", "notebook", "pandas"},
     "sim/run.py": {"frames", "notebook", "pandas", "plot", "matplotlib"},
 }

@@ -3,6 +3,7 @@
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
 from vectorkit.collections.gpu import GpuCollection
+from vectorkit.collections.kinds import load
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.reader import Reader, Snapshot
 from vectorkit.collections.results import BatchMatches, Matches, Row, WriteResult
@@ -18,4 +19,5 @@ __all__ = [
     "Row",
     "Snapshot",
     "WriteResult",
+    "load",
 ]
