@@ -15,7 +15,7 @@ from vectorkit.collections import Matches, Reader, Snapshot
 from vectorkit.collections.checks import checked_ids, checked_k, checked_row_count, checked_rows
 from vectorkit.draws import address, draw_block, fold
 from vectorkit.errors import InvalidDimension
-from vectorkit.kernels.canonical import canonical_norms, canonical_scores
+from vectorkit.kernels.canonical import ZERO_NORM, canonical_norms, canonical_scores
 from vectorkit.operations import canonical_payload
 from vectorkit.types import Float32Array, Float64Array, Id, Metric
 
@@ -174,16 +174,16 @@ def _check(name: str, triples: Sequence[tuple[Any, Any, Any]]) -> _Check:
     return _Check(name, not wrong, len(triples), len(wrong), np.nan, example)
 
 
-def _bitwise(name: str, whats: Sequence[Any], mine: Float32Array, theirs: Float32Array) -> _Check:
+def _bitwise(name: str, names: Sequence[Any], mine: Float32Array, theirs: Float32Array) -> _Check:
     """Rows of floats, equal in every bit or not; infinities that are equal differ by nothing."""
     is_wrong = (mine.view(np.uint32) != theirs.view(np.uint32)).any(axis=1)
     wrong = np.flatnonzero(is_wrong)
     with np.errstate(invalid="ignore"):
         gaps = np.abs(mine.astype(np.float64) - theirs.astype(np.float64))
     gaps[mine == theirs] = 0.0
-    example = whats[int(wrong[0])] if wrong.size else None
+    example = names[int(wrong[0])] if wrong.size else None
     largest = float(gaps.max()) if gaps.size else 0.0
-    return _Check(name, not wrong.size, len(whats), wrong.size, largest, example)
+    return _Check(name, not wrong.size, len(names), wrong.size, largest, example)
 
 
 def _pair(a: Reader, b: Reader) -> tuple[Snapshot, Snapshot]:
@@ -263,10 +263,9 @@ def _ranks(
     """
     ranks = np.ones(len(slots), np.int64)
     asked = rows[slots]
-    norms = canonical_norms(asked)
     for start in range(0, len(rows), _BLOCK_ROWS):
         block = rows[start : start + _BLOCK_ROWS]
-        scores, errors = _estimates(block, asked, norms, metric)
+        scores, errors = _estimates(block, asked, metric)
         gaps = scores - own[:, None].astype(np.float64)
         ranks += (gaps > errors).sum(axis=1)
         for place in range(len(slots)):
@@ -278,7 +277,7 @@ def _ranks(
 
 
 def _estimates(
-    rows: Float32Array, queries: Float32Array, query_norms: Float64Array, metric: Metric
+    rows: Float32Array, queries: Float32Array, metric: Metric
 ) -> tuple[Float64Array, Float64Array]:
     """Scores (queries, rows) in float64 that order as the canonical ones do, and how far off.
 
@@ -286,16 +285,16 @@ def _estimates(
     covers the products' error and the rounding of canonical scores to float32. Euclidean scores
     come as −‖x − q‖²: the own score is 0 either way.
     """
-    norms = canonical_norms(rows)
-    products: Float64Array = queries.astype(np.float64) @ rows.astype(np.float64).T
-    lengths = query_norms[:, None] * norms
-    wide = (rows.shape[1] + 8) * _WIDE_ROUNDING
+    wide_rows, asked = rows.astype(np.float64), queries.astype(np.float64)
+    norms, lengths = (np.sqrt((each * each).sum(axis=1)) for each in (wide_rows, asked))
+    products: Float64Array = asked @ wide_rows.T
+    both = lengths[:, None] * norms
+    error = (rows.shape[1] + 8) * _WIDE_ROUNDING
     if metric == "cosine":
-        scores = np.divide(products, lengths, out=np.zeros_like(products), where=lengths > 0)
-        return scores, np.full_like(scores, wide + _ROUNDING)
+        is_zero = (lengths < ZERO_NORM)[:, None] | (norms < ZERO_NORM)
+        scores = np.divide(products, both, out=np.zeros_like(products), where=~is_zero)
+        return scores, np.full_like(scores, error + _ROUNDING)
     if metric == "dot":
-        own = np.square(query_norms)[:, None]
-        return products, wide * lengths + _ROUNDING * own + _TINY
-    reach = np.square(query_norms[:, None] + norms)
-    scores = 2.0 * products - np.square(norms) - np.square(query_norms)[:, None]
-    return scores, wide * reach + _TINY * _TINY
+        return products, error * both + _ROUNDING * np.square(lengths)[:, None] + _TINY
+    scores = 2.0 * products - np.square(norms) - np.square(lengths)[:, None]
+    return scores, error * np.square(lengths[:, None] + norms) + _TINY * _TINY
