@@ -17,7 +17,7 @@ EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
         KEEP BatchMatches CacheStats CodecReport Collection CpuCollection GpuCollection Matches
         Memory QuantizedCollection QueryCache Row ShardedCollection Snapshot VectorKitError
-        VectorStore WriteResult datasets errors replication sim
+        VectorStore WriteResult datasets diff errors load parity_report replication sim
     """,
     vectorkit.datasets: """
         Dataset fashion_mnist glove minilm patches

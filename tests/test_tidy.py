@@ -21,7 +21,8 @@ LAYERS = (
     "store",
     "replication",
     "sim",
-    "frames",
+    "frames from_frame",
+    "comparisons",
     "measure",
     "plot",
     "notebook",
@@ -35,9 +36,9 @@ ROOT_RANK = len(LAYERS)  # The package root re-exports everything, so it stands 
 # that has not been reached yet may be named in types, under TYPE_CHECKING, in these files only.
 REACHES_RIGHT: dict[str, set[str]] = {
     "cache.py": {"notebook"},
-    "collections/collection.py": {"frames", "pandas"},
+    "collections/collection.py": {"frames", "from_frame", "pandas"},
     "collections/memory.py": {"frames", "notebook", "pandas"},
-    "collections/reader.py": {"frames", "notebook", "pandas"},
+    "collections/reader.py": {"comparisons", "frames", "notebook", "pandas"},
     "collections/results.py": {"frames", "notebook", "pandas"},
     "sim/run.py": {"frames", "notebook", "pandas", "plot", "matplotlib"},
 }

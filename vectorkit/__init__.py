@@ -19,7 +19,9 @@ from vectorkit.collections import (
     ShardedCollection,
     Snapshot,
     WriteResult,
+    load,
 )
+from vectorkit.comparisons import diff, parity_report
 from vectorkit.errors import VectorKitError
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP
@@ -45,7 +47,10 @@ __all__ = [
     "VectorStore",
     "WriteResult",
     "datasets",
+    "diff",
     "errors",
+    "load",
+    "parity_report",
     "replication",
     "sim",
 ]

@@ -25,6 +25,33 @@ COLLECTION: Final[Schema] = {"id": "object", "vector": "object"}
 """The columns before those of the payloads."""
 MATCHES: Final[Schema] = {"rank": "int64", "id": "object", "score": "float32"}
 BATCH_MATCHES: Final[Schema] = {"query": "int64", **MATCHES}
+DIFF: Final[Schema] = {
+    "query": "int64",
+    "id": "object",
+    "overlap": "float64",
+    "entered": "object",
+    "left": "object",
+    "rank_change_max": "Int64",
+    "score_change_max": "float64",
+    "is_same": "bool",
+}
+AUDIT: Final[Schema] = {
+    "id": "object",
+    "is_found": "bool",
+    "rank": "int64",
+    "own_score": "float32",
+    "best_id": "object",
+    "best_score": "float32",
+    "reason": "str",
+}
+PARITY: Final[Schema] = {
+    "check": "str",
+    "is_equal": "bool",
+    "compared": "int64",
+    "differing": "int64",
+    "largest_difference": "float64",
+    "example": "object",
+}
 MEMORY: Final[Schema] = {
     "place": "str",
     "part": "str",
@@ -145,7 +172,11 @@ def collection(reader: Reader) -> pd.DataFrame:
         name = key
         while name in columns:
             name = f"payload_{name}"
-        columns[name] = [None if payload is None else payload.get(key) for payload in payloads]
+        values = [None if payload is None else payload.get(key) for payload in payloads]
+        kinds = set(map(type, values))
+        # pandas would turn whole numbers beside missing ones, or beside fractions, into floats.
+        dtype = "object" if int in kinds and len(kinds) > 1 else None
+        columns[name] = pd.Series(values, dtype=dtype)
     return pd.DataFrame(columns)
 
 
@@ -157,7 +188,7 @@ def memory(held: Memory) -> pd.DataFrame:
         for place, parts in places.items()
         for part, count in parts.items()
     ]
-    return _of_rows(rows, MEMORY)
+    return of_rows(rows, MEMORY)
 
 
 def compile_report(dim: int) -> pd.DataFrame:
@@ -175,7 +206,7 @@ def compile_report(dim: int) -> pd.DataFrame:
             is_growth = trace.program == "grow" or trace.capacity > known
             cause = "growth" if is_growth else "first"
             rows.append((trace.program, trace.capacity, trace.batch, trace.detail, cause))
-    return _of_rows(rows, COMPILE_REPORT)
+    return of_rows(rows, COMPILE_REPORT)
 
 
 def health(run: Run) -> pd.DataFrame:
@@ -210,7 +241,7 @@ def operations(run: Run) -> pd.DataFrame:
             else:
                 applied_ns, fate = end
                 rows.append((*head, ns_to_ms(applied_ns), ns_to_ms(applied_ns - written_ns), fate))
-    return _of_rows(rows, OPERATIONS)
+    return of_rows(rows, OPERATIONS)
 
 
 def syncs(run: Run) -> pd.DataFrame:
@@ -233,7 +264,7 @@ def syncs(run: Run) -> pd.DataFrame:
             index, started_ns = began[row.peer]
             rows[index][2:4] = time_ms, ns_to_ms(row.time_ns - started_ns)
             rows[index][6] = phase
-    return _of_rows(rows, SYNCS)
+    return of_rows(rows, SYNCS)
 
 
 def nodes(run: Run) -> pd.DataFrame:
@@ -272,7 +303,8 @@ def _listed(counts: Mapping[str, int]) -> str | None:
     return ", ".join(f"{reason} {count}" for reason, count in counts.items()) or None
 
 
-def _of_rows(rows: Sequence[Sequence[Any]], schema: Schema) -> pd.DataFrame:
+def of_rows(rows: Sequence[Sequence[Any]], schema: Schema) -> pd.DataFrame:
+    """Rows of values in the order of a schema, as its frame."""
     return _frame(dict(zip(schema, zip(*rows, strict=True), strict=True)) if rows else {}, schema)
 
 

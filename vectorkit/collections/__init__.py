@@ -3,6 +3,7 @@
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
 from vectorkit.collections.gpu import GpuCollection
+from vectorkit.collections.kinds import load
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.quantized import CodecReport, QuantizedCollection
 from vectorkit.collections.reader import Reader, Snapshot
@@ -23,4 +24,5 @@ __all__ = [
     "ShardedCollection",
     "Snapshot",
     "WriteResult",
+    "load",
 ]

@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
 from vectorkit.collections.buffer import Batch
-from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded
+from vectorkit.collections.state import (
+    CAPACITY_MIN,
+    CollectionState,
+    aligned_zeros,
+    grown_capacity,
+    padded,
+)
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import (
     ScaledQueries,
@@ -142,6 +148,17 @@ class Backend(ABC):
         return frozenset()
 
     @abstractmethod
+    def content(self, state: State, count: int) -> Mapping[str, NDArray[Any]]:
+        """Host arrays that `adopt` makes an equal state of; they may share the state's memory.
+
+        The first `count` rows, and what a codec has learned.
+        """
+
+    @abstractmethod
+    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> State:
+        """A new state of what `content` has named, with the room that `count` rows are given."""
+
+    @abstractmethod
     def arrays(self, state: State) -> Mapping[str, Array]:
         """The arrays of a state by name, for files and for counting bytes."""
 
@@ -252,6 +269,25 @@ class ExactBackend(Backend):
             width=width,
         )
         return found
+
+    def content(self, state: CollectionState, count: int) -> Mapping[str, NDArray[Any]]:
+        """The rows; norms are made of them."""
+        return {"rows": self.rows(state, count)}
+
+    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> CollectionState:
+        """The rows behind each other in memory that a CPU device takes without another copy."""
+        capacity = self.capacity_for(count)
+        rows = aligned_zeros((capacity, self.dim))
+        rows[:count] = content["rows"]
+        norms = np.zeros(capacity, np.float32)
+        norms[:count] = stored_norms(rows[:count])
+        return CollectionState(
+            rows=jax.device_put(rows, self.placement), norms=jax.device_put(norms, self.placement)
+        )
+
+    def capacity_for(self, count: int) -> int:
+        """How much room a state gets that begins with `count` rows."""
+        return max(CAPACITY_MIN, grown_capacity(0, count))
 
     def arrays(self, state: CollectionState) -> Mapping[str, Array]:
         """Rows and norms."""

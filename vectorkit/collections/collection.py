@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from vectorkit.collections.checks import (
     checked_rows,
     mixed_ids,
 )
+from vectorkit.collections.files import Contents
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.payloads import checked_payload, checked_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
@@ -279,6 +280,44 @@ class Collection(Reader):
         """
         with self._lock:
             return self._storage.digest()
+
+    @classmethod
+    def from_frame(
+        cls,
+        df: pd.DataFrame,
+        *,
+        id: str | None = "id",
+        vector: str | Sequence[str] = "vector",
+        metric: str = "cosine",
+        name: str = "",
+        **options: Any,
+    ) -> Self:
+        """A new collection of a frame's rows, all of them or none.
+
+        `id` names the column of ids, None takes the index. `vector` names a column of arrays or
+        lists, or several columns of numbers. Every other column is a payload key; where a value is
+        missing (None or NaN) its row goes without the key. `options` are those of the kind, and
+        `dim` for a frame without rows. `from_frame(c.to_frame())` holds what `c` holds, but for
+        empty payloads and values of None. Raises InvalidInput, InvalidId, DuplicateId,
+        InvalidVector, InvalidPayload.
+
+        >>> import pandas as pd, vectorkit as vk
+        >>> df = pd.DataFrame({"word": ["a", "b"], "x": [1, 0], "y": [0, 1], "rank": [1, 2]})
+        >>> c = vk.CpuCollection.from_frame(df, id="word", vector=["x", "y"])
+        >>> c.get("b")
+        Row(id='b', vector=array([0., 1.], dtype=float32), payload={'rank': 2})
+        """
+        from vectorkit import from_frame
+
+        ids, vectors, payloads = from_frame.rows_of(df, id, vector)
+        options.setdefault("dim", len(vectors[0]) if len(vectors) else 0)
+        collection = cls(metric=metric, name=name, **options)
+        collection.insert(ids, vectors, payloads)
+        return collection
+
+    def _adopt(self, contents: Contents) -> None:
+        """Begin with what was saved, before anybody else has this collection."""
+        self._storage.adopt(contents)
 
     def _plan(self, operation: RowOperation | SetCodebook) -> Change:
         """Everything of an operation that can be refused; calling the result makes it happen.

@@ -19,7 +19,7 @@ from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.gpu import checked_device
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.state import CAPACITY_MIN, padded
+from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded
 from vectorkit.errors import InvalidOption
 from vectorkit.operations import CollectionConfig, SetCodebook
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
@@ -30,6 +30,7 @@ ROWS_PLACES: Final[tuple[RowsPlace, ...]] = ("device", "host", "none")
 RESCORE_MAX: Final = 1_000
 """The most candidates for each match."""
 
+_AGE: Final = "age"
 _BLOCK_ROWS: Final = 1 << 14
 _SAMPLE_ROWS: Final = 4_096
 
@@ -326,6 +327,27 @@ class QuantizedBackend(Backend):
     def parameters(self, state: QuantizedState) -> Mapping[str, NDArray[Any]]:
         """What the codec has learned."""
         return state.codec.parameters
+
+    def content(self, state: QuantizedState, count: int) -> Mapping[str, NDArray[Any]]:
+        """Codes, rows where they are kept, the codebook, and its age."""
+        whole = {name: np.asarray(array)[:count] for name, array in self.arrays(state).items()}
+        age = np.array([state.training_error, state.written_since])
+        return {**whole, **state.codec.parameters, _AGE: age}
+
+    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> QuantizedState:
+        """Codes as they were saved: nothing is encoded again."""
+        blank, capacity = self.empty(), max(CAPACITY_MIN, grown_capacity(0, count))
+        names = [field.name for field in blank.codec.fields]
+        learned = {name: each for name, each in content.items() if name not in {*names, "rows"}}
+        error, since = learned.pop(_AGE).tolist()
+        codec = codec_of(blank.codec.name, blank.codec.dim, blank.codec.seed, learned)
+        codes = jax.device_put(
+            tuple(padded(content[name], capacity) for name in names), self.device
+        )
+        rows = blank.rows
+        if rows is not None:
+            rows = jax.device_put(padded(content["rows"], capacity), self.rows_device)
+        return QuantizedState(codec, codes, rows, error, int(since))
 
     def arrays(self, state: QuantizedState) -> Mapping[str, Array]:
         """Codes by the names of the codec's fields, and rows where they are kept."""

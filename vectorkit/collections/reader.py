@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,14 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vectorkit.collections import files
 from vectorkit.collections.backend import Backend
-from vectorkit.collections.checks import checked_id, checked_k, checked_row, checked_rows
+from vectorkit.collections.checks import (
+    checked_id,
+    checked_k,
+    checked_row,
+    checked_row_count,
+    checked_rows,
+)
 from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
 from vectorkit.collections.filters import Filter, parse
-from vectorkit.collections.results import BatchMatches, Matches, Row
+from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
 from vectorkit.collections.tables import View
-from vectorkit.errors import InvalidId, VectorNotFound
+from vectorkit.errors import InvalidId, InvalidOption, VectorNotFound
 from vectorkit.operations import CollectionConfig
 from vectorkit.types import Float32Array, Id, MaskArray, Metric, Payload, Where
 
@@ -143,6 +151,47 @@ class Reader(ABC):
         wanted = None if where is None else parse(where)
         return self._search(rows, checked_k(k), wanted).matches
 
+    def batches(self, size: int = 4_096) -> Iterator[RowBatch]:
+        """Every row of this moment exactly once, in slot order, whatever is written meanwhile.
+
+        Yields (ids, vectors, payloads) of up to `size` rows, all of them copies.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=1)
+        >>> _ = c.upsert(["a", "b", "c"], [[1], [2], [3]])
+        >>> [(batch.ids, batch.vectors.tolist()) for batch in c.batches(size=2)]
+        [(['a', 'b'], [[1.0], [2.0]]), (['c'], [[3.0]])]
+        """
+        if checked_row_count(size) == 0:
+            raise InvalidOption(
+                "a batch must hold rows", got="size=0", wanted="1 or more", remedy="pass a size"
+            )
+        return self.snapshot()._batches(int(size))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the present rows to one file, or leave what is there; on the disk on return.
+
+        The rows are those of a snapshot, so nobody waits for the disk. `vectorkit.load` reads it.
+        Raises OSError.
+        """
+        files.write(path, self.snapshot()._contents())
+
+    def audit(self, sample: int | None = None, *, seed: int = 0) -> pd.DataFrame:
+        """One row a row: does a search for its own vector find it, and if not first, why?
+
+        `sample` rows are drawn, None takes all. See `frames.AUDIT` for the columns; ties count as
+        found, and under dot a longer row may rightly come first.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2, metric="dot")
+        >>> _ = c.upsert(["short", "long"], [[1, 0], [9, 0]])
+        >>> c.audit()[["id", "is_found", "rank", "reason"]].to_numpy().tolist()
+        [['short', True, 2, 'dot: a longer row wins'], ['long', True, 1, '']]
+        """
+        from vectorkit import comparisons
+
+        return comparisons.audit(self, sample, seed)
+
     def to_frame(self) -> pd.DataFrame:
         """One row of the frame a row of the collection: id, vector, then a column a payload key."""
         from vectorkit import frames
@@ -222,6 +271,19 @@ class Snapshot(Reader):
     def payloads(self) -> list[Payload | None]:
         """All payloads in slot order, as copies."""
         return [deepcopy(payload) for payload in self._view.payloads]
+
+    def _batches(self, size: int) -> Iterator[RowBatch]:
+        view = self._view
+        rows = self._backend.rows(view.state, view.count)
+        for start in range(0, view.count, size):
+            block = slice(start, min(start + size, view.count))
+            ids, payloads = view.tables.ids[block], view.tables.payloads[block]
+            yield RowBatch(ids, np.array(rows[block]), deepcopy(payloads))
+
+    def _contents(self) -> files.Contents:
+        view = self._view
+        arrays = self._backend.content(view.state, view.count)
+        return files.Contents(self.name, self.config, view.version, view.ids, view.payloads, arrays)
 
     def __len__(self) -> int:
         return self._view.count

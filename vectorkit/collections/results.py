@@ -35,6 +35,14 @@ class Row:
             return f"Row(id={self.id!r}, vector={self.vector!r}, payload={self.payload!r})"
 
 
+class RowBatch(NamedTuple):
+    """Rows in slot order: ids, vectors (count, dim) and payloads, all of them copies."""
+
+    ids: list[Id]
+    vectors: Float32Array
+    payloads: list[Payload | None]
+
+
 class WriteResult(NamedTuple):
     """What one write call did, and the collection's version after it.
 

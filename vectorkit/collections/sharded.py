@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
 from vectorkit.collections.backend import Backend, Encoded, ExactBackend
@@ -16,7 +18,7 @@ from vectorkit.collections.checks import nearest, short
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded_size
 from vectorkit.errors import InvalidOption
-from vectorkit.kernels.canonical import ScaledQueries
+from vectorkit.kernels.canonical import ScaledQueries, stored_norms
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 
 _READ_ROWS: Final = 1 << 14
@@ -108,6 +110,18 @@ class ShardedBackend(ExactBackend):
             slots = np.minimum(np.arange(start, start + size, dtype=np.int32), count - 1)
             block[:] = np.asarray(self.read(state, slots))[: len(block)]
         return rows
+
+    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> CollectionState:
+        """Rows and norms, dealt out on the host."""
+        capacity = self._rounded(self.capacity_for(count))
+        slots = np.arange(count)
+        places = slots % self._shard_count * (capacity // self._shard_count)
+        places += slots // self._shard_count
+        rows, norms = np.zeros((capacity, self.dim), np.float32), np.zeros(capacity, np.float32)
+        rows[places], norms[places] = content["rows"], stored_norms(content["rows"])
+        return CollectionState(
+            rows=jax.device_put(rows, self.placement), norms=jax.device_put(norms, self.placement)
+        )
 
     def _find(
         self,

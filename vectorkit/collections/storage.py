@@ -15,10 +15,12 @@ from vectorkit.collections.backend import Backend, State
 from vectorkit.collections.buffer import BUFFERED_BATCH_MAX, WriteBuffer, padded_batch
 from vectorkit.collections.changes import ChangeLog
 from vectorkit.collections.digest import DigestFold, combine, parameter_bytes, row_hashes
+from vectorkit.collections.files import Contents
 from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
+from vectorkit.errors import CorruptSnapshot
 from vectorkit.operations import CollectionConfig, Payloads
 from vectorkit.types import Float32Array, Id, Int32Array
 
@@ -77,6 +79,27 @@ class Storage:
         self._is_state_held = True
         self.tables.is_held = True
         return self.view()
+
+    def adopt(self, contents: Contents) -> None:
+        """Begin with these rows in place of none, as if all writes up to their version were here.
+
+        Takes the lists over. Raises CorruptSnapshot where the parts do not fit each other.
+        """
+        ids, payloads, count = contents.ids, contents.payloads, len(contents.ids)
+        slot_of = dict(zip(ids, range(count), strict=True))
+        if len(slot_of) != count or len(payloads) != count:
+            raise CorruptSnapshot(
+                "the parts of a saved collection do not fit each other",
+                got=f"{len(slot_of)} distinct of {count} ids, {len(payloads)} payloads",
+                wanted="distinct ids and a payload for each",
+                remedy="save it again, or take another copy",
+            )
+        self.state = self.backend.adopt(contents.arrays, count)
+        self._fold.reserve(self.capacity)
+        self._fold.mark(np.arange(count, dtype=np.int32))
+        self.tables.append(ids, payloads)
+        self.slot_of = slot_of
+        self.version = contents.version
 
     def flush(self) -> None:
         """Send accepted rows to the device by one scatter. If it fails they stay accepted."""

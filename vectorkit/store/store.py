@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from vectorkit.cache import QueryCache, checked_cache
 from vectorkit.collections import (
     BatchMatches,
     Collection,
-    CpuCollection,
     Matches,
     Row,
     WriteResult,
 )
 from vectorkit.collections.checks import checked_dim, checked_metric, checked_name
+from vectorkit.collections.kinds import make_collection
 from vectorkit.errors import (
     CollectionExists,
     CollectionNotFound,
@@ -40,8 +40,6 @@ from vectorkit.operations import (
 )
 from vectorkit.store.snapshot import StoreSnapshot, store_digest
 from vectorkit.types import KEEP, Id, Keep, Payload, Where
-
-_KINDS: Final[dict[str, type[Collection]]] = {"cpu": CpuCollection}
 
 Subscriber = Callable[[Operation], None]
 
@@ -275,7 +273,7 @@ class VectorStore:
                 return self[operation.collection]._plan(operation)
             case CreateCollection():
                 self._refuse_existing(operation.collection)
-                made = _make(operation.collection, operation.config)
+                made = make_collection(operation.collection, operation.config)
                 return lambda: self._add(made)
             case DropCollection():
                 dropped = self[operation.collection]
@@ -380,15 +378,3 @@ def store_of(operations: Iterable[Operation]) -> VectorStore:
     for operation in operations:
         store._commit(operation)
     return store
-
-
-def _make(name: str, config: CollectionConfig) -> Collection:
-    if config.kind not in _KINDS:
-        raise InvalidOption(
-            "the store cannot make a collection of this kind",
-            got=f"kind={config.kind!r}",
-            wanted=" or ".join(map(repr, _KINDS)),
-            remedy="pass one of these kinds",
-            allowed=list(_KINDS),
-        )
-    return _KINDS[config.kind](dim=config.dim, metric=config.metric, name=name)

@@ -1,0 +1,300 @@
+"""Collections compared: with themselves before a change, with their own rows, with one another.
+
+Every function takes snapshots first, so a report is about one state of each reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vectorkit.collections import Matches, Reader, Snapshot
+from vectorkit.collections.checks import checked_ids, checked_k, checked_row_count, checked_rows
+from vectorkit.draws import address, draw_block, fold
+from vectorkit.errors import InvalidDimension
+from vectorkit.kernels.canonical import ZERO_NORM, canonical_norms, canonical_scores
+from vectorkit.operations import canonical_payload
+from vectorkit.types import Float32Array, Float64Array, Id, Metric
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AUDIT_K: Final = 10
+"""How many neighbours of its own vector a row is looked for in."""
+
+_AUDIT_STREAM: Final = 1
+_PARITY_STREAM: Final = 2
+_BLOCK_QUERIES: Final = 256
+_BLOCK_ROWS: Final = 1 << 14
+_WIDE_ROUNDING: Final = 2.0**-50
+_ROUNDING: Final = 2.0**-23
+_TINY: Final = 2.0**-148
+
+
+def diff(before: Reader, after: Reader, queries: Any, k: int = 10) -> pd.DataFrame:
+    """One row a query: how its k neighbours changed from one reader to the other.
+
+    `queries` are vectors (count, dim), or ids, whose vectors in `before` are searched for.
+    `overlap` is the share of common ids, `entered` and `left` are the others, best first, the
+    largest changes are over the common ids, as positive numbers (missing where there is none; no
+    score change between two metrics), and `is_same` says that ids, order and scores are equal.
+    Raises InvalidDimension, VectorNotFound, InvalidVector, InvalidK.
+
+    >>> import vectorkit as vk
+    >>> c = vk.CpuCollection(dim=1, metric="euclidean")
+    >>> _ = c.upsert(["a", "b", "c"], [[0], [1], [5]])
+    >>> before = c.snapshot()
+    >>> _ = c.update_vector("c", [0.5])
+    >>> vk.diff(before, c, ["a"], k=2)[["id", "overlap", "entered", "left"]].to_numpy().tolist()
+    [['a', 0.5, ('c',), ('b',)]]
+    """
+    from vectorkit import frames
+
+    old, new = _pair(before, after)
+    ids, vectors = _queries(queries, old)
+    pairs = zip(ids, old.search_many(vectors, k), new.search_many(vectors, k), strict=True)
+    rows = [(number, row_id, *_change(a, b)) for number, (row_id, a, b) in enumerate(pairs)]
+    return frames.of_rows(rows, frames.DIFF)
+
+
+def audit(reader: Reader, sample: int | None, seed: int) -> pd.DataFrame:
+    """One row an audited row, in slot order; see `Reader.audit`.
+
+    A row is found where a search for its vector returns it among `AUDIT_K`, or returns that many
+    that score as well or better. `rank` is its exact place by (score, slot), computed apart from
+    the search where the search does not prove it.
+    """
+    from vectorkit import frames
+
+    now = reader.snapshot()
+    slots = _sample(len(now), sample, seed, _AUDIT_STREAM)
+    vectors, ids = now.vectors(), now.ids()
+    rows: list[tuple[Any, ...]] = []
+    for start in range(0, len(slots), _BLOCK_QUERIES):
+        block = slots[start : start + _BLOCK_QUERIES]
+        asked = vectors[block]
+        found = now.search_many(asked, AUDIT_K)
+        own = canonical_scores(asked[:, None, :], asked, now.metric)[:, 0]
+        ranks = _ranks(vectors, block, own, now.metric)
+        for matches, slot, score, rank in zip(
+            found, block.tolist(), own.tolist(), ranks.tolist(), strict=True
+        ):
+            best_id, best_score = matches[0] if len(matches) else (None, np.nan)
+            is_full = len(matches) == min(AUDIT_K, len(now))
+            is_outdone = is_full and float(matches.scores[-1]) >= score
+            is_found = ids[slot] in matches.ids or is_outdone
+            reason = "candidates missed it"
+            if is_found:
+                reason = _reason(now, vectors[slot], score, rank, best_id, best_score)
+            rows.append((ids[slot], is_found, rank, score, best_id, best_score, reason))
+    return frames.of_rows(rows, frames.AUDIT)
+
+
+def parity_report(
+    a: Reader, b: Reader, queries: Any = None, k: int = 10, *, sample: int = 100, seed: int = 0
+) -> pd.DataFrame:
+    """One row a check: whether two readers, of any kinds, hold and answer the same, bit for bit.
+
+    Rows that both have are compared by id; searches are for `queries` (count, dim), by default for
+    `sample` drawn vectors of `a`. `compared` and `differing` count, `largest_difference` is of
+    numbers, `example` is the first thing that differs. Raises InvalidDimension, InvalidVector,
+    InvalidK.
+
+    >>> import vectorkit as vk
+    >>> c, other = vk.CpuCollection(dim=2), vk.CpuCollection(dim=2)
+    >>> for each in (c, other):
+    ...     _ = each.upsert(["a", "b"], [[1, 0], [0, 1]])
+    >>> bool(vk.parity_report(c, other)["is_equal"].all())
+    True
+    """
+    from vectorkit import frames
+
+    one, two = _pair(a, b)
+    vectors = one.vectors()
+    if queries is None:
+        asked = vectors[_sample(len(one), sample, seed, _PARITY_STREAM)]
+    else:
+        asked = checked_rows(queries, None, one.dim)
+    checks = [*_content_checks(one, two), *_search_checks(one, two, asked, checked_k(k))]
+    return frames.of_rows(checks, frames.PARITY)
+
+
+class _Check(NamedTuple):
+    """A row of the parity report."""
+
+    check: str
+    is_equal: bool
+    compared: int
+    differing: int
+    largest_difference: float
+    example: Any
+
+
+def _content_checks(one: Snapshot, two: Snapshot) -> Iterator[_Check]:
+    ids, others = one.ids(), two.ids()
+    slot_in_two = {row_id: slot for slot, row_id in enumerate(others)}
+    common = [row_id for row_id in ids if row_id in slot_in_two]
+    yield _check("metric", [(one.metric, one.metric, two.metric)])
+    yield _check("count", [("count", len(one), len(two))])
+    yield _check("version", [("version", one.version, two.version)])
+    known = set(ids)
+    everyone = [*ids, *(row_id for row_id in others if row_id not in known)]
+    yield _check("ids", [(each, each in known, each in slot_in_two) for each in everyone])
+    yield _check("slot order", [(a, a, b) for a, b in zip(ids, others, strict=False)])
+    here = np.array([slot for slot, row_id in enumerate(ids) if row_id in slot_in_two], np.int64)
+    there = np.array([slot_in_two[row_id] for row_id in common], np.int64)
+    yield _bitwise("vectors", common, one.vectors()[here], two.vectors()[there])
+    mine = list(map(canonical_payload, one.payloads()))
+    theirs = list(map(canonical_payload, two.payloads()))
+    yield _check(
+        "payloads",
+        [(ids[a], mine[a], theirs[b]) for a, b in zip(here.tolist(), there.tolist(), strict=True)],
+    )
+
+
+def _search_checks(one: Snapshot, two: Snapshot, asked: Float32Array, k: int) -> Iterator[_Check]:
+    mine, theirs = one.search_many(asked, k), two.search_many(asked, k)
+    numbers = list(range(len(asked)))
+    rows = zip(numbers, mine.ids.tolist(), theirs.ids.tolist(), strict=True)
+    yield _check("search ids", list(rows))
+    yield _bitwise("search scores", numbers, mine.scores, theirs.scores)
+    for name, reader, many in (("a", one, mine), ("b", two, theirs)):
+        alone = [reader.search(query, k) for query in asked]
+        pairs = zip(numbers, map(list, alone), map(list, many), strict=True)
+        yield _check(f"search and search_many of {name}", list(pairs))
+
+
+def _check(name: str, triples: Sequence[tuple[Any, Any, Any]]) -> _Check:
+    """Pairs of things that should be equal, each with what to call it."""
+    wrong = [what for what, mine, theirs in triples if mine != theirs]
+    example = wrong[0] if wrong else None
+    return _Check(name, not wrong, len(triples), len(wrong), np.nan, example)
+
+
+def _bitwise(name: str, names: Sequence[Any], mine: Float32Array, theirs: Float32Array) -> _Check:
+    """Rows of floats, equal in every bit or not; infinities that are equal differ by nothing."""
+    is_wrong = (mine.view(np.uint32) != theirs.view(np.uint32)).any(axis=1)
+    wrong = np.flatnonzero(is_wrong)
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(mine.astype(np.float64) - theirs.astype(np.float64))
+    gaps[mine == theirs] = 0.0
+    example = names[int(wrong[0])] if wrong.size else None
+    largest = float(gaps.max()) if gaps.size else 0.0
+    return _Check(name, not wrong.size, len(names), wrong.size, largest, example)
+
+
+def _pair(a: Reader, b: Reader) -> tuple[Snapshot, Snapshot]:
+    if a.dim != b.dim:
+        raise InvalidDimension(
+            "readers of two dimensions cannot be compared",
+            got=f"dim {a.dim} and dim {b.dim}",
+            wanted="equal dimensions",
+            remedy="compare collections of the same vectors",
+        )
+    return a.snapshot(), b.snapshot()
+
+
+def _queries(queries: Any, reader: Snapshot) -> tuple[list[Id | None], Float32Array]:
+    """The ids of queries, where they are given by ids, and their vectors."""
+    if _are_ids(queries):
+        ids = list(checked_ids(queries))
+        found = [reader.get(row_id).vector for row_id in ids]
+        return [*ids], checked_rows(found, len(ids), reader.dim)
+    rows = checked_rows(queries, None, reader.dim)
+    return [None] * len(rows), rows
+
+
+def _are_ids(queries: Any) -> bool:
+    if isinstance(queries, Sequence):
+        return len(queries) > 0 and np.ndim(queries[0]) == 0
+    return np.ndim(queries) == 1
+
+
+def _change(before: Matches, after: Matches) -> tuple[Any, ...]:
+    old = {row_id: place for place, row_id in enumerate(before.ids)}
+    new = {row_id: place for place, row_id in enumerate(after.ids)}
+    common = [row_id for row_id in old if row_id in new]
+    longest = max(len(old), len(new))
+    ranks = [abs(new[each] - old[each]) for each in common]
+    scores = [abs(after[new[each]][1] - before[old[each]][1]) for each in common]
+    is_comparable = bool(common) and before.metric == after.metric
+    return (
+        len(common) / longest if longest else 1.0,
+        tuple(row_id for row_id in new if row_id not in old),
+        tuple(row_id for row_id in old if row_id not in new),
+        max(ranks) if ranks else None,
+        max(scores) if is_comparable else np.nan,
+        before.metric == after.metric and list(before) == list(after),
+    )
+
+
+def _sample(count: int, sample: int | None, seed: int, stream: int) -> NDArray[np.int64]:
+    """Slots below `count`, ascending: all of them, or so many that are drawn."""
+    if sample is None or checked_row_count(sample) >= count:
+        return np.arange(count)
+    order = np.argsort(draw_block(fold(address(seed), stream), count), kind="stable")
+    return np.sort(order[:sample])
+
+
+def _reason(
+    now: Snapshot, vector: Float32Array, score: float, rank: int, best_id: Any, best_score: float
+) -> str:
+    """Why a row is not the first for its own vector."""
+    if now.metric == "cosine" and canonical_norms(vector) == 0:
+        return "zero vector"
+    if rank == 1:
+        return ""
+    if best_score > score:
+        return "dot: a longer row wins"
+    is_copy = now.get(best_id).vector.tobytes() == vector.tobytes()
+    return "duplicate" if is_copy else "tie"
+
+
+def _ranks(
+    rows: Float32Array, slots: NDArray[np.int64], own: Float32Array, metric: Metric
+) -> NDArray[np.int64]:
+    """The places of rows for their own vectors among all rows, by (score, slot) and from 1.
+
+    Float64 products, whose error is bounded, tell which rows lie surely above or below; only rows
+    too near to tell are scored canonically.
+    """
+    ranks = np.ones(len(slots), np.int64)
+    asked = rows[slots]
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        block = rows[start : start + _BLOCK_ROWS]
+        scores, errors = _estimates(block, asked, metric)
+        gaps = scores - own[:, None].astype(np.float64)
+        ranks += (gaps > errors).sum(axis=1)
+        for place in range(len(slots)):
+            near = np.flatnonzero(np.abs(gaps[place]) <= errors[place])
+            exact = canonical_scores(block[near], asked[place], metric)
+            is_first = (exact == own[place]) & (near + start < slots[place])
+            ranks[place] += np.count_nonzero((exact > own[place]) | is_first)
+    return ranks
+
+
+def _estimates(
+    rows: Float32Array, queries: Float32Array, metric: Metric
+) -> tuple[Float64Array, Float64Array]:
+    """Scores (queries, rows) in float64 that order as the canonical ones do, and how far off.
+
+    A row is surely above or below a query's own score only if it is further away than that, which
+    covers the products' error and the rounding of canonical scores to float32. Euclidean scores
+    come as −‖x − q‖²: the own score is 0 either way.
+    """
+    wide_rows, asked = rows.astype(np.float64), queries.astype(np.float64)
+    norms, lengths = (np.sqrt((each * each).sum(axis=1)) for each in (wide_rows, asked))
+    products: Float64Array = asked @ wide_rows.T
+    both = lengths[:, None] * norms
+    error = (rows.shape[1] + 8) * _WIDE_ROUNDING
+    if metric == "cosine":
+        is_zero = (lengths < ZERO_NORM)[:, None] | (norms < ZERO_NORM)
+        scores = np.divide(products, both, out=np.zeros_like(products), where=~is_zero)
+        return scores, np.full_like(scores, error + _ROUNDING)
+    if metric == "dot":
+        return products, error * both + _ROUNDING * np.square(lengths)[:, None] + _TINY
+    scores = 2.0 * products - np.square(norms) - np.square(lengths)[:, None]
+    return scores, error * np.square(lengths[:, None] + norms) + _TINY * _TINY
