@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from vectorkit.collections import files
-from vectorkit.collections.checks import nearest
+from vectorkit.collections.checks import checked_dim, checked_metric, nearest, short
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
 from vectorkit.collections.gpu import GpuCollection
@@ -22,6 +22,28 @@ _PLACED: Final = {"gpu", "quantized"}
 """The kinds that lie on a device of the caller's choice."""
 
 
+def config_of(kind: str, dim: int, metric: str, **options: Any) -> CollectionConfig:
+    """The whole configuration of a collection, with the defaults of its kind filled in.
+
+    Options that are None are left to the kind. Raises what making the collection raises.
+
+    >>> config_of("quantized", 8, "dot", codec="binary", rescore=None).rescore
+    4
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    _checked_kind(kind)
+    if given and kind != QuantizedCollection.kind:
+        raise InvalidOption(
+            "a collection of this kind has no such option",
+            got=f"kind={kind!r} with {', '.join(f'{name}={given[name]!r}' for name in given)}",
+            wanted="kind='quantized' for codec, rescore and rows",
+            remedy="change the kind, or leave these options out",
+        )
+    if kind != QuantizedCollection.kind:
+        return CollectionConfig(checked_dim(dim), checked_metric(metric), kind)
+    return QuantizedCollection(dim=dim, metric=metric, **given).config
+
+
 def make_collection(name: str, config: CollectionConfig, device: Any = None) -> Collection:
     """An empty collection of this configuration, on `device` where one is named.
 
@@ -31,14 +53,7 @@ def make_collection(name: str, config: CollectionConfig, device: Any = None) -> 
     >>> make_collection("words", CollectionConfig(2, "dot", "cpu"))
     CpuCollection('words', 0 × 2, dot, version 0)
     """
-    if config.kind not in _KINDS:
-        raise InvalidOption(
-            "there is no collection of this kind",
-            got=f"kind={config.kind!r}",
-            wanted=" or ".join(map(repr, _KINDS)),
-            remedy=nearest(config.kind, _KINDS),
-            allowed=list(_KINDS),
-        )
+    _checked_kind(config.kind)
     options = {key: value for key, value in config.to_dict().items() if key != "kind"}
     if device is not None:
         if config.kind not in _PLACED:
@@ -72,3 +87,14 @@ def load(path: files.PathLike, *, device: Any = None) -> Collection:
     collection = make_collection(contents.name, contents.config, device)
     collection._adopt(contents)
     return collection
+
+
+def _checked_kind(kind: object) -> None:
+    if kind not in _KINDS:
+        raise InvalidOption(
+            "there is no collection of this kind",
+            got=f"kind={short(kind)}",
+            wanted=" or ".join(map(repr, _KINDS)),
+            remedy=nearest(kind, _KINDS),
+            allowed=list(_KINDS),
+        )

@@ -15,8 +15,8 @@ from vectorkit.collections import (
     Row,
     WriteResult,
 )
-from vectorkit.collections.checks import checked_dim, checked_metric, checked_name
-from vectorkit.collections.kinds import make_collection
+from vectorkit.collections.checks import checked_name
+from vectorkit.collections.kinds import config_of, make_collection
 from vectorkit.errors import (
     CollectionExists,
     CollectionNotFound,
@@ -25,7 +25,6 @@ from vectorkit.errors import (
     WriteRefused,
 )
 from vectorkit.operations import (
-    CollectionConfig,
     CreateCollection,
     Delete,
     DropCollection,
@@ -84,16 +83,29 @@ class VectorStore:
     # Collections
 
     def create_collection(
-        self, name: str, *, dim: int, metric: str = "cosine", kind: str = "cpu"
+        self,
+        name: str,
+        *,
+        dim: int,
+        metric: str = "cosine",
+        kind: str = "cpu",
+        codec: str | None = None,
+        rescore: int | None = None,
+        rows: str | None = None,
     ) -> Collection:
         """Make an empty collection and return it.
 
-        Raises CollectionExists, InvalidDimension, UnknownMetric, and InvalidOption for the kind.
+        `kind` is "cpu", "gpu", "quantized" or "sharded"; `codec`, `rescore` and `rows` are those of
+        `QuantizedCollection`. Raises CollectionExists, InvalidDimension, UnknownMetric,
+        DeviceNotFound, and InvalidOption for the kind and its options.
+
+        >>> store = VectorStore()
+        >>> store.create_collection("words", dim=8, kind="quantized", codec="binary", rescore=8)
+        QuantizedCollection('words', 0 × 8, cosine, version 0)
         """
         self._admit()
-        operation = CreateCollection(
-            checked_name(name), CollectionConfig(checked_dim(dim), checked_metric(metric), kind)
-        )
+        config = config_of(kind, dim, metric, codec=codec, rescore=rescore, rows=rows)
+        operation = CreateCollection(checked_name(name), config)
         with self._lock:
             self._commit(operation)
             return self._collections[operation.collection]
