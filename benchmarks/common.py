@@ -75,6 +75,11 @@ class Timing:
         return float(np.median(self.seconds)) if self.seconds else float("nan")
 
     @cached_property
+    def best_s(self) -> float:
+        """The quickest repeat: the least disturbed one, on a machine that others use."""
+        return min(self.seconds, default=float("nan"))
+
+    @cached_property
     def iqr_s(self) -> float:
         if not self.seconds:
             return float("nan")

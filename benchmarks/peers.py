@@ -7,6 +7,7 @@ Ids are texts. A peer without them is given a dict, as its users would. `is_exac
 from __future__ import annotations
 
 import tempfile
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
@@ -239,6 +240,7 @@ class Qdrant(Keyed):
         self.client, self.models = QdrantClient(":memory:"), models
 
     def load_keys(self, keys: np.ndarray, rows: np.ndarray) -> None:
+        warnings.filterwarnings("ignore", message="Local mode is not recommended")
         size = self.models.VectorParams(size=rows.shape[1], distance=self.models.Distance.DOT)
         self.client.create_collection(COLLECTION, vectors_config=size)
         self.client.upload_collection(COLLECTION, vectors=rows, ids=keys.tolist())

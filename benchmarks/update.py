@@ -219,6 +219,7 @@ def table(
                 "who": name,
                 "us_per_row": timing.median_s * scale,
                 "iqr_us": timing.iqr_s * scale,
+                "best_us": timing.best_s * scale,
                 f"by {floor}": timing.median_s
                 * scale
                 / (times[floor].median_s * 1e6)
