@@ -92,7 +92,7 @@ class Race:
         calls = floors | {
             name: partial(search, name, peer) for name, peer in self.competitors.items()
         }
-        times = common.in_turn(calls, options.repeats, budget_s=5.0, lock=options.lock)
+        times = common.in_turn(calls, options.repeats, budget_s=12.0, lock=options.lock)
         truth = true_ids(self.rows, self.ids, queries)
         plain = min(floors, key=lambda name: times[name].median_s)
         self.report.table(
