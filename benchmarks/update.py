@@ -160,7 +160,7 @@ class Race:
     def _writes(self, taken: int, seed: int = 0) -> list[Writes]:
         """For each round different drawn ids, and rows of other ids for them."""
         rounds = []
-        for number in range(self.report.options.repeats):
+        for number in range(max(self.report.options.repeats, common.WARM_UPS)):
             slots = common.shuffled(len(self.ids), taken, 1_000 * seed + number)
             rounds.append(([self.ids[slot] for slot in slots], self.rows[slots[::-1]]))
         return rounds
