@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from tests.collections.reference import HARD_ROWS, METRICS, hard_rows, reference_score
 from vectorkit.collections.codecs import CODECS, BinaryCodec, Codec, PqCodec, codec_of
+from vectorkit.collections.codecs.base import DECODED_NORM_MAX
 from vectorkit.collections.codecs.pq import CENTROIDS, WIDTH
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.candidates import approximate_scores
-from vectorkit.kernels.canonical import canonical_norms, stored_norms, unit_queries
+from vectorkit.kernels.canonical import NORM_MAX, canonical_norms, stored_norms, unit_queries
 
 kinds = st.sampled_from(sorted(HARD_ROWS))
 seeds = st.integers(0, 2**32 - 1)
@@ -120,9 +121,34 @@ def test_decoded_rows_are_rows_that_a_collection_takes(variant, kind, seed, dim)
     codec = make(variant, dim, kind, seed % 2)
     decoded = codec.decode(codec.encode(rows_of(kind, seed, dim)))
     with np.errstate(over="ignore"):
-        squares = np.einsum("nd,nd->n", decoded, decoded)
+        squares = np.einsum("ij,ij->i", decoded, decoded)
     assert decoded.dtype == np.float32
     assert np.isfinite(squares).all()
+
+
+@variants
+@pytest.mark.parametrize("dim", [1, 2, 9, 384])
+def test_decoded_rows_at_the_limit_are_no_longer_than_the_limit(variant, dim):
+    directions = np.concatenate([hard_rows("common", 0, 40, dim), np.ones((1, dim), np.float32)])
+    lengths = np.linalg.norm(directions.astype(np.float64), axis=1, keepdims=True)
+    rows = (directions / lengths * (NORM_MAX * (1 - 2.0**-22))).astype(np.float32)
+    codec = make(variant, dim) if variant != "pq" else PqCodec(dim).trained(rows)
+    codes = codec.encode(rows)
+    decoded = codec.decode(codes)
+    assert np.linalg.norm(decoded.astype(np.float64), axis=1).max() <= DECODED_NORM_MAX
+    assert bits(codec.encode(decoded)) == bits(codes)
+
+
+@given(seed=seeds)
+def test_int8_products_are_exact_and_any_subnormal_row_repeats(seed):
+    rng = np.random.default_rng(seed)
+    tiny = rng.integers(-2_000, 2_001, (40, 1)) * np.float64(np.float32(1e-45))
+    codec = codec_of("int8", 1)
+    for rows in (tiny.astype(np.float32), hard_rows("every magnitude", seed, 40, 1)):
+        codes = codec.encode(rows)
+        decoded = codec.decode(codes)
+        assert (decoded == codes[0] * codes[1][:, None].astype(np.float64)).all()
+        assert bits(codec.encode(decoded)) == bits(codes)
 
 
 @variants
@@ -273,6 +299,8 @@ def test_an_unknown_codec_is_refused_with_the_nearest_name(name, nearest):
 def test_parameters_of_another_dimension_are_refused():
     with pytest.raises(InvalidOption, match="centre"):
         codec_of("binary", 4, parameters={"centre": np.zeros(5, np.float32)})
+    with pytest.raises(InvalidOption, match="finite"):
+        codec_of("binary", 1, parameters={"centre": np.full(1, np.nan, np.float32)})
     with pytest.raises(InvalidOption, match="codebook"):
         codec_of("pq", 4, parameters={"codebook": np.zeros((2, 256, WIDTH), np.float32)})
 

@@ -31,6 +31,10 @@ TileScores = Callable[[Any, dict[str, jax.Array], Metric], jax.Array]
 
 NOTHING: Final[Parameters] = MappingProxyType({})
 
+DECODED_NORM_MAX: Final = 2.0**64 * (1.0 - 2.0**-8)
+"""Decoded rows are no longer than this, so that a collection takes them: their squares are finite
+in float32, however they are summed."""
+
 
 class Field(NamedTuple):
     """One array of a codec: what a row takes in it."""
@@ -121,3 +125,10 @@ def rounded(values: Float64Array, bits: int) -> Float64Array:
     mantissas, exponents = np.frexp(values)
     nearest: Float64Array = np.ldexp(np.rint(np.ldexp(mantissas, bits)), exponents - bits)
     return nearest
+
+
+def rounded_down(values: Float64Array, bits: int) -> Float64Array:
+    """Values with a mantissa of `bits` bits, none larger than before; values are not negative."""
+    mantissas, exponents = np.frexp(values)
+    lower: Float64Array = np.ldexp(np.floor(np.ldexp(mantissas, bits)), exponents - bits)
+    return lower

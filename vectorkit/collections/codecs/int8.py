@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectorkit.collections.codecs.base import (
+    DECODED_NORM_MAX,
     Codec,
     Codes,
     Field,
@@ -15,9 +16,10 @@ from vectorkit.collections.codecs.base import (
     TileScores,
     as_norms,
     query_targets,
+    rounded_down,
 )
 from vectorkit.kernels import int8
-from vectorkit.types import Float32Array, Metric
+from vectorkit.types import Float32Array, Float64Array, Metric
 
 LEVELS: Final = 127
 """The largest code: −128 is not used, so that a row and its negative are coded alike."""
@@ -64,8 +66,9 @@ class Int8Codec(Codec):
             block = rows[start:stop]
             codes[start:stop], scales[start:stop] = _levels(block)
             squares = np.square(codes[start:stop], dtype=np.int32).sum(axis=1, dtype=np.int64)
-            wide = np.sqrt(squares.astype(np.float64)) * scales[start:stop].astype(np.float64)
-            norms[start:stop] = as_norms(wide)
+            lengths = np.sqrt(squares.astype(np.float64))
+            scales[start:stop] = _shortened(scales[start:stop], lengths)
+            norms[start:stop] = as_norms(lengths * scales[start:stop].astype(np.float64))
         return codes, scales, norms
 
     def decode(self, codes: Codes) -> Float32Array:
@@ -80,6 +83,12 @@ class Int8Codec(Codec):
             return {"targets": targets, "norms": norms}
         codes, scales = _levels(targets)
         return {"codes": codes, "scales": scales, "norms": norms}
+
+
+def _shortened(scales: Float32Array, lengths: Float64Array) -> Float32Array:
+    """Scales, made smaller where rounding made a row too long for a collection."""
+    largest = rounded_down(DECODED_NORM_MAX / np.maximum(lengths, 1.0), _SCALE_BITS)
+    return np.minimum(scales, largest).astype(np.float32)
 
 
 def _levels(rows: Float32Array) -> tuple[NDArray[np.int8], Float32Array]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectorkit.collections.codecs.base import (
+    DECODED_NORM_MAX,
     NOTHING,
     Codec,
     Codes,
@@ -96,7 +97,7 @@ class PqCodec(Codec):
         book = np.empty((self.subspaces, CENTROIDS, WIDTH), np.float32)
         for index, part in enumerate(parts.transpose(1, 0, 2)):
             book[index] = _centroids(np.ascontiguousarray(part), firsts)
-        return PqCodec(self.dim, self.seed, {"codebook": book})
+        return PqCodec(self.dim, self.seed, {"codebook": _shortened(book)})
 
     def encode(self, rows: Float32Array) -> Codes:
         """Numbers of the nearest centroids of rows, ties to the lowest, and norms."""
@@ -206,6 +207,14 @@ def _centroids(part: Float32Array, firsts: NDArray[np.int64]) -> Float32Array:
         means = sums / np.maximum(counts, 1)[:, None]
         book = np.where(counts[:, None] > 0, means, book).astype(np.float32)
     return book
+
+
+def _shortened(book: Float32Array) -> Float32Array:
+    """The codebook, made smaller where its longest centroids together would be too long a row."""
+    longest = float(np.sqrt(np.square(book.astype(np.float64)).sum(axis=2).max(axis=1).sum()))
+    if longest <= DECODED_NORM_MAX:
+        return book
+    return (book * (DECODED_NORM_MAX / longest * (1.0 - 2.0**-20))).astype(np.float32)
 
 
 def _check_codebook(book: NDArray[np.generic], subspaces: int) -> None:
