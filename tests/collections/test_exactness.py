@@ -12,7 +12,9 @@ from tests.collections.reference import (
     reference_score,
     reference_search,
 )
-from vectorkit.collections import CpuCollection
+from vectorkit.collections import CpuCollection, compiled
+from vectorkit.collections import search as searching
+from vectorkit.collections.search import find_best
 
 kinds = st.sampled_from(sorted(HARD_ROWS))
 seeds = st.integers(0, 2**32 - 1)
@@ -146,3 +148,91 @@ def test_the_reference_scores_by_hand():
     row, query = np.array([3.0, 4.0], np.float32), np.array([0.0, 2.0], np.float32)
     scores = [float(reference_score(row, query, metric)) for metric in METRICS]
     assert scores == [8.0, float(np.float32(0.8)), -float(np.float32(np.sqrt(13.0)))]
+
+
+@by_metric
+@settings(max_examples=25)
+@given(
+    kind=kinds,
+    seed=seeds,
+    chance=st.sampled_from([0.0, 0.1, 0.9, 1.0]),
+    numbers=st.sampled_from([-1, 1 << 18]),
+    k=st.sampled_from([0, 1, 10, 100]),
+)
+def test_c2_a_filtered_search_equals_the_reference_over_the_rows_that_match(
+    metric, kind, seed, chance, numbers, k
+):
+    rows = hard_rows(kind, seed, 70, 3)
+    mask = np.random.default_rng(seed).random(70) < chance
+    kept = np.flatnonzero(mask)
+    collection = make_collection(rows, metric)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searching, "GATHERED_NUMBERS_MAX", numbers)
+        batch = find_best(collection, rows[:3], k, metric, lambda view: mask).matches
+    for query, matches in zip(rows[:3], batch, strict=True):
+        best = reference_search(rows[kept], query, k, metric)
+        assert list(matches) == [(int(kept[slot]), score) for slot, score in best]
+
+
+def test_c2_a_filter_is_asked_again_of_the_state_that_is_searched_again():
+    collection = make_collection(np.ones((2000, 4), np.float32), "dot")
+    versions = []
+
+    def select(view):
+        versions.append(view.version)
+        if len(versions) == 1:
+            marked = np.ones(view.count, np.bool_)
+            marked[0] = False
+            return marked
+        return np.arange(view.count) >= 7
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searching, "GATHERED_NUMBERS_MAX", -1)
+        found = find_best(collection, np.ones((1, 4), np.float32), 3, "dot", select).matches
+    assert found.ids.tolist() == [[7, 8, 9]]
+    assert versions == [1, 1, 1, 1]
+
+
+def test_c2_a_filter_that_leaves_few_rows_scans_nothing():
+    rows = hard_rows("common", 1, 300, 4)
+    collection = make_collection(rows, "dot")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiled, "search", None)
+        found = find_best(
+            collection, rows[:1], 3, "dot", lambda view: np.arange(view.count) < 5
+        ).matches
+    assert list(found[0]) == reference_search(rows[:5], rows[0], 3, "dot")
+
+
+@by_metric
+def test_c2_more_queries_than_one_call_takes_are_answered_in_turn(metric, monkeypatch):
+    rows = hard_rows("whole numbers", 1, 100, 3)
+    collection = make_collection(rows, metric)
+    together = collection.search_many(rows, k=10)
+    monkeypatch.setattr(searching, "QUERIES_MAX", 16)
+    in_turn = collection.search_many(rows, k=10)
+    assert in_turn.ids.tolist() == together.ids.tolist()
+    assert in_turn.scores.tobytes() == together.scores.tobytes()
+
+
+@by_metric
+def test_c2_one_outlier_leaves_every_other_answer_proven_at_once(metric, monkeypatch):
+    rows = hard_rows("common", 1, 3000, 16)
+    rows[100] *= 1e18
+    collection = make_collection(rows, metric)
+    monkeypatch.setattr(searching, "WIDENINGS", 0)
+    monkeypatch.setattr(searching, "_score_all", None)
+    assert_exact(collection, rows, hard_rows("common", 2, 3, 16), k=10)
+
+
+@by_metric
+@pytest.mark.parametrize("count", [8192, 9000, 20_000])
+def test_c2_answers_from_several_tiles_are_exact(metric, count):
+    rows = hard_rows("common", 1, count, 5)
+    rows[-3:] = rows[:3]
+    queries = rows[-3:] + np.float32(0.001)
+    collection = make_collection(rows, metric)
+    truth = searching.canonical_scores(rows[None], queries, metric)
+    best = np.argsort(-truth, axis=1, kind="stable")[:, :10]
+    for found in (collection.search_many(queries), [collection.search(query) for query in queries]):
+        assert [list(matches.ids) for matches in found] == best.tolist()

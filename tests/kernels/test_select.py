@@ -79,6 +79,6 @@ def test_a_tile_divides_every_capacity_and_holds_the_candidates():
     for capacity in (8, 4096, 1 << 20):
         for batch in (1, select.LARGE_BATCH):
             for width in (1, 16, 5000, 1 << 21):
-                tile = tile_rows(capacity, batch, width)
+                tile = tile_rows(capacity, 384, batch, width)
                 assert capacity % tile == 0
                 assert tile >= min(width, capacity)

@@ -92,7 +92,7 @@ def _scan(
     dim: int,
 ) -> tuple[Array, Rows]:
     record("scan", dim, codes[0], len(prepared["norms"]), f"{metric}, {width} candidates")
-    slots = select.scan_codes(codes, prepared, count, mask, tile_scores, metric, width)
+    slots = select.scan_codes(codes, prepared, count, mask, tile_scores, metric, width, dim)
     return slots, tuple(array.at[slots].get(mode="clip") for array in kept)
 
 

@@ -80,7 +80,7 @@ def pick_candidates(
     have the bound −inf and a slot beyond every capacity. `mask` takes slots out of the search.
     """
     batch = targets.shape[0]
-    tile = tile_rows(rows.shape[0], batch, width)
+    tile = tile_rows(rows.shape[0], rows.shape[1], batch, width)
 
     def score_tile(start: Int[Array, ""]) -> Float[Array, "tile batch"]:
         return upper_bounds(

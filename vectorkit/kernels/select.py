@@ -16,14 +16,17 @@ from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from vectorkit.types import Metric
 
-TILE_ROWS: Final = 4096
-"""Rows scored at once: they stay in the cache until they have been scored and selected from."""
+TILE_NUMBERS: Final = 1 << 21
+"""Numbers scored at once: a tile stays in the cache until it has been multiplied."""
+
+LARGE_TILE_NUMBERS: Final = 1 << 23
+"""The same where that is not what costs: one query reads once, a large batch multiplies long."""
+
+TILE_ROWS: Final = 8192
+"""Rows scored at once, at most: so closely the cost of a search follows the rows in use."""
 
 LARGE_BATCH: Final = 256
-"""From so many queries on the product is what costs, and larger tiles make it faster."""
-
-LARGE_TILE_ROWS: Final = 16_384
-"""Rows scored at once for a large batch: 64 MB of scores for 1,024 queries."""
+"""From so many queries on a tile has twice the rows: 64 MB of scores for 1,024 queries."""
 
 BLOCK_ROWS: Final = 32
 """Rows whose maximum stands for them: only the best blocks of a tile are looked into."""
@@ -40,15 +43,22 @@ Found = tuple[Float[Array, "batch width"], Int[Array, "batch width"]]
 ScoreTile = Callable[[Int[Array, ""]], Float[Array, "tile batch"]]
 
 
-def tile_rows(capacity: int, batch: int, width: int) -> int:
+def tile_rows(capacity: int, dim: int, batch: int, width: int) -> int:
     """How many rows one call of `score_tile` must score: a divisor of the capacity.
 
-    >>> tile_rows(64, 1, 16), tile_rows(1 << 20, 1, 16), tile_rows(1 << 20, 1, 6000)
-    (64, 4096, 8192)
-    >>> tile_rows(9 << 14, 1, 1 << 17)
+    `dim` counts the numbers that are multiplied for one row and query.
+
+    >>> tile_rows(64, 50, batch=1, width=16), tile_rows(1 << 20, 50, batch=1, width=16)
+    (64, 8192)
+    >>> tile_rows(1 << 20, 384, batch=32, width=16), tile_rows(1 << 20, 384, batch=512, width=16)
+    (4096, 16384)
+    >>> tile_rows(9 << 14, 50, batch=1, width=1 << 17)
     16384
     """
-    preferred = TILE_ROWS if batch < LARGE_BATCH else LARGE_TILE_ROWS
+    is_cached = 1 < batch < LARGE_BATCH
+    numbers = TILE_NUMBERS if is_cached else LARGE_TILE_NUMBERS
+    fitting = 1 << (max(1, numbers // dim).bit_length() - 1)
+    preferred = min(fitting, TILE_ROWS if batch < LARGE_BATCH else 2 * TILE_ROWS)
     return min(capacity & -capacity, max(preferred, 1 << (width - 1).bit_length()))
 
 
@@ -64,7 +74,7 @@ def select_best(
 
     `score_tile(start)` gives the float32 scores of the slots start … start + tile − 1, which lie
     within the capacity, for all queries; larger is better, none is NaN. It is called while a loop
-    is traced, once. `tile` comes from `tile_rows(capacity, batch, width)`. Where `mask` is given
+    is traced, once. `tile` comes from `tile_rows`. Where `mask` is given
     only slots that it marks count. No slot left out scores above the last one found; places
     without a slot have −inf and a slot beyond every capacity.
     """
@@ -100,10 +110,11 @@ def scan_codes(
     tile_scores: TileScores,
     metric: Metric,
     width: int,
+    dim: int,
 ) -> Int[Array, "batch width"]:
     """The slots of the `width` rows whose codes score best; `NO_SLOT` where there are no more."""
     batch = len(prepared["norms"])
-    tile = tile_rows(codes[0].shape[0], batch, width)
+    tile = tile_rows(codes[0].shape[0], dim, batch, width)
 
     def score_tile(start: Int[Array, ""]) -> Float[Array, "tile batch"]:
         some = tuple(jax.lax.dynamic_slice_in_dim(array, start, tile) for array in codes)
