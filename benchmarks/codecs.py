@@ -18,7 +18,6 @@ import pandas as pd
 
 from vectorkit.collections.codecs import CODECS, codec_of
 from vectorkit.draws import address, draw_block
-from vectorkit.kernels.candidates import approximate_scores
 from vectorkit.kernels.canonical import canonical_norms, stored_norms
 
 TILE, BLOCK, QUERIES = 4_096, 128, 200
@@ -60,7 +59,7 @@ def scanner(score):
 
 
 def float32_tile(codes, prepared):
-    return approximate_scores(*codes, prepared["targets"], prepared["norms"], "dot")
+    return jnp.matmul(prepared["targets"], codes[0].T, precision=jax.lax.Precision.HIGHEST)
 
 
 def scan_times(rows, codecs, encoded, repeats):

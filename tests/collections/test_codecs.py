@@ -13,8 +13,7 @@ from vectorkit.collections.codecs import CODECS, BinaryCodec, Codec, PqCodec, co
 from vectorkit.collections.codecs.base import DECODED_NORM_MAX
 from vectorkit.collections.codecs.pq import CENTROIDS, WIDTH
 from vectorkit.errors import InvalidOption
-from vectorkit.kernels.candidates import approximate_scores
-from vectorkit.kernels.canonical import NORM_MAX, canonical_norms, stored_norms, unit_queries
+from vectorkit.kernels.canonical import NORM_MAX, canonical_norms
 
 kinds = st.sampled_from(sorted(HARD_ROWS))
 seeds = st.integers(0, 2**32 - 1)
@@ -50,11 +49,12 @@ def scores(codec, codes, queries, metric):
 
 
 def exact(rows, queries, metric):
-    """The float32 scores that a collection without a codec picks its candidates by."""
-    norms = canonical_norms(queries)
-    targets = unit_queries(queries, norms) if metric == "cosine" else queries
-    arrays = map(jnp.asarray, (rows, stored_norms(rows), targets, norms.astype(np.float32)))
-    return np.asarray(approximate_scores(*arrays, metric))
+    """The scores that estimates stand for, in float64: euclidean is −‖x − q‖²."""
+    if metric == "euclidean":
+        return -np.square(queries[:, None].astype(np.float64) - rows).sum(axis=2)
+    lengths = np.outer(canonical_norms(queries), canonical_norms(rows))
+    products = queries.astype(np.float64) @ rows.T.astype(np.float64)
+    return products / np.maximum(lengths, 1e-30) if metric == "cosine" else products
 
 
 @variants
