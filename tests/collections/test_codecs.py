@@ -274,6 +274,14 @@ def test_among_equal_centroids_the_lowest_is_chosen():
     assert norms.tolist() == [2.0] * 5
 
 
+def test_a_huge_row_in_the_batch_does_not_drown_the_others():
+    small = hard_rows("common", 1, 300, 8) * np.float32(1e-3)
+    codec = PqCodec(8).trained(small)
+    batch = np.concatenate([small, np.full((1, 8), 2e18, np.float32)])
+    alone = [codec.encode(row[None])[0] for row in batch]
+    assert codec.encode(batch)[0].tobytes() == np.concatenate(alone).tobytes()
+
+
 @given(seed=seeds, kind=kinds)
 def test_pq_chooses_the_centroid_with_the_least_sum_of_squares(seed, kind):
     codec = make("pq", WIDTH, kind, seed % 2)

@@ -38,6 +38,7 @@ _SCALE_BITS: Final = 8
 _SCALE_MIN: Final = 2.0**-100
 _WORD_BITS: Final = 32
 _BLOCK_BYTES: Final = 1 << 18
+_MATRIX_DIM_MAX: Final = 1_024
 
 
 class BinaryCodec(Codec):
@@ -99,15 +100,16 @@ class BinaryCodec(Codec):
         shifts = np.zeros(len(queries))
         if self._centre is not None:
             shifts = targets.astype(np.float64) @ self._centre
-        turned = rotate(targets, self._signs).astype(np.float64)
+        turned = self._turned_queries(targets)
         steps = np.sqrt(np.square(turned).mean(axis=1)) * QUERY_STEP
         safe = np.where(steps > 0, steps, np.inf)[:, None]
         top = (1 << QUERY_BITS) - 1
         levels = np.clip(np.floor(turned / safe) + (top + 1) // 2, 0, top).astype(np.uint8)
-        planes = [_packed((levels >> bit) & 1 > 0) for bit in range(QUERY_BITS)]
+        bits = (levels[:, None] >> np.arange(QUERY_BITS, dtype=np.uint8)[:, None]) & np.uint8(1)
+        planes = _packed(bits.reshape(-1, self.dim)).reshape(len(queries), QUERY_BITS, -1)
         steps = np.minimum(steps / self._shrinkage, NORM_MAX)
         return {
-            "planes": np.stack(planes, axis=1),
+            "planes": planes,
             "offsets": (steps * 0.5 * top * self.dim).astype(np.float32),
             "steps": steps.astype(np.float32),
             "shifts": shifts.astype(np.float32),
@@ -117,6 +119,16 @@ class BinaryCodec(Codec):
     @cached_property
     def _signs(self) -> Float32Array:
         return rotation_signs(self.dim, self.seed)
+
+    @cached_property
+    def _matrix(self) -> Float32Array:
+        return rotate(np.eye(self.dim, dtype=np.float32), self._signs)
+
+    def _turned_queries(self, queries: Float32Array) -> Float64Array:
+        """Rotated queries. One alone takes a matrix product: it only chooses candidates."""
+        if self.dim <= _MATRIX_DIM_MAX and len(queries) == 1:
+            return (queries @ self._matrix).astype(np.float64)
+        return rotate(queries, self._signs).astype(np.float64)
 
     @cached_property
     def _centre(self) -> Float64Array | None:
@@ -168,7 +180,7 @@ class BinaryCodec(Codec):
         return norms
 
 
-def _packed(bits: NDArray[np.bool_]) -> NDArray[np.uint32]:
+def _packed(bits: NDArray[np.bool_] | NDArray[np.uint8]) -> NDArray[np.uint32]:
     """Bits (count, dim) in words (count, ⌈dim / 32⌉), the first in the lowest bit."""
     count, dim = bits.shape
     words = np.zeros((count, -(-dim // _WORD_BITS)), "<u4")

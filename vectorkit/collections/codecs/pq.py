@@ -42,6 +42,10 @@ _BLOCK_ROWS: Final = 128
 _NORM_ROWS: Final = 4_096
 _PRODUCT_ROWS_MIN: Final = 16
 _TIE: Final = 2.0**-20
+"""Twice the error bound of a float32 product of five terms, relative to the squares in it."""
+
+_TINY: Final = 2.0**-120
+"""What such a product loses where its terms are subnormal, flushed to zero or not."""
 
 
 class PqCodec(Codec):
@@ -169,7 +173,7 @@ def _nearest(parts: Float32Array, centroids: Float32Array) -> NDArray[np.int64]:
     halves = 0.5 * np.square(table * scale).sum(axis=1)
     scaled = np.column_stack([wide * scale, np.ones(len(wide))]).astype(np.float32)
     factors = np.vstack([-table.T * scale, halves]).astype(np.float32)
-    reach = _TIE * (np.square(wide * scale).sum(axis=1) + 4.0 * halves.max())
+    reach = _TIE * (np.square(wide * scale).sum(axis=1) + 4.0 * halves.max()) + _TINY
     chosen = np.empty(len(parts), np.int64)
     for start in range(0, len(parts), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
