@@ -194,6 +194,12 @@ def test_a_row_that_the_search_misses_is_not_found(metric, count):
     assert frame["rank"].tolist() == [1] * count
 
 
+def test_a_missed_row_is_not_excused_by_copies_of_it_when_fewer_come_than_there_are():
+    c = Forgetful(dim=1, metric="euclidean")
+    c.insert(["missed", "b", "c"], [[1]] * 3)
+    assert c.audit()["is_found"].tolist() == [False, True, True]
+
+
 def test_a_sample_is_drawn_from_the_seed_and_comes_in_slot_order():
     c = filled(vk.CpuCollection, metric="cosine")
     whole, some = c.audit(), c.audit(10, seed=3)

@@ -90,6 +90,17 @@ def test_c5_any_ids_payloads_and_bits_come_back(ids, data):
     assert read.arrays["rows"].tobytes() == rows.tobytes()
 
 
+def test_c5_lone_surrogates_come_back_and_two_of_them_stay_two(path):
+    c = vk.CpuCollection(dim=1)
+    names = ["\ud83d", "\ude00", "\ud83d\ude00", "\U0001f600", ""]
+    c.insert(names, [[1]] * 5, [{name: name} for name in names])
+    c.save(path)
+    loaded = vk.load(path)
+    assert loaded.ids() == names
+    assert loaded.snapshot().payloads() == c.snapshot().payloads()
+    assert loaded.digest() == c.digest()
+
+
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 64, 1000])
 def test_a_loaded_collection_takes_every_write_as_the_saved_one_does(count, path):
     collection = filled(vk.CpuCollection, count=count)
