@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vectorkit as vk
-from tests.collections.reference import METRICS
+from tests.collections.reference import HARD_ROWS, METRICS, hard_rows
 from vectorkit.cache import CacheStats
 from vectorkit.collections import changes, compiled, search
 from vectorkit.errors import (
@@ -263,6 +263,29 @@ def test_q3_a_member_whose_slot_was_emptied_and_filled_again_is_gone():
     numbers.insert(["new"], [[1]])
     assert asked(cache, numbers, 2) == MISS
     assert cache.search(numbers, QUERY, 2).ids == ("r1", "r0")
+
+
+def test_q3_a_row_that_was_changed_and_then_deleted_is_not_there():
+    cache, _, numbers = numbered()
+    asked(cache, numbers)
+    numbers.update_vector("r5", [100])
+    numbers.delete(["r5"])
+    assert asked(cache, numbers) == PATCHED
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", HARD_ROWS)
+def test_c2_patched_scores_are_those_of_a_search_to_the_last_bit(kind, metric):
+    cache, rows = vk.QueryCache(), hard_rows(kind, 1, 120, 33)
+    collection = vk.CpuCollection(dim=33, metric=metric)
+    collection.insert(range(60), rows[:60])
+    ks = (70, 60, 20)
+    before = [asked(cache, collection, k, rows[119]) for k in ks]
+    assert before == [FIRST] * 3
+    collection.update_vectors(range(30, 60), rows[60:90])
+    assert asked(cache, collection, 70, rows[119]) == PATCHED
+    for k in ks[1:]:
+        assert asked(cache, collection, k, rows[119]) in (PATCHED, MISS)
 
 
 def test_q3_an_answer_that_holds_all_rows_is_always_merged():
@@ -612,6 +635,23 @@ def test_every_answer_in_threads_is_of_one_state_and_counted_once():
     assert stats.size == 3
     for k in range(1, 6):
         asked(cache, numbers, k)
+
+
+def test_entries_are_touched_under_the_lock_only():
+    """They are counted, ordered and dated together, and each touch asks the timer."""
+    is_locked = []
+    cache, _, numbers = numbered(
+        max_age_s=10, timer=lambda: is_locked.append(cache._lock.locked()) or 0.0
+    )
+    for use in (
+        lambda: cache.search(numbers, QUERY),
+        lambda: cache.search(numbers, QUERY),
+        lambda: numbers.update_vector("r5", [1]) and cache.search(numbers, QUERY),
+        cache.stats,
+    ):
+        is_locked.clear()
+        use()
+        assert set(is_locked) == {True}
 
 
 # What is refused
