@@ -265,6 +265,16 @@ def test_a_manifest_that_does_not_fit_its_tensors_is_refused(change, path):
         vk.load(path)
 
 
+@pytest.mark.parametrize("offsets", [[-(10**6), 0], [0, 3], [8, 0], [10**6, 10**6 + 2], [0], "x"])
+def test_places_outside_of_the_file_or_of_another_length_are_refused(offsets, path):
+    whole = saved(small(), path)
+    start = 8 + int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8:start])
+    header["rows"]["data_offsets"] = offsets
+    text = json.dumps(header).encode()
+    assert outcome(len(text).to_bytes(8, "little") + text + whole[start:], path) is None
+
+
 def test_ids_that_are_not_distinct_are_refused(path):
     contents = small().snapshot()._contents()
     twice = files.Contents("", contents.config, 1, ["a", "a"], [None, None], contents.arrays)
