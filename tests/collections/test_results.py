@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from vectorkit.collections import BatchMatches, CpuCollection, Matches, WriteResult
+from vectorkit.collections import (
+    BatchMatches,
+    CpuCollection,
+    Matches,
+    QuantizedCollection,
+    WriteResult,
+)
 from vectorkit.errors import InvalidInput
 
 
@@ -68,3 +74,14 @@ def test_a_collection_and_a_snapshot_describe_themselves():
     assert repr(collection) == "CpuCollection('words', 1,000 × 3, dot, version 1)"
     assert repr(collection.snapshot()) == "Snapshot('words', 1,000 × 3, dot, version 1)"
     assert repr(CpuCollection(dim=1)) == "CpuCollection(0 × 1, cosine, version 0)"
+
+
+@pytest.mark.parametrize("place", ["device", "host", "none"])
+def test_a_row_says_whether_it_is_decoded_from_codes(place):
+    collection = QuantizedCollection(dim=2, metric="dot", rows=place)
+    collection.upsert(["a"], [[127, -64]])
+    shown = "Row(id='a', vector=array([127., -64.], dtype=float32), payload=None"
+    for reader in (collection, collection.snapshot()):
+        row = reader.get("a")
+        assert row.is_decoded == (place == "none")
+        assert repr(row) == shown + (", is_decoded=True)" if place == "none" else ")")

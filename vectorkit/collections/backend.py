@@ -70,6 +70,9 @@ class Backend(ABC):
 
     is_exact: bool
 
+    keeps_rows: bool = True
+    """Whether rows are read as the bits that were put in, not decoded."""
+
     def candidate_count(self, k: int) -> int:
         """How many candidates to propose for the k best."""
         return k + MARGIN

@@ -176,7 +176,8 @@ class QuantizedBackend(Backend):
         self.metric = metric
         self.rescore = rescore
         self.device = device
-        self.rows_device = None if place == "none" else device
+        self.keeps_rows = place != "none"
+        self.rows_device = device if self.keeps_rows else None
         if place == "host":
             self.rows_device = jax.local_devices(backend="cpu")[0]
         self._codec = codec

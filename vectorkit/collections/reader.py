@@ -95,6 +95,7 @@ class Reader(ABC):
     def get(self, row_id: Id) -> Row:
         """The row as it was put in, bit for bit; its vector (dim,) and payload are copies.
 
+        A collection that keeps codes only decodes the vector, and the row says so (`is_decoded`).
         Raises VectorNotFound where no row has this id.
 
         >>> import vectorkit as vk
@@ -113,7 +114,8 @@ class Reader(ABC):
 
         with self._read(dispatch) as (view, (slot, rows)):
             payload = view.tables.payloads[slot]
-            return Row(wanted, np.array(rows)[0], deepcopy(payload))
+            is_decoded = not self._backend.keeps_rows
+            return Row(wanted, np.array(rows)[0], deepcopy(payload), is_decoded)
 
     def search(self, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
         """Find the k rows that are truly the best: exact, ties by lowest slot.

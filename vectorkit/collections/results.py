@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Row:
-    """One row as it is stored: the bits that were put in. `vector` and `payload` are copies.
+    """One row as it is stored. `vector` and `payload` are copies.
+
+    The vector has the bits that were put in, unless `is_decoded`: then its collection keeps codes
+    only, and it is what these codes stand for.
 
     >>> import vectorkit as vk
     >>> c = vk.CpuCollection(dim=2)
@@ -29,10 +32,12 @@ class Row:
     id: Id
     vector: Float32Array
     payload: Payload | None
+    is_decoded: bool = False
 
     def __repr__(self) -> str:
+        decoded = ", is_decoded=True" if self.is_decoded else ""
         with np.printoptions(threshold=8, edgeitems=3, linewidth=10_000):
-            return f"Row(id={self.id!r}, vector={self.vector!r}, payload={self.payload!r})"
+            return f"Row(id={self.id!r}, vector={self.vector!r}, payload={self.payload!r}{decoded})"
 
 
 class RowBatch(NamedTuple):
