@@ -147,6 +147,8 @@ class _Search:
 
         def dispatch(view: View) -> Pending:
             mask = None if self.select is None else self.select(view)
+            if view.count == 0:
+                return lambda: _nothing(asked)
             if mask is not None:
                 wanted_count = int(np.count_nonzero(mask))
                 if wanted_count * asked.size <= GATHERED_NUMBERS_MAX:
@@ -211,6 +213,12 @@ def _gather(backend: Backend, view: View, slots: NDArray[np.int64], batch: int) 
         )
 
     return wait
+
+
+def _nothing(queries: Float32Array) -> Candidates:
+    """No candidates: a codec that learns from the first rows cannot even prepare queries yet."""
+    batch, dim = queries.shape
+    return Candidates(np.zeros((batch, 0), np.int32), np.zeros((batch, 0, dim), np.float32), None)
 
 
 def _score_all(rows: Float32Array, query: Float32Array, metric: Metric) -> Float32Array:

@@ -110,7 +110,7 @@ class PqCodec(Codec):
         parts = self._parts(rows)
         if len(rows) < _PRODUCT_ROWS_MIN:
             for number, row in zip(numbers, parts, strict=True):
-                number[:] = _squared(row[:, None].astype(np.float64), self._wide).argmin(axis=1)
+                number[:] = _squared(row[:, None].astype(np.float64), book).argmin(axis=1)
         else:
             for index in range(self.subspaces):
                 numbers[:, index] = _nearest(np.ascontiguousarray(parts[:, index]), book[index])
@@ -150,10 +150,6 @@ class PqCodec(Codec):
             )
         return self.parameters["codebook"]
 
-    @cached_property
-    def _wide(self) -> Float64Array:
-        return self._codebook.astype(np.float64)
-
     def _parts(self, rows: Float32Array) -> Float32Array:
         """Rows (count, dim) as (count, subspaces, width), the last part padded by zeros."""
         extra = self.subspaces * WIDTH - self.dim
@@ -189,7 +185,7 @@ def _nearest(parts: Float32Array, centroids: Float32Array) -> NDArray[np.int64]:
     return chosen
 
 
-def _squared(parts: Float64Array, centroids: Float64Array) -> Float64Array:
+def _squared(parts: Float64Array, centroids: Float32Array | Float64Array) -> Float64Array:
     """Squared distances over the last axis, its coordinates added in order."""
     total: Float64Array = np.square(parts[..., 0] - centroids[..., 0])
     for axis in range(1, parts.shape[-1]):

@@ -1,0 +1,215 @@
+"""C7 and the life of codecs: recall on word vectors, memory, ageing and retraining."""
+
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+
+from tests.collections.kinds import CODED, EXACT, KINDS, SECOND
+from tests.collections.reference import everything
+from tests.collections.test_memory import held_by
+from vectorkit import datasets
+from vectorkit.collections import CpuCollection, QuantizedCollection
+from vectorkit.errors import InvalidOption
+
+DIM = 16
+
+
+@cache
+def words():
+    """10,000 rows, 100 queries that are not among them, and the true best ten."""
+    vectors = datasets.glove(limit=10_100).vectors
+    rows, queries = np.array(vectors[:10_000]), np.array(vectors[10_000:])
+    exact = CpuCollection(dim=50)
+    exact.insert(range(10_000), rows)
+    return rows, queries, exact.search_many(queries, k=10)
+
+
+def recall_of(**options):
+    rows, queries, truth = words()
+    collection = QuantizedCollection(dim=50, **options)
+    collection.insert(range(10_000), rows)
+    found = collection.search_many(queries, k=10)
+    pairs = zip(found.ids.tolist(), truth.ids.tolist(), strict=True)
+    return sum(len(set(mine) & set(true)) for mine, true in pairs) / truth.ids.size
+
+
+RECALLS = [
+    ({"codec": "int8", "rescore": 4}, 0.99),
+    ({"codec": "int8", "rows": "none"}, 0.9),
+    ({"codec": "binary", "rescore": 8}, 0.5),
+    ({"codec": "binary", "rows": "none"}, 0.1),
+    ({"codec": "pq", "rescore": 8}, 0.5),
+    ({"codec": "pq", "rows": "none"}, 0.1),
+]
+
+
+@pytest.mark.parametrize(("options", "floor"), RECALLS, ids=str)
+def test_c7_recall_on_word_vectors_is_above_its_bar(options, floor):
+    assert recall_of(**options) >= floor
+
+
+def filled(make, count=3_000, dim=50):
+    rows = np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
+    collection = make(dim=dim)
+    collection.insert([f"row number {number}" for number in range(count)], rows)
+    for number in range(20):
+        collection.update_vector(f"row number {number}", rows[-1])
+        collection.search(rows[0])
+    collection.search_many(rows[:9])
+    collection.digest()
+    return collection
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_c7_memory_is_within_five_percent_of_what_every_kind_holds(kind):
+    filled(KINDS[kind])  # Compiles, which is not the collection's.
+    collection, traced, arrays = held_by(lambda: filled(KINDS[kind]))
+    memory, on_host = collection.memory(), 0
+    if kind.endswith("rows host"):
+        on_host = memory.host["rows"]
+        assert on_host == 4_096 * 50 * 4
+    assert memory.host_bytes - on_host == pytest.approx(traced, rel=0.05)
+    assert memory.device_bytes + on_host == arrays
+    assert ("rows" in memory.device) == (kind in EXACT or kind.endswith("rows device"))
+
+
+def far_rows(seed, count, offset=0.0, scale=1.0):
+    """Rows in a few lumps: what a codebook has not seen it codes badly."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(12, DIM)) * scale + offset
+    lumps = centres[rng.integers(0, 12, count)]
+    return (lumps + rng.normal(size=(count, DIM)) * 0.1).astype(np.float32)
+
+
+def drifted(place="device", count=1_200):
+    collection = QuantizedCollection(dim=DIM, metric="euclidean", codec="pq", rows=place)
+    collection.insert(range(count), far_rows(1, count))
+    collection.update_vectors(range(count), far_rows(2, count, offset=4.0))
+    return collection
+
+
+@pytest.mark.parametrize("place", ["device", "host"])
+def test_a_codebook_ages_as_rows_drift_and_retraining_mends_it(place):
+    collection = QuantizedCollection(dim=DIM, codec="pq", rows=place)
+    collection.insert(range(1_200), far_rows(1, 1_200))
+    fresh = collection.codec_report()
+    assert fresh.error == fresh.training_error < 0.01
+    assert fresh.written_since == 0
+    rows = far_rows(2, 1_200, offset=4.0)
+    collection.update_vectors(range(1_200), rows)
+    aged = collection.codec_report()
+    assert aged.training_error == fresh.training_error
+    assert aged.error > 20 * fresh.error
+    assert aged.written_since == 1_200
+    before = collection.snapshot()
+    assert collection.retrain() == (0, 1_200, 0, 3)
+    mended = collection.codec_report()
+    assert mended.error == mended.training_error < 0.01
+    assert mended.written_since == 0
+    assert collection.snapshot().vectors().tobytes() == rows.tobytes()
+    assert collection.digest() != before.digest()
+    collection.update_vector(5, rows[6])
+    collection.digest()
+    assert collection.codec_report().written_since == 1
+
+
+def test_rows_that_are_decoded_have_no_error_to_report_and_may_be_retrained():
+    collection = drifted("none")
+    assert collection.codec_report().error is None
+    assert collection.retrain().updated == 1_200
+    assert collection.digest() == collection.snapshot().digest()
+    assert collection.codec_report().training_error < 0.01
+
+
+def overwrite(collection):
+    for number in range(3):
+        rows = np.ones((len(collection), DIM), np.float32)
+        collection.update_vector(number, rows[0] * number)
+        collection.search(rows[0])
+        collection.update_vectors(collection.ids(), rows * number)
+        collection.delete([100 + number])
+
+
+@pytest.mark.parametrize("place", ["device", "host", "none"])
+@pytest.mark.parametrize("held", ["before", "between", "after"])
+def test_c6_a_snapshot_held_around_retraining_stands_through_writes_in_place(place, held):
+    collection, taken = drifted(place), {}
+    query = np.ones(DIM, np.float32)
+
+    def hold(moment):
+        if moment == held:
+            snapshot = collection.snapshot()
+            taken[snapshot] = everything(snapshot, query), snapshot.vectors().tobytes()
+
+    hold("before")
+    collection.retrain()
+    hold("between")
+    collection.retrain()
+    hold("after")
+    overwrite(collection)
+    collection.retrain()
+    overwrite(collection)
+    for snapshot, (answers, rows) in taken.items():
+        assert everything(snapshot, query) == answers
+        assert snapshot.vectors().tobytes() == rows
+
+
+def test_a_replayed_codebook_leaves_a_snapshot_as_it_was():
+    """A replica gets the codebook by itself: nothing but the snapshot asked for keeps the rows."""
+    master, replica = drifted(), drifted()
+    master.retrain()
+    operations = []
+    master._bind(
+        lambda c, operation: operations.append(operation) or c._plan(operation)(), master._lock
+    )
+    master.retrain()
+    snapshot, before = replica.snapshot(), everything(replica, np.ones(DIM, np.float32))
+    replica._plan(operations[0])()
+    overwrite(replica)
+    assert everything(snapshot, np.ones(DIM, np.float32)) == before
+
+
+@pytest.mark.parametrize("codec", ["int8", "binary"])
+def test_a_codec_that_learns_nothing_refuses_to_be_retrained(codec):
+    collection = QuantizedCollection(dim=DIM, codec=codec)
+    collection.insert(range(5), far_rows(0, 5))
+    digest = collection.digest()
+    with pytest.raises(InvalidOption, match="learns nothing"):
+        collection.retrain()
+    assert (collection.version, collection.digest()) == (1, digest)
+
+
+def test_an_empty_pq_collection_refuses_to_be_retrained_and_learns_from_its_first_rows():
+    collection = QuantizedCollection(dim=DIM, codec="pq")
+    digest = collection.digest()
+    with pytest.raises(InvalidOption, match="learned from nothing"):
+        collection.retrain()
+    assert (collection.version, collection.digest()) == (0, digest)
+    report = collection.codec_report()
+    assert (report.training_error, report.error, report.written_since) == (0.0, None, 0)
+    collection.insert(range(300), far_rows(1, 300))
+    collection.delete(range(300))
+    with pytest.raises(InvalidOption, match="learned from nothing"):
+        collection.retrain()
+    assert collection.search(np.ones(DIM)).ids == ()
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_c10_codes_lie_on_the_device_and_rows_where_they_were_asked_to_be(kind):
+    collection = CODED[kind](dim=DIM)
+    for first in (0, 300):
+        collection.insert(range(first, first + 300), far_rows(first, 300))
+        collection.update_vector(first, np.ones(DIM))
+        collection.snapshot()
+        collection.delete([first + 1])
+        collection.search(np.ones(DIM))
+        if kind.startswith("pq"):
+            collection.retrain()
+    state, codes_on = collection._storage.state, {collection.device}
+    assert codes_on == {SECOND if kind.endswith("host") else jax.local_devices()[0]}
+    assert all(codes.devices() == codes_on for codes in state.codes)
+    assert (state.rows is None) == kind.endswith("none")
+    if state.rows is not None:
+        assert state.rows.devices() == {jax.local_devices()[0]}
