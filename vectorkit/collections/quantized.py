@@ -272,11 +272,6 @@ class QuantizedBackend(Backend):
     ) -> Pending:
         """One scan of the codes; rows or codes of the best are gathered by the same program."""
         codec, (queries, batch) = state.codec, prepared
-        if codec.needs_training:  # Nothing was ever written.
-            nothing = Candidates(
-                np.empty((batch, 0), np.int32), np.empty((batch, 0, codec.dim), np.float32), None
-            )
-            return lambda: nothing
         is_apart = state.rows is not None and self.rows_device != self.device
         kept = () if is_apart else state.codes if state.rows is None else (state.rows,)
         slots, found = compiled.scan(
