@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.collections.reference import METRICS, everything, filled, reference_score
-from vectorkit.collections import CpuCollection, compiled, search
+from vectorkit.collections import CpuCollection, backend, compiled, search
 from vectorkit.collections.storage import Storage
 
 A = np.array([1, 2, 3, 4], np.float32)
@@ -121,9 +121,9 @@ def test_u5b_slots_of_a_dispatched_search_are_translated_with_their_own_tables()
     payloads = collection.snapshot().payloads()
 
     def dispatch(view):
-        norm = np.ones(1, np.float32)
+        arrays, scale = (view.state.rows, view.state.norms), np.ones(1, np.float32)
         return compiled.search(
-            view.state, QUERY[None, :], norm, np.int32(view.count), None, metric="dot", width=40
+            arrays, QUERY[None, :], scale, np.int32(view.count), None, metric="dot", width=40
         )
 
     with collection._read(dispatch) as (view, (_, slots, rows)):
@@ -158,14 +158,14 @@ def test_u5b_a_batch_whose_proof_comes_too_late_is_answered_whole_from_the_later
     collection = CpuCollection(dim=4, metric="dot")
     collection.insert(range(300), [A] * 300)
     collection.upsert(range(10), [B * (100 + number) for number in range(10)])
-    real = search.best_possible_outside
+    real = backend.best_possible_outside
 
     def prove_after_deletes(*arrays):
-        monkeypatch.setattr(search, "best_possible_outside", real)
+        monkeypatch.setattr(backend, "best_possible_outside", real)
         collection.delete([number for number in range(300) if number not in (7, 9, 11)])
         return real(*arrays)
 
-    monkeypatch.setattr(search, "best_possible_outside", prove_after_deletes)
+    monkeypatch.setattr(backend, "best_possible_outside", prove_after_deletes)
     late = collection.search_many([A, B], k=5)
     after = collection.search_many([A, B], k=5)
     assert late.ids.tolist() == after.ids.tolist()

@@ -362,7 +362,7 @@ def test_equal_collections_give_equal_files(path):
 def test_a_kind_that_is_not_known_names_the_nearest(kind, remedy):
     with pytest.raises(InvalidOption, match=remedy) as caught:
         make_collection("words", CollectionConfig(2, "dot", kind))
-    assert caught.value.details["allowed"] == ["cpu", "gpu"]
+    assert caught.value.details["allowed"] == ["cpu", "gpu", "quantized", "sharded"]
 
 
 def test_a_cpu_collection_takes_no_device(path):
