@@ -1,13 +1,16 @@
 """A collection against a plain dict: any calls in any order, snapshots kept and checked again."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.collections.kinds import EXACT
 from tests.collections.reference import METRICS, reference_delete, reference_search
-from vectorkit.collections import CpuCollection, WriteResult
+from vectorkit.collections import CpuCollection, QuantizedCollection, WriteResult
 from vectorkit.errors import (
     DuplicateId,
     InvalidId,
@@ -48,11 +51,13 @@ class AgainstDict(RuleBasedStateMachine):
     """`rows` maps ids to (vector, payload); `order` holds the ids by slot."""
 
     snapshots = Bundle("snapshots")
+    kind = CpuCollection
+    """Any kind that looks at all rows before it answers."""
 
     @initialize(metric=st.sampled_from(METRICS))
     def make(self, metric):
         self.metric = metric
-        self.collection = CpuCollection(dim=DIM, metric=metric)
+        self.collection = self.kind(dim=DIM, metric=metric)
         self.rows, self.order, self.version = {}, [], 0
 
     def expect(self, result, **counts):
@@ -179,7 +184,7 @@ class AgainstDict(RuleBasedStateMachine):
 
     @rule()
     def digest_equals_that_of_a_fresh_collection(self):
-        fresh = CpuCollection(dim=DIM, metric=self.metric)
+        fresh = self.kind(dim=DIM, metric=self.metric)
         given = [payload for _, payload in self.rows.values()]
         fresh.insert(self.rows, self.matrix(self.rows), payloads=given)
         assert self.collection.digest() == fresh.digest()
@@ -203,5 +208,31 @@ def stack(batch):
     return np.array(list(batch.values()), np.float32).reshape(-1, DIM)
 
 
+class GpuAgainstDict(AgainstDict):
+    """On another device than JAX's first."""
+
+    kind = staticmethod(EXACT["gpu"])
+
+
+class ShardedAgainstDict(AgainstDict):
+    """On four devices."""
+
+    kind = staticmethod(EXACT["sharded"])
+
+
+class QuantizedAgainstDict(AgainstDict):
+    """So many candidates that a code can mislead no search, as rows are kept."""
+
+    kind = staticmethod(partial(QuantizedCollection, codec="int8", rows="device", rescore=1_000))
+
+
 AgainstDict.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
 TestCollectionAgainstDict = AgainstDict.TestCase
+
+few = settings(max_examples=8, stateful_step_count=40)
+GpuAgainstDict.TestCase.settings = few
+ShardedAgainstDict.TestCase.settings = few
+QuantizedAgainstDict.TestCase.settings = few
+TestGpuAgainstDict = GpuAgainstDict.TestCase
+TestShardedAgainstDict = ShardedAgainstDict.TestCase
+TestQuantizedAgainstDict = QuantizedAgainstDict.TestCase

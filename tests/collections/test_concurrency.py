@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from tests.collections.kinds import KINDS
 from tests.collections.reference import METRICS, everything, filled, reference_score
 from vectorkit.collections import CpuCollection, backend, compiled, search
 from vectorkit.collections.storage import Storage
@@ -297,3 +298,27 @@ def test_u5_snapshots_and_digests_taken_during_writes_belong_to_one_version():
     assert {(version, first, again) for version, first, again in taken} == {
         (version, digests[version], digests[version]) for version, _, _ in taken
     }
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "cpu"])
+def test_u5_every_kind_shows_a_flipping_row_whole(kind):
+    collection = KINDS[kind](dim=4, metric="dot")
+    collection.insert(["x", "y"], [A, B])
+    allowed = {float(reference_score(collection.get(name).vector, QUERY, "dot")) for name in "xy"}
+    whole = {collection.get(name).vector.tobytes() for name in "xy"}
+    collection.delete(["y"])
+
+    def read():
+        seen, rows = set(), set()
+        for _ in range(20):
+            batch = collection.search_many([QUERY] * 8, k=1).scores[:, 0].tolist()
+            assert len(set(batch)) == 1
+            seen |= {batch[0], float(collection.search(QUERY).scores[0])}
+            rows.add(collection.get("x").vector.tobytes())
+        return seen, rows
+
+    seen = read_while_writing(
+        lambda number: collection.update_vector("x", (A, B)[number % 2]), read, readers=2
+    )
+    assert set.union(*[scores for scores, _ in seen]) <= allowed
+    assert set.union(*[rows for _, rows in seen]) <= whole
