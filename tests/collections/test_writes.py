@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.collections.reference import everything, filled, reference_delete
 from vectorkit.collections import CpuCollection, WriteResult, compiled, storage
+from vectorkit.collections import collection as collection_module
 from vectorkit.collections.tables import close_holes
 from vectorkit.errors import DuplicateId, InvalidId, InvalidInput, VectorExists, VectorNotFound
 from vectorkit.types import KEEP
@@ -326,3 +327,13 @@ def test_u4_a_failure_between_the_pieces_of_a_batch_changes_nothing(monkeypatch)
     with pytest.raises(MemoryError):
         collection.update_vectors(collection.ids(), np.ones((400, 4)))
     assert everything(collection) == before
+
+
+def test_a_load_in_pieces_keeps_nothing_of_the_memory_that_was_passed(monkeypatch):
+    for module in (storage, collection_module):
+        monkeypatch.setattr(module, "PIECE_ROWS", 150)
+    collection, rows = CpuCollection(dim=4), np.ones((400, 4), np.float32)
+    collection.insert(range(400), rows)
+    rows[:] = 7
+    assert (collection.snapshot().vectors() == 1).all()
+    assert rows.flags.writeable

@@ -153,9 +153,14 @@ def mixed_ids(got: str) -> InvalidId:
     )
 
 
-def checked_rows(vectors: Any, count: int | None, dim: int) -> Float32Array:
-    """Vectors as a new contiguous float32 array of shape (count, dim); None takes any count."""
-    rows = _as_float32(vectors)
+def checked_rows(
+    vectors: Any, count: int | None, dim: int, *, is_shared: bool = False
+) -> Float32Array:
+    """Vectors as a contiguous float32 array of shape (count, dim); None takes any count.
+
+    A new array, unless the caller says that it may share memory with what was passed.
+    """
+    rows = _as_float32(vectors, is_shared).view()
     if rows.shape == (0,):
         rows = rows.reshape(0, dim)
     if rows.ndim != 2 or rows.shape != (len(rows) if count is None else count, dim):
@@ -189,7 +194,7 @@ def checked_row(vector: Any, dim: int) -> Float32Array:
     return row
 
 
-def _as_float32(vectors: Any) -> Float32Array:
+def _as_float32(vectors: Any, is_shared: bool = False) -> Float32Array:
     try:
         given = np.asarray(vectors)
     except (TypeError, ValueError) as error:
@@ -197,7 +202,8 @@ def _as_float32(vectors: Any) -> Float32Array:
     if given.dtype.kind not in "fiu" and not jnp.issubdtype(given.dtype, jnp.floating):
         raise _wrong_dtype(f"dtype {given.dtype}")
     with np.errstate(over="ignore"):
-        return np.array(given, dtype=np.float32, order="C")
+        copy = None if is_shared else True
+        return np.array(given, dtype=np.float32, order="C", copy=copy)
 
 
 def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:

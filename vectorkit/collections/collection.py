@@ -26,7 +26,7 @@ from vectorkit.collections.memory import Memory
 from vectorkit.collections.payloads import checked_payload, checked_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.storage import Change, Storage
+from vectorkit.collections.storage import PIECE_ROWS, Change, Storage
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidInput, VectorExists
 from vectorkit.operations import (
@@ -37,7 +37,7 @@ from vectorkit.operations import (
     UpdateVectors,
     Upsert,
 )
-from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep, Metric, Payload
+from vectorkit.types import KEEP, Id, Int32Array, Keep, Metric, Payload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -351,7 +351,8 @@ class Collection(Reader):
         self, ids: Iterable[Id], vectors: Any, payloads: Iterable[Payload | None] | None
     ) -> Upsert:
         names = checked_ids(ids)
-        rows: Float32Array = checked_rows(vectors, len(names), self.dim)
+        is_written_at_once = self._commit is None and len(names) > PIECE_ROWS
+        rows = checked_rows(vectors, len(names), self.dim, is_shared=is_written_at_once)
         return Upsert(self.name, names, rows, checked_payloads(payloads, len(names)))
 
     def _write(self, operation: RowOperation) -> WriteResult:
