@@ -28,7 +28,8 @@ Change = Callable[[], WriteResult]
 """A planned write: calling it makes it happen."""
 
 PIECE_ROWS: Final = 1 << 16
-"""Larger batches are written in pieces of this size, to a state aside that is published whole."""
+"""Larger batches that grow the state, or rewrite most of it, are written in pieces of this size to
+a state aside, which is published whole."""
 
 _result: Final = tuple.__new__
 """Makes a named tuple in half the time, for the one path where that counts."""
@@ -270,16 +271,22 @@ class Storage:
         if count > self.capacity:
             state, is_mine = backend.grow(state, grown_capacity(self.capacity, count)), True
         capacity = backend.capacity(state)
-        if len(slots) <= PIECE_ROWS:
+        is_large = len(slots) > PIECE_ROWS
+        if not is_large or (not is_mine and padded_size(len(slots)) <= capacity // 2):
             encoded = backend.encode(state, padded_batch(slots, rows, capacity))
             in_place = is_mine or not self._is_state_held
-            return lambda: self._publish(backend.write(state, encoded, in_place=in_place))
+
+            def write() -> None:
+                self._publish(backend.write(state, encoded, in_place=in_place))
+                if is_large:
+                    backend.wait(self.state)  # The caller may reuse its memory from here on.
+
+            return write
         for start in range(0, len(slots), PIECE_ROWS):
             piece = slice(start, start + PIECE_ROWS)
             encoded = backend.encode(state, padded_batch(slots[piece], rows[piece], capacity))
-            state = backend.write(state, encoded, in_place=is_mine)
-            is_mine = True
-        backend.wait(state)  # From here on the caller may reuse its memory.
+            state, is_mine = backend.write(state, encoded, in_place=is_mine), True
+            backend.wait(state)  # Else the copies of all pieces would wait in line together.
         return lambda: self._publish(state)
 
     def _publish(self, state: State) -> None:
