@@ -115,6 +115,12 @@ def test_a_loaded_collection_takes_every_write_as_the_saved_one_does(count, path
     assert loaded.digest() == loaded.snapshot().digest()
 
 
+@pytest.mark.parametrize(("count", "capacity"), [(0, 8), (8, 8), (9, 16), (100, 128)])
+def test_a_loaded_collection_has_a_capacity_that_programs_are_compiled_for(count, capacity, path):
+    filled(vk.CpuCollection, count=count).save(path)
+    assert vk.load(path).memory().device == {"rows": capacity * 16, "norms": capacity * 4}
+
+
 def test_writes_after_a_load_leave_snapshots_of_it_as_they_were(path):
     filled(vk.CpuCollection, count=1024).save(path)
     loaded = vk.load(path)
