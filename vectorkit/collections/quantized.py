@@ -198,12 +198,12 @@ class QuantizedBackend(Backend):
     def encode(self, state: QuantizedState, batch: Batch) -> Encoded:
         """The codec, trained if it has to be, slots, codes and rows."""
         codec, real = state.codec, batch.rows[: batch.row_count]
+        since = state.written_since + batch.row_count
         if codec.needs_training:
-            state = _trained(codec.trained(real), real, state)
+            state, since = _trained(codec.trained(real), real, state), 0
         codes = state.codec.empty(len(batch.slots))
         for whole, some in zip(codes, state.codec.encode(real), strict=True):
             whole[: batch.row_count] = some
-        since = state.written_since + batch.row_count
         return replace(state, written_since=since), batch.slots, codes, batch.rows
 
     def write(self, state: QuantizedState, encoded: Encoded, *, in_place: bool) -> QuantizedState:
