@@ -36,12 +36,12 @@ def recall_of(**options):
 
 
 RECALLS = [
-    ({"codec": "int8", "rescore": 4}, 0.99),
-    ({"codec": "int8", "rows": "none"}, 0.9),
-    ({"codec": "binary", "rescore": 8}, 0.5),
-    ({"codec": "binary", "rows": "none"}, 0.1),
-    ({"codec": "pq", "rescore": 8}, 0.5),
-    ({"codec": "pq", "rows": "none"}, 0.1),
+    ({"codec": "int8"}, 0.99),
+    ({"codec": "int8", "rows": "none"}, 0.97),
+    ({"codec": "binary", "rescore": 8}, 0.9),
+    ({"codec": "binary", "rows": "none"}, 0.42),
+    ({"codec": "pq", "rescore": 8}, 0.98),
+    ({"codec": "pq", "rows": "none"}, 0.71),
 ]
 
 
@@ -50,7 +50,7 @@ def test_c7_recall_on_word_vectors_is_above_its_bar(options, floor):
     assert recall_of(**options) >= floor
 
 
-def filled(make, count=3_000, dim=50):
+def filled(make, count=6_000, dim=50):
     rows = np.random.default_rng(0).normal(size=(count, dim)).astype(np.float32)
     collection = make(dim=dim)
     collection.insert([f"row number {number}" for number in range(count)], rows)
@@ -69,7 +69,7 @@ def test_c7_memory_is_within_five_percent_of_what_every_kind_holds(kind):
     memory, on_host = collection.memory(), 0
     if kind.endswith("rows host"):
         on_host = memory.host["rows"]
-        assert on_host == 4_096 * 50 * 4
+        assert on_host == 8_192 * 50 * 4
     assert memory.host_bytes - on_host == pytest.approx(traced, rel=0.05)
     assert memory.device_bytes + on_host == arrays
     assert ("rows" in memory.device) == (kind in EXACT or kind.endswith("rows device"))
@@ -83,7 +83,7 @@ def far_rows(seed, count, offset=0.0, scale=1.0):
     return (lumps + rng.normal(size=(count, DIM)) * 0.1).astype(np.float32)
 
 
-def drifted(place="device", count=1_200):
+def drifted(place="device", count=400):
     collection = QuantizedCollection(dim=DIM, metric="euclidean", codec="pq", rows=place)
     collection.insert(range(count), far_rows(1, count))
     collection.update_vectors(range(count), far_rows(2, count, offset=4.0))
@@ -110,6 +110,9 @@ def test_a_codebook_ages_as_rows_drift_and_retraining_mends_it(place):
     assert mended.written_since == 0
     assert collection.snapshot().vectors().tobytes() == rows.tobytes()
     assert collection.digest() != before.digest()
+    state = collection._storage.state
+    for codes, expected in zip(state.codes, state.codec.encode(rows), strict=True):
+        assert np.asarray(codes)[:1_200].tolist() == expected.tolist()
     collection.update_vector(5, rows[6])
     collection.digest()
     assert collection.codec_report().written_since == 1
@@ -118,7 +121,10 @@ def test_a_codebook_ages_as_rows_drift_and_retraining_mends_it(place):
 def test_rows_that_are_decoded_have_no_error_to_report_and_may_be_retrained():
     collection = drifted("none")
     assert collection.codec_report().error is None
-    assert collection.retrain().updated == 1_200
+    before = collection.snapshot().vectors()
+    assert collection.retrain().updated == 400
+    after = collection.snapshot().vectors()
+    assert np.square(after - before).sum() < 0.01 * np.square(before).sum()
     assert collection.digest() == collection.snapshot().digest()
     assert collection.codec_report().training_error < 0.01
 
@@ -129,7 +135,7 @@ def overwrite(collection):
         collection.update_vector(number, rows[0] * number)
         collection.search(rows[0])
         collection.update_vectors(collection.ids(), rows * number)
-        collection.delete([100 + number])
+        collection.delete(collection.ids()[100:101])
 
 
 @pytest.mark.parametrize("place", ["device", "host", "none"])
