@@ -149,6 +149,18 @@ def test_c4_equal_rows_come_by_slot_and_follow_their_rows_into_holes(kind, metri
 
 
 @by_kind
+def test_c4_unused_and_deleted_slots_take_no_place_among_the_candidates(kind):
+    """The query is nearer to them than to any row: zeros of new room, leftovers of deletes."""
+    collection, query = KINDS[kind](dim=DIM, metric="euclidean"), np.zeros(DIM, np.float32)
+    rows = np.concatenate([drawn(14, 20) + 50, drawn(15, 180)]).astype(np.float32)
+    collection.insert(range(200), rows)
+    collection.delete(range(20, 200))
+    collection.reserve(1_000)
+    shown = stored(collection, rows[:20])
+    assert_answers(collection.search(query), collection, query, 10, list(range(20)), shown)
+
+
+@by_kind
 def test_c9_a_zero_row_scores_zero_under_cosine_and_a_zero_query_scores_zero_with_all(kind):
     collection = KINDS[kind](dim=DIM)
     rows = drawn(4, 30).astype(np.float32)
