@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vectorkit.collections import CpuCollection, compiled
-from vectorkit.collections.search import search_exactly
+from vectorkit.collections.search import find_best
 from vectorkit.draws import address, draw_block
 
 PRECISION = jax.lax.Precision.HIGHEST
@@ -70,9 +70,10 @@ def measured(collection: CpuCollection, half: CpuCollection, batch: int, repeats
     masks = {"filtered": every % 10 == 0, "rare": every % 1_000 == 0}
     total = jax.jit(jnp.sum)
     parts = np.array_split(host, 2)
-    search = partial(search_exactly, collection, queries, 10, collection.metric)
+    search = partial(find_best, collection, queries, 10, collection.metric)
     view = collection.snapshot()._view
-    arguments = (view.state, queries, np.ones(batch, np.float32), np.int32(count), None)
+    arrays = (view.state.rows, view.state.norms)
+    arguments = (arrays, queries, np.ones(batch, np.float32), np.int32(count), None)
     with ThreadPoolExecutor(2) as pool:
         variants: dict[str, Callable[[], Any]] = {
             "sum": lambda: total(rows),
