@@ -38,10 +38,11 @@ _SAMPLE_ROWS: Final = 4_096
 class QuantizedCollection(Collection):
     """Vectors by id as codes: smaller and faster to scan, approximate, atomic to update.
 
-    A search scans the codes, takes `rescore` × k candidates and orders them by canonical scores of
-    the stored rows: float32 rows on the device or the host (`rows="device"`, `"host"`), else the
-    decoded ones (`"none"`), which `get` then returns too. So each score is that of the row that
-    `get` shows; what may be missing is a row whose code misled the scan. Codecs:
+    A search scans the codes, takes `rescore` × k candidates (k + 6 at least, padded to a power of
+    two) and orders them by canonical scores of the stored rows: float32 rows on the device or the
+    host (`rows="device"`, `"host"`), else the decoded ones (`"none"`), which `get` then returns
+    too. So each score is that of the row that `get` shows; what may be missing is a row whose code
+    misled the scan. Codecs:
 
     - "int8": one byte a coordinate, nothing to learn; next to no loss.
     - "binary": one bit a coordinate after a random rotation; rescore with 4 to 8.
@@ -109,8 +110,9 @@ class QuantizedCollection(Collection):
     def retrain(self) -> WriteResult:
         """Learn the codebook anew from all present rows and encode them by it; one write.
 
-        Rows, payloads and ids stay; where float32 rows are not kept, codes are made from decoded
-        rows. Raises InvalidOption for a codec that learns nothing and for an empty collection.
+        Rows, payloads and ids stay. Where float32 rows are not kept, it learns from decoded rows
+        and encodes these, so that each retraining loses a little more. Raises InvalidOption for a
+        codec that learns nothing and for an empty collection.
 
         >>> c = QuantizedCollection(dim=2, codec="pq")
         >>> _ = c.upsert(["a"], [[1, 0]])
