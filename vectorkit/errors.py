@@ -21,6 +21,8 @@
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
     │   └── WriteInSubscriber
+    ├── PromotionRefused          a node cannot become master now
+    ├── WriteConcernTimeout       too few replicas confirmed a write in time
     ├── OperationTooOld           the log no longer holds what was asked for
     └── LimitReached              a bound of the simulator was met
 
@@ -195,6 +197,18 @@ class WriteInSubscriber(WriteRefused):
     """A subscriber to the operation stream tried to write to the store that called it."""
 
     code = "write_in_subscriber"
+
+
+class PromotionRefused(VectorKitError):
+    """A node cannot become master: by its role, its lag, or for want of intact answers."""
+
+    code = "promotion_refused"
+
+
+class WriteConcernTimeout(VectorKitError):
+    """Too few replicas confirmed a write in time; it may still take effect."""
+
+    code = "write_concern_timeout"
 
 
 class OperationTooOld(VectorKitError):

@@ -377,9 +377,9 @@ class Collection(Reader):
             known = type(self._storage.tables.ids[0]).__name__
             raise mixed_ids(f"{type(ids[0]).__name__} into a collection of {known}")
 
-    def _has(self, row_id: Id) -> bool:
+    def _peek(self, look: Callable[[View], Any]) -> Any:
         with self._lock:
-            return row_id in self._storage.slot_of
+            return look(self._storage.view())
 
     def _slot(self, row_id: Id, view: View) -> int | None:
         return self._storage.slot_of.get(row_id)

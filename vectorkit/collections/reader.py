@@ -68,8 +68,8 @@ class Reader(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def _has(self, row_id: Id) -> bool:
-        """Whether a row has this id."""
+    def _peek(self, look: Callable[[View], Any]) -> Any:
+        """What `look` finds in the present tables; rows that were just written may be on the way."""
 
     @abstractmethod
     def _slot(self, row_id: Id, view: View) -> int | None:
@@ -85,7 +85,7 @@ class Reader(ABC):
             wanted = checked_id(row_id)
         except InvalidId:
             return False
-        return self._has(wanted)
+        return bool(self._peek(lambda view: self._slot(wanted, view) is not None))
 
     def ids(self) -> list[Id]:
         """All ids in slot order, as a new list."""
@@ -116,6 +116,27 @@ class Reader(ABC):
             payload = view.tables.payloads[slot]
             is_decoded = not self._backend.keeps_rows
             return Row(wanted, np.array(rows)[0], deepcopy(payload), is_decoded)
+
+    def payload(self, row_id: Id) -> Payload | None:
+        """The payload of a row, as a copy, or None; no vector is read. Raises VectorNotFound.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> _ = c.upsert(["a"], [[1.0, 2.0]], payloads=[{"year": 1990}])
+        >>> c.payload("a")
+        {'year': 1990}
+        """
+        wanted = checked_id(row_id)
+
+        def look(view: View) -> Payload | None:
+            slot = self._slot(wanted, view)
+            if slot is None:
+                raise not_found(wanted, self)
+            payload: Payload | None = view.tables.payloads[slot]
+            return deepcopy(payload)
+
+        found: Payload | None = self._peek(look)
+        return found
 
     def search(self, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
         """Find the k rows that are truly the best: exact, ties by lowest slot.
@@ -290,13 +311,13 @@ class Snapshot(Reader):
     def __len__(self) -> int:
         return self._view.count
 
-    def _has(self, row_id: Id) -> bool:
-        return self._slot(row_id, self._view) is not None
-
     def _slot(self, row_id: Id, view: View) -> int | None:
         if self._slot_of is None:
             self._slot_of = {name: slot for slot, name in enumerate(view.ids)}
         return self._slot_of.get(row_id)
+
+    def _peek(self, look: Callable[[View], Any]) -> Any:
+        return look(self._view)
 
     @contextmanager
     def _read(self, dispatch: Callable[[View], Any]) -> Iterator[tuple[View, Any]]:

@@ -1,18 +1,42 @@
 """Master-replica replication as pure state machines: no clock, no network, no randomness."""
 
-from vectorkit.replication.effects import Applied, Effect, Send, SetTimer, SyncChanged
+from vectorkit.replication.candidate import CandidateNode, Promotion
+from vectorkit.replication.concern import WriteConcern, majority
+from vectorkit.replication.detectors import Failover
+from vectorkit.replication.durable import Image
+from vectorkit.replication.effects import (
+    Appended,
+    Applied,
+    Effect,
+    Noted,
+    Persist,
+    RoleChanged,
+    Send,
+    SetTimer,
+    SyncChanged,
+)
 from vectorkit.replication.health import ReplicaStatus, status_of
 from vectorkit.replication.log import Position, Record, ReplicationLog
 from vectorkit.replication.master import MasterNode
+from vectorkit.replication.node import Node
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.returning import ReturningNode
 from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
 
 __all__ = [
+    "Appended",
     "Applied",
+    "CandidateNode",
     "Effect",
+    "Failover",
+    "Image",
     "MasterNode",
+    "Node",
+    "Noted",
+    "Persist",
     "Position",
+    "Promotion",
     "Record",
     "ReplicaInfo",
     "ReplicaNode",
@@ -20,8 +44,12 @@ __all__ = [
     "ReplicationLog",
     "ReplicationOptions",
     "ReplicationStats",
+    "ReturningNode",
+    "RoleChanged",
     "Send",
     "SetTimer",
     "SyncChanged",
+    "WriteConcern",
+    "majority",
     "status_of",
 ]

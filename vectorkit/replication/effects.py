@@ -1,20 +1,21 @@
-"""What a node asks its driver to do: it does no input or output itself."""
+"""What a node asks its driver to do, and what it tells it: it does no input or output itself."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vectorkit.replication.durable import Change
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put a message on the link to a node.
+    """Put a message on the link to a node or a client.
 
-    >>> from vectorkit.replication import ReplicaNode
-    >>> node = ReplicaNode("node-1", master_id="node-0", now_ns=0)
-    >>> [effect.target for effect in node.tick(now_ns=0) if isinstance(effect, Send)]
+    >>> from vectorkit.replication import Node
+    >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
+    >>> [effect.target for effect in node.start(now_ns=0) if isinstance(effect, Send)]
     ['node-0']
     """
 
@@ -27,28 +28,53 @@ class Send:
 class SetTimer:
     """Call `tick` at this time of the node's clock; it replaces the timer set before.
 
-    >>> from vectorkit.replication import ReplicaNode
-    >>> ReplicaNode("node-1", master_id="node-0", now_ns=0).tick(now_ns=0)[-1]
-    SetTimer(at_ns=500000000)
+    >>> SetTimer(at_ns=500_000_000).at_ns
+    500000000
     """
 
     at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """The store now holds the history up to here, by an operation or by a snapshot.
+class Persist:
+    """Write these changes to the disk, all or none, after those before; then call `persisted`.
 
-    >>> from vectorkit.replication import MasterNode
-    >>> node = MasterNode("node-0", replica_ids=[], now_ns=0)
-    >>> node.flush(now_ns=0)[0].position.offset
+    `size_bytes` is what they take on the disk. After a crash, records of changes that were not
+    confirmed may be there in part, and nothing else of them.
+
+    >>> Persist(1, (), 0).number
     1
     """
 
+    number: int
+    changes: tuple[Change, ...]
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A master has given an operation its place in history; no disk holds it yet.
+
+    >>> Appended(Position(epoch=65536, offset=1), "EpochStart").operation_type
+    'EpochStart'
+    """
+
     position: Position
-    operation_type: str = ""
-    """Of the operation that the log has just got; by the time of reading it may have let go."""
-    is_by_snapshot: bool = False
+    operation_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The store holds the history up to here.
+
+    `source` is "stream" for one operation, "snapshot" for a full sync, "replay" for a restart.
+
+    >>> Applied(Position(offset=7), "snapshot").source
+    'snapshot'
+    """
+
+    position: Position
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +93,49 @@ class SyncChanged:
     reason: str = ""
 
 
-Effect = Send | SetTimer | Applied | SyncChanged
+@dataclass(frozen=True, slots=True)
+class RoleChanged:
+    """A node has another role: "master", "replica", "candidate" or "returning".
+
+    `is_forced`: the epoch began without enough intact answers, and guarantees nothing.
+
+    >>> RoleChanged("master", epoch=65536).role
+    'master'
+    """
+
+    role: str
+    epoch: int
+    is_forced: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Anything else worth a row of a trace.
+
+    `event` is one of
+
+    - "promise": the promise of epoch `number` is durable;
+    - "visible": readers see the history up to offset `number`;
+    - "confirm": the write concern holds for this master's writes up to offset `number`;
+    - "degrade", "timeout": the write at offset `number` was answered before it did; `value`
+      replicas had confirmed;
+    - "discard": `number` operations that this node had acknowledged are not in the history that
+      it has taken over;
+    - "quarantine": the operation at offset `number` could not be applied, `text` says why;
+    - "digest": the store at offset `number` has the digest `text`;
+    - "lost_state": the disk holds no intact state, `text` says why;
+    - "retire": index `number` is refused from now on.
+
+    >>> Noted("promise", number=65537).event
+    'promise'
+    """
+
+    event: str
+    peer: str = ""
+    number: int = 0
+    value: int = 0
+    text: str = ""
+
+
+Effect = Send | SetTimer | Persist | Appended | Applied | SyncChanged | RoleChanged | Noted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -95,6 +96,8 @@ class ReplicationLog:
         self.capacity_bytes = capacity_bytes
         self.base = Position()
         self.head = Position()
+        self.epochs: list[tuple[int, int]] = []
+        """Each epoch of the whole history and the offset at which it begins, also of what is gone."""
         self._entries: dict[int, Entry] = {}
         self._base_bytes = 0
         self._end_bytes = 0
@@ -122,6 +125,8 @@ class ReplicationLog:
     def extend(self, record: Record, *, now_ns: int) -> Entry:
         """Take over the next record of another node's history."""
         assert record.offset == self.head.offset + 1, (record.offset, self.head.offset)
+        if not self.epochs or self.epochs[-1][0] != record.epoch:
+            self.epochs.append((record.epoch, record.offset))
         self._end_bytes += len(record.encoded)
         entry = Entry(record, next_hash(self.head.hash, record), now_ns, self._end_bytes)
         self._entries[record.offset] = entry
@@ -165,6 +170,26 @@ class ReplicationLog:
         entry = self._entries.get(position.offset)
         return entry is not None and entry.position == position
 
+    def epoch_of(self, offset: int) -> int:
+        """The epoch of the record at an offset of this history, held or not; 0 where none is."""
+        if not 0 < offset <= self.head.offset:
+            return 0
+        place = bisect_right(self.epochs, offset, key=lambda begin: begin[1])
+        return self.epochs[place - 1][0] if place else 0
+
+    def shared_offset(self, position: Position) -> int:
+        """Up to where a history that ends at a position is surely this one too.
+
+        An epoch has one master: two histories with records of one epoch agree up to the last
+        offset that both have in it. Records of a higher epoch than the position's are not shared.
+        """
+        last = min(position.offset, self.head.offset)
+        for epoch, begin in reversed(self.epochs):
+            if epoch <= position.epoch:
+                return last
+            last = min(last, begin - 1)
+        return 0
+
     def refusal(self, position: Position) -> str:
         """Why a replica at this position cannot go on from there; empty where it can."""
         if position.offset == 0:
@@ -175,9 +200,10 @@ class ReplicationLog:
             return "too_old"
         return "" if self.holds(position) else "different_history"
 
-    def reset(self, position: Position) -> None:
+    def reset(self, position: Position, epochs: Iterable[tuple[int, int]]) -> None:
         """Start anew behind a point in history, as after a full sync."""
         self._entries.clear()
+        self.epochs = list(epochs)
         self.base = self.head = position
         self._base_bytes = self._end_bytes
 

@@ -1,7 +1,7 @@
-"""What nodes say to each other.
+"""What nodes, and clients, say to each other.
 
-Every message names the connection (`generation`) that it belongs to; those of an older connection
-are dropped.
+A message within a connection names it first (`generation`); those of an older connection are
+dropped. A generation is never used again: it holds the node's incarnation and its boot.
 """
 
 from __future__ import annotations
@@ -9,14 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from vectorkit.operations import Operation
 from vectorkit.replication.log import Position, Record
+from vectorkit.types import Id
+
+# Within a connection
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """A replica asks for a connection from where it stands; `wants` says why it needs all."""
+    """A replica asks the master of `epoch` for a connection; `wants` says why it needs all.
+
+    Its promise of that epoch is durable. `position` is where its history ends.
+    """
 
     generation: int
+    index: int
+    epoch: int
     position: Position
     wants: str
 
@@ -32,12 +41,18 @@ class StartPartial:
 
 @dataclass(frozen=True, slots=True)
 class StartFull:
-    """The header of a snapshot: where in history it stands, what it must amount to, and why."""
+    """The header of a snapshot: where in history it stands, what it must amount to, and why.
+
+    `epochs` are pairs, flattened: each epoch and the offset at which it began. The two histories
+    are known to be one up to `shared_offset`.
+    """
 
     generation: int
     epoch: int
     reason: str
     position: Position
+    epochs: tuple[int, ...]
+    shared_offset: int
     digest: str
     chunk_count: int
     snapshot_bytes: int
@@ -101,12 +116,13 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class MasterHeartbeat:
-    """The master lives; its head, and how far it has sent on this connection."""
+    """The master lives; its head, how far it has sent, and the last beat that it has heard."""
 
     generation: int
     beat: int
     head_offset: int
     sent_offset: int
+    echo_beat: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +137,146 @@ class ReplicaHeartbeat:
     echo_held_ns: int
 
 
+# Who is master
+
+
+@dataclass(frozen=True, slots=True)
+class Seek:
+    """A node looks for a master at or above its promise."""
+
+    index: int
+    promise: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """The sender serves this epoch."""
+
+    epoch: int
+    head_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """A candidate, having promised `epoch` itself, asks for the promise of the others."""
+
+    epoch: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The promise is durable: the last durable record, and the highest offset heard of."""
+
+    epoch: int
+    index: int
+    last_epoch: int
+    flushed_offset: int
+    heard_offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """No promise: a higher one was made before, or the node is without state."""
+
+    epoch: int
+    index: int
+    promise: int
+    is_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A candidate has given its epoch up for the receiver, whose log is the greatest it knows."""
+
+    epoch: int
+
+
+# Coming back without state
+
+
+@dataclass(frozen=True, slots=True)
+class AskPromise:
+    """A node without state asks for what others have promised, under its new index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class TellPromise:
+    """The answer to the node of that index."""
+
+    index: int
+    promise: int
+    is_lost: bool
+
+
+# Linearizable reads
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmEpoch:
+    """A master asks whether the receiver has promised nothing higher."""
+
+    epoch: int
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class EpochConfirmed:
+    """It has not, and its state is intact."""
+
+    epoch: int
+    round: int
+    index: int
+
+
+# Clients
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWrite:
+    """One operation, sent once: a client that hears nothing does not know its outcome."""
+
+    request: int
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRead:
+    """The payload of one row, under a policy (see `replication.routing`).
+
+    `epoch` and `offset` name a record that a node must have to answer `read_your_writes`;
+    `bound_ms` is that of `bounded_staleness`.
+    """
+
+    request: int
+    policy: str
+    collection: str
+    row_id: Id
+    bound_ms: int
+    epoch: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClientReply:
+    """The answer: `outcome` is "ok", "degraded", "timeout", "refused" or "not_master".
+
+    A write's `position` is that of its record. A read's is the history that was read, `payload`
+    the row's as JSON, "" where there is no such row. `error` is the code of what refused it,
+    `confirmed` the replicas that had confirmed a write, `master` whom the node takes for master.
+    """
+
+    request: int
+    outcome: str
+    position: Position
+    payload: str
+    error: str
+    confirmed: int
+    master: str
+
+
 Message = (
     Hello
     | StartPartial
@@ -133,6 +289,19 @@ Message = (
     | Ack
     | MasterHeartbeat
     | ReplicaHeartbeat
+    | Seek
+    | Announce
+    | Prepare
+    | Promise
+    | Reject
+    | Stand
+    | AskPromise
+    | TellPromise
+    | ConfirmEpoch
+    | EpochConfirmed
+    | ClientWrite
+    | ClientRead
+    | ClientReply
 )
 
 MESSAGE_TYPES: Final = (
@@ -147,5 +316,21 @@ MESSAGE_TYPES: Final = (
     Ack,
     MasterHeartbeat,
     ReplicaHeartbeat,
+    Seek,
+    Announce,
+    Prepare,
+    Promise,
+    Reject,
+    Stand,
+    AskPromise,
+    TellPromise,
+    ConfirmEpoch,
+    EpochConfirmed,
+    ClientWrite,
+    ClientRead,
+    ClientReply,
 )
 """In the order of their numbers on the wire."""
+
+CONNECTION_TYPES: Final = MESSAGE_TYPES[:11]
+"""Those that belong to a connection and name it first."""

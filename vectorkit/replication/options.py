@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal
 
 from vectorkit.errors import InvalidOption
+from vectorkit.replication.concern import WriteConcern
+from vectorkit.replication.detectors import Failover
 from vectorkit.units import KIB, MIB, NS_PER_MS
 
 _LONGEST: Final = 8
+_LOWEST: Final = {"refresh_ms": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicationOptions:
     """How master and replicas treat each other. Times are milliseconds, sizes are bytes.
 
-    Raises InvalidOption for a value below 1 and for values that contradict each other.
+    Raises InvalidOption for a time or size below 1 and for values that contradict each other.
 
     >>> ReplicationOptions(heartbeat_ms=500).disconnected_after_ms
     60000
@@ -53,22 +56,65 @@ class ReplicationOptions:
     log_capacity_operations: int = 1_000_000
     log_capacity_bytes: int = 256 * MIB
     """The log holds the latest operations within both bounds."""
+    has_durable_log: bool = True
+    """Whether nodes have disks. Without them a node that restarts has lost its state."""
+    checkpoint_operations: int = 10_000
+    """How many operations a restart replays at most, about: then a checkpoint is written."""
+    write_concern: WriteConcern = field(default_factory=WriteConcern)
+    refresh_ms: int = 0
+    """How often the rows that readers see are renewed; 0 shows what is applied at once."""
+    failover: Failover | None = None
+    """Whether replicas stand for mastership by themselves; None leaves it to an operator."""
+    quorum: Literal["safe", "none"] = "safe"
+    """ "none" lets a candidate go on with the answers it has got when it would give up: with it,
+    acknowledged writes may be lost."""
+    stand_timeout_ms: int = 2_000
+    """A candidate without enough answers gives up after this."""
+    max_lag_operations: int | None = None
+    """A node further behind the highest offset that anybody has heard of is not promoted."""
 
     def __post_init__(self) -> None:
         """Refuse values that no cluster could run with."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            if each.type == "int" and not (is_whole and value >= _LOWEST.get(each.name, 1)):
                 raise InvalidOption(
-                    f"{field.name} is out of its range",
+                    f"{each.name} is out of its range",
                     got=repr(value),
-                    wanted="an integer of 1 or more",
+                    wanted=f"an integer of {_LOWEST.get(each.name, 1)} or more",
                     remedy="leave it out for the default",
                 )
+        self._refuse_choices()
         self._refuse_order("heartbeat_ms", "connection_timeout_ms", times=2)
         self._refuse_order("connection_timeout_ms", "disconnected_after_ms")
         self._refuse_order("backoff_ms_min", "backoff_ms_max")
         self._refuse_order("batch_bytes", "window_bytes")
+
+    def _refuse_choices(self) -> None:
+        if self.quorum not in ("safe", "none"):
+            raise InvalidOption(
+                "there is no such quorum",
+                got=f"quorum={self.quorum!r}",
+                wanted='"safe" or "none"',
+                remedy='use "safe": acknowledged writes stay',
+            )
+        limit = self.max_lag_operations
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise InvalidOption(
+                "max_lag_operations is out of its range",
+                got=repr(limit),
+                wanted="None, or an integer of 0 or more",
+                remedy="leave it out to promote whatever the lag",
+            )
+        if not self.has_durable_log and self.write_concern.stage == "flushed":
+            if self.write_concern.count != 0:
+                raise InvalidOption(
+                    "nothing is flushed without durable logs",
+                    got='stage="flushed", has_durable_log=False',
+                    wanted='another stage: "received", "applied" or "visible"',
+                    remedy="give the nodes disks, or ask for less",
+                )
 
     def _refuse_order(self, small: str, large: str, *, times: int = 1) -> None:
         if times * getattr(self, small) > getattr(self, large):

@@ -1,25 +1,36 @@
-"""What both roles share: effects gathered for the driver, bytes counted where they are sent."""
+"""Effects gathered for the driver, bytes counted where they are sent, changes for one disk write."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 
-from vectorkit.replication.effects import Effect, Send, SetTimer
+from vectorkit.replication.durable import Change, size_of
+from vectorkit.replication.effects import Effect, Persist, Send, SetTimer
 from vectorkit.replication.messages import Message
 from vectorkit.replication.stats import Counters
 from vectorkit.replication.wire import wire_size
+
+Then = Callable[[], None]
 
 
 class Outbox:
     """The effects of one transition, and the node's one timer.
 
     The timer only ever moves earlier: a deadline that has moved later is found when the old one
-    fires, which costs one idle tick and saves a timer for every message.
+    fires, which costs one idle tick and saves a timer for every message. All changes of one
+    transition are one write to the disk; what waits for it is called when it is confirmed, in
+    order. Without a disk it is called as soon as the transition is over.
     """
 
-    def __init__(self, counters: Counters) -> None:
+    def __init__(self, counters: Counters, *, has_disk: bool) -> None:
         self._counters = counters
+        self._has_disk = has_disk
         self._effects: list[Effect] = []
+        self._changes: list[Change] = []
+        self._thens: list[Then] = []
+        self._waiting: deque[tuple[int, list[Then]]] = deque()
+        self._number = 0
         self._timer_ns: int | None = None
 
     def send(self, target: str, message: Message) -> int:
@@ -33,9 +44,39 @@ class Outbox:
         """Ask for something else."""
         self._effects.append(effect)
 
+    def persist(self, change: Change, then: Then | None = None) -> None:
+        """Make a change durable, then go on."""
+        if self._has_disk:
+            self._changes.append(change)
+        if then is not None:
+            self._thens.append(then)
+
+    def after_changes(self, then: Then) -> None:
+        """Go on once all changes so far are durable."""
+        self._thens.append(then)
+
+    def persisted(self, number: int) -> None:
+        """Every disk write up to this number is done: go on with what has waited."""
+        while self._waiting and self._waiting[0][0] <= number:
+            for then in self._waiting.popleft()[1]:
+                then()
+
     def timer_fired(self) -> None:
         """The timer that was set is spent."""
         self._timer_ns = None
+
+    def close(self) -> None:
+        """End the transition: its changes become one write, and what needs no disk goes on."""
+        while self._thens and not self._has_disk:
+            thens, self._thens = self._thens, []
+            for then in thens:
+                then()
+        if self._changes:
+            self._number += 1
+            changes, self._changes = tuple(self._changes), []
+            self._waiting.append((self._number, self._thens))
+            self._thens = []
+            self._effects.append(Persist(self._number, changes, sum(map(size_of, changes))))
 
     def drain(self, deadlines: Iterable[int | None]) -> list[Effect]:
         """All effects so far, with a timer for the earliest deadline."""

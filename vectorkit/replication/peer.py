@@ -30,6 +30,11 @@ class Peer:
     answer: StartPartial | StartFull | None = None
     source: SnapshotSource | None = None
     offered: tuple[int, Position] | None = None
+    is_held: bool = False
+    """Whether its answer waits until the master's own disk holds the snapshot's position."""
+    counted: Ack | None = None
+    """Its last ack of a record of the master's own epoch: all that counts for a write concern."""
+    heard_beat: int = 0
     served: set[int] = field(default_factory=set)
     sync_target_offset: int = 0
     sync_reason: str = ""
@@ -57,8 +62,22 @@ class Peer:
         """The connection is over; what is known of the replica stays."""
         self.is_open = False
         self.phase = "idle"
-        self.source = None
+        self.source = self.answer = None
+        self.is_held = False
+        self.heard_beat = 0
         self.resend_at_ns = None
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether records may be sent."""
+        return self.phase in ("partial", "streaming")
+
+    def count(self, ack: Ack, epoch: int) -> None:
+        """Let an ack count if the record that it names is of this epoch."""
+        if ack.position.epoch != epoch:
+            return
+        if self.counted is None or _positions(ack) >= _positions(self.counted):
+            self.counted = ack
 
     def has_installed(self, hello: Hello) -> bool:
         """Whether a handshake shows that the snapshot last offered stands, its ack being lost.
@@ -80,7 +99,7 @@ class Peer:
 
     def take_positions(self, ack: Ack) -> int:
         """Remember how far the replica has come; the result is the newly applied count."""
-        newly_applied = ack.applied_offset - self.applied_offset
+        newly_applied = max(0, ack.applied_offset - self.applied_offset)
         self.received_offset = ack.received_offset
         self.flushed_offset = ack.flushed_offset
         self.applied_offset = ack.applied_offset
@@ -98,7 +117,8 @@ class Peer:
     def note_echo(self, message: ReplicaHeartbeat, now_ns: int) -> None:
         """An answered heartbeat tells how long the way there and back takes."""
         self.last_heartbeat_ns = now_ns
-        self.digest = message.digest
+        self.heard_beat = max(self.heard_beat, message.beat)
+        self.digest = message.digest or self.digest
         sent_ns = self.beats_sent_ns.get(message.echo_beat)
         if sent_ns is not None:
             self.round_trip_ns = now_ns - sent_ns - message.echo_held_ns
@@ -129,8 +149,7 @@ class Peer:
     def restart_resending(self, now_ns: int, options: ReplicationOptions) -> None:
         """There was progress, or something new was sent: wait the shortest time again."""
         self.resend_wait_ns = options.resend_after_ms * NS_PER_MS
-        is_streaming = self.phase in ("partial", "streaming")
-        has_unconfirmed = is_streaming and self.sent_offset > self.received_offset
+        has_unconfirmed = self.is_streaming and self.sent_offset > self.received_offset
         is_waiting = has_unconfirmed or self.answer is not None
         self.resend_at_ns = now_ns + self.resend_wait_ns if is_waiting else None
 
@@ -165,6 +184,11 @@ class Peer:
             sync_attempts=self.sync_attempts,
             sync_progress=progress,
         )
+
+
+def _positions(ack: Ack) -> tuple[int, int, int, int]:
+    """How far a replica has come: within one connection it only grows."""
+    return ack.received_offset, ack.flushed_offset, ack.applied_offset, ack.visible_offset
 
 
 def _ms(ns: int | None) -> float | None:

@@ -1,15 +1,17 @@
-"""The replica: a read-only copy that follows one master through cuts, losses and reordering."""
+"""The replica: a read-only copy that follows a master through cuts, losses and reordering."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Literal
 
-from vectorkit.errors import CorruptSnapshot, ReadOnlyReplica, VectorKitError
-from vectorkit.operations import Operation
-from vectorkit.replication.effects import Applied, Effect, SyncChanged
-from vectorkit.replication.log import Record, ReplicationLog, next_hash
+from vectorkit.errors import CorruptSnapshot
+from vectorkit.replication.detectors import Suspicion
+from vectorkit.replication.effects import RoleChanged, SyncChanged
+from vectorkit.replication.knowledge import Knowledge
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
-    Ack,
+    Announce,
     Chunk,
     Close,
     Hello,
@@ -18,222 +20,276 @@ from vectorkit.replication.messages import (
     Records,
     ReplicaHeartbeat,
     RequestChunks,
-    Resume,
+    Seek,
+    Stand,
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.options import ReplicationOptions, longer
-from vectorkit.replication.outbox import Outbox
-from vectorkit.replication.reorder import ReorderBuffer
-from vectorkit.replication.stats import Counters, ReplicationStats
+from vectorkit.replication.role import Role, RoleName
+from vectorkit.replication.stream import Stream
 from vectorkit.replication.transfer import SnapshotAssembly
-from vectorkit.replication.wire import wire_size
-from vectorkit.store import VectorStore
-from vectorkit.units import NS_PER_MS, ns_to_ms
+from vectorkit.units import NS_PER_MS
 
-State = Literal["connecting", "full", "streaming"]
-_FRESH_BEATS: Final = 2
-"""The head that a master names, in a heartbeat or a handshake, is news for so many intervals."""
+State = Literal["promising", "connecting", "full", "installing", "streaming"]
 
 
-class ReplicaNode:
-    """A pure state machine: messages and timers come in with a time, effects go out.
+class ReplicaNode(Role):
+    """Follows one master at a time: handshake, full or partial sync, stream, heartbeats.
 
-    The store can be read at any time and shows the history up to `log.head`; a client's write to
-    it raises ReadOnlyReplica. Call `tick` once to start it. A full sync replaces all
-    collections: take them from the store anew.
-
-    >>> node = ReplicaNode("node-1", master_id="node-0", now_ns=0)
-    >>> hello, timer = node.tick(now_ns=0)
-    >>> hello.target, type(hello.message).__name__
-    ('node-0', 'Hello')
-    >>> node.store.create_collection("words", dim=2)
-    Traceback (most recent call last):
-    vectorkit.errors.ReadOnlyReplica: node-1 is a replica: got a write, wanted reads only; ...
+    Its promise of the master's epoch is durable before it shakes hands. It takes records and
+    snapshots from the master of its latest connection only. Without a master it seeks one, and
+    with `options.failover` it stands itself when it suspects that there is none; `stand` makes
+    the candidate.
     """
+
+    name: ClassVar[RoleName] = "replica"
 
     def __init__(
         self,
-        node_id: str,
+        member: Member,
+        stand: Callable[[], Role],
         *,
-        master_id: str,
-        now_ns: int,
-        options: ReplicationOptions | None = None,
+        master_id: str | None = None,
+        epoch: int = 0,
+        stands_at_ns: int | None = None,
     ) -> None:
-        self.id = node_id
-        self.master_id = master_id
-        self.options = options or ReplicationOptions()
-        self.store = VectorStore()
-        self.log = ReplicationLog(
-            capacity_operations=self.options.log_capacity_operations,
-            capacity_bytes=self.options.log_capacity_bytes,
-        )
-        self._applier = self.store.attach(self)
+        super().__init__(member)
+        self._stand = stand
+        self._master_id = master_id
+        self._epoch = epoch
         self._state: State = "connecting"
-        self._now_ns = now_ns
         self._generation = 0
-        self._master_epoch = 0
         self._wants = ""
         self._assembly: SnapshotAssembly | None = None
-        self._reorder = ReorderBuffer(self.options.reorder_window)
-        self._sync_attempts = 0
-        self._hello_attempts = 0
-        self._next_hello_ns = now_ns
+        self._stream = Stream(member)
+        self._sync_attempts = self._hello_attempts = 0
+        self._next_hello_ns = member.now_ns
         self._next_beat_ns: int | None = None
-        self._beat = 0
-        self._gap_since_ns: int | None = None
-        self._gap_offset = self._gap_wait_ns = 0
+        self._knows = Knowledge(member)
         self._partial_until: int | None = None
-        self._known_head = 0
-        self._known_sent = 0
-        self._last_heard_ns = now_ns
-        self._heard_beat = 0
-        self._heard_beat_ns: int | None = None
-        self._named_head_ns: int | None = None
-        self._started_ns = now_ns
-        self._last_equal_ns: int | None = None
-        self._counters = Counters()
-        self._outbox = Outbox(self._counters)
+        self._last_heard_ns = member.now_ns
+        self._suspicion = self._new_suspicion(stands_at_ns)
 
-    # The journal of the store
+    # Facts
 
-    def admit(self) -> None:
-        """A replica takes writes from its master only."""
-        raise ReadOnlyReplica(
-            f"{self.id} is a replica",
-            got="a write",
-            wanted="reads only",
-            remedy=f"write to its master, {self.master_id}",
-        )
+    @property
+    def master_id(self) -> str | None:
+        """The master that it follows, or hopes to."""
+        return self._master_id
 
-    def append(self, operation: Operation, encoded: bytes) -> None:
-        """Never reached: `admit` refuses first."""
-        self.admit()
+    @property
+    def epoch(self) -> int:
+        """That master's epoch."""
+        return self._epoch
+
+    @property
+    def known_head(self) -> int:
+        """The head of the master's log, as far as it has heard."""
+        return max(self._knows.known_head, self.member.applied_offset)
+
+    @property
+    def pending_count(self) -> int:
+        """Operations received and not applied."""
+        member = self.member
+        return len(self._stream.held) + member.received_offset - member.applied_offset
+
+    @property
+    def last_equal_ns(self) -> int | None:
+        """When it last knew itself equal to its master."""
+        return self._knows.last_equal_ns
+
+    @property
+    def is_following(self) -> bool:
+        """Whether it is connected and takes the stream."""
+        return self._state == "streaming"
+
+    def lag_ns(self, now_ns: int) -> int:
+        """0 while it knows itself equal, else the time since it last did."""
+        return self._knows.lag_ns(now_ns, is_following=self._has_own_history)
+
+    def staleness_ns(self, now_ns: int) -> int | None:
+        """How old what it shows may be, at most; None where it cannot tell."""
+        return self._knows.staleness_ns(now_ns) if self._has_own_history else None
+
+    @property
+    def _has_own_history(self) -> bool:
+        """Whether the store is not about to be replaced."""
+        return self._state not in ("full", "installing") and not self._wants
 
     # Transitions
 
-    def tick(self, now_ns: int) -> list[Effect]:
-        """The timer has fired: handshakes, requests that went unanswered, heartbeats."""
-        self._now_ns = now_ns
-        self._outbox.timer_fired()
-        if self._state != "connecting" and now_ns >= self._silence_ends_ns():
+    def start(self) -> None:
+        """Follow the master that is known, or seek one."""
+        self.member.outbox.add(RoleChanged(self.name, self._epoch))
+        if self._master_id is not None:
+            self._follow(self._master_id, self._epoch)
+
+    def end(self) -> None:
+        """Whatever was under way is over; an installation that has begun is not."""
+        if self._assembly is not None:
+            self._note_sync("lost", self._assembly.header.reason)
+            self._assembly = None
+
+    def tick(self) -> None:
+        """Handshakes, requests that went unanswered, heartbeats, suspicion."""
+        member = self.member
+        stands_at_ns = self._stands_at_ns()
+        if stands_at_ns is not None and member.now_ns >= stands_at_ns:
+            member.become(self._stand())
+            return
+        if member.refresh() and self._state == "streaming":
+            self._send_ack()
+        if (
+            self._state not in ("connecting", "promising")
+            and member.now_ns >= self._silence_ends_ns()
+        ):
             self._reconnect()
         if self._state == "connecting":
-            if now_ns >= self._next_hello_ns:
+            if member.now_ns >= self._next_hello_ns:
                 self._send_hello()
-        else:
+        elif self._state != "promising":
             self._ask_for_missing()
-            if self._next_beat_ns is not None and now_ns >= self._next_beat_ns:
+            if self._next_beat_ns is not None and member.now_ns >= self._next_beat_ns:
                 self._send_heartbeat()
-        return self._drain()
 
-    def receive(self, source: str, message: Message, now_ns: int) -> list[Effect]:
-        """A message has come. One of an older connection, or not from the master, is dropped."""
-        self._now_ns = now_ns
-        self._counters.bytes_received += wire_size(message)
-        if source == self.master_id and message.generation == self._generation:
-            self._last_heard_ns = now_ns
-            self._on_message(message)
-        return self._drain()
+    def receive(self, source: str, message: Message) -> None:
+        """What the master of this connection sends; all else is dropped."""
+        if source != self._master_id or self._epoch != self.member.promise:
+            return
+        if getattr(message, "generation", None) != self._generation:
+            return
+        self._last_heard_ns = self.member.now_ns
+        self._suspicion.heard(self.member.now_ns)
+        self._on_message(message)
 
-    # What the node can say of itself
+    def on_announce(self, source: str, message: Announce) -> None:
+        """Follow whoever serves a higher epoch, or this one if nobody was known."""
+        is_news = message.epoch > self._epoch or self._master_id is None
+        if message.epoch >= self.member.promise and is_news:
+            self._leave()
+            self._suspicion = self._new_suspicion(None)
+            self._follow(source, message.epoch)
 
-    def stats(self, now_ns: int) -> ReplicationStats:
-        """The node's own figures, counted at the source."""
-        first_ns = next((each.appended_ns for each in self.log.since(self.log.base.offset)), now_ns)
-        return ReplicationStats(
-            role="replica",
-            epoch=self._master_epoch,
-            repl_id=f"{self.master_id}@{self._master_epoch >> 16}",
-            lag_ms=ns_to_ms(self._lag_ns(now_ns)),
-            lag_operations=max(0, self._known_head - self.log.head.offset),
-            master_offset=max(self._known_head, self.log.head.offset),
-            replica_offset=self.log.head.offset,
-            operations_pending=len(self._reorder),
-            last_sync=None if self._last_equal_ns is None else ns_to_ms(self._last_equal_ns),
-            connected_replicas=None,
-            log_first_offset=self.log.first_offset,
-            log_headroom_ms=ns_to_ms(now_ns - first_ns),
-            **self._counters.facts(),
-        )
+    def on_stand(self, message: Stand) -> None:
+        """Stand, since a candidate found this node's log the greatest; not against a live master."""
+        if message.epoch >= self.member.promise and not self.member.is_lost:
+            self.member.become(self._stand())
 
-    def _lag_ns(self, now_ns: int) -> int:
-        """0 while it knows itself equal, else the time since it last did."""
-        if self._knows_itself_equal(now_ns):
-            return 0
-        since_ns = self._started_ns if self._last_equal_ns is None else self._last_equal_ns
-        return now_ns - since_ns
+    def on_flushed(self) -> None:
+        """Confirm what is flushed and applied; a poisoned log needs a full sync."""
+        if self.member.is_poisoned:
+            if self._wants != "poisoned" and self._state not in ("full", "installing"):
+                self._reconnect(wants="poisoned")
+        elif self._state == "streaming":
+            self._note_progress()
+            self._send_ack()
 
-    def _knows_itself_equal(self, now_ns: int) -> bool:
-        is_following = self._state != "full" and not self._wants
-        if not is_following or self._named_head_ns is None:
-            return False
-        if self.log.head.offset < self._known_head:
-            return False
-        worth_ns = _FRESH_BEATS * self.options.heartbeat_ms * NS_PER_MS
-        return now_ns - self._named_head_ns < worth_ns
+    def on_installed(self) -> None:
+        """The snapshot stands: go on with the stream behind it."""
+        if self._state != "installing" or self._assembly is None:
+            return
+        reason, self._assembly = self._assembly.header.reason, None
+        self._wants = ""
+        self._state = "streaming"
+        self._stream.restart()
+        self.member.counters.full_syncs += 1
+        self._note_sync("finished", reason)
+        self._note_progress()
+        self._send_ack()
 
-    def _note_equality(self) -> None:
-        if self._knows_itself_equal(self._now_ns):
-            self._last_equal_ns = self._now_ns
-
-    def _note_stream(self) -> None:
-        """The stream came, or had nothing to add: the last full sync was not in vain."""
-        self._note_equality()
-        if self._state == "streaming" and self.log.head.offset >= self._known_head:
-            self._sync_attempts = 0
+    def deadlines(self) -> Iterable[int | None]:
+        """Handshake, silence, heartbeat, gap, chunk, refresh, suspicion: whichever is next."""
+        options = self.member.options
+        yield self._stands_at_ns()
+        if options.refresh_ms:
+            yield self.member.next_refresh_ns
+        if self._state == "connecting":
+            yield self._next_hello_ns
+        elif self._state != "promising":
+            yield self._silence_ends_ns()
+            yield self._next_beat_ns
+            yield self._stream.gap_ends_ns
+            yield None if self._assembly is None else self._assembly.next_deadline_ns
 
     # Connections
 
-    def _send_hello(self) -> None:
-        self._generation += 1
-        self._reorder.clear()
-        self._known_sent = self.log.head.offset
-        self._hello_attempts += 1
-        wait_ms = self.options.backoff_ms_min << min(self._hello_attempts - 1, 16)
-        wait_ms = min(wait_ms, self.options.backoff_ms_max)
-        self._next_hello_ns = self._now_ns + wait_ms * NS_PER_MS
-        hello = Hello(self._generation, self.log.head, self._wants)
-        self._outbox.send(self.master_id, hello)
+    def _follow(self, master_id: str, epoch: int) -> None:
+        """Shake hands with a master, once the promise of its epoch is durable."""
+        member = self.member
+        self._master_id, self._epoch = master_id, epoch
+        self._hello_attempts = 0
+        self._next_hello_ns = member.now_ns
+        if member.durable_promise >= epoch:
+            self._state = "connecting"
+            return
+        self._state = "promising"
 
-    def _reconnect(self, wants: str = "") -> None:
-        """The connection is over: shake hands again, at once or after too many syncs in vain."""
-        if self._assembly is not None:
-            self._outbox.add(SyncChanged(self.id, "lost", "full", self._assembly.header.reason))
+        def promised() -> None:
+            if member.role is self and self._epoch == epoch and self._state == "promising":
+                self._state = "connecting"
+                self._next_hello_ns = member.now_ns
+                if member.promise == epoch:
+                    self._send_hello()
+
+        member.make_promise(epoch, promised)
+
+    def _send_hello(self) -> None:
+        member, options = self.member, self.member.options
+        self._generation = member.next_generation()
+        self._stream.restart()
+        self._hello_attempts += 1
+        wait_ms = options.backoff_ms_min << min(self._hello_attempts - 1, 16)
+        self._next_hello_ns = member.now_ns + min(wait_ms, options.backoff_ms_max) * NS_PER_MS
+        is_known = self._master_id is not None and self._epoch == member.promise
+        if is_known and self._master_id is not None:
+            wants = self._wants or ("first_sync" if member.is_lost else "")
+            hello = Hello(self._generation, member.index, self._epoch, member.log.head, wants)
+            member.outbox.send(self._master_id, hello)
+        if self._hello_attempts > 1 or not is_known:
+            for node_id in member.others:
+                if node_id != self._master_id or not is_known:
+                    member.outbox.send(node_id, Seek(member.index, member.promise))
+
+    def _leave(self) -> None:
+        """The connection is over; messages that are still on their way belong to none."""
+        self.end()
         self._state = "connecting"
-        self._generation += 1  # What is still on its way belongs to no connection.
-        self._wants = wants or self._wants
-        self._assembly = None
-        self._reorder.clear()
-        self._gap_since_ns = None
+        self._generation = 0
+        self._stream.restart()
         self._partial_until = None
         self._next_beat_ns = None
-        is_hopeless = self._sync_attempts >= self.options.sync_attempts_max
-        wait_ms = self.options.backoff_ms_max if is_hopeless else 0
-        self._next_hello_ns = self._now_ns + wait_ms * NS_PER_MS
 
-    def _connected(self, state: State, epoch: int) -> None:
+    def _reconnect(self, wants: str = "") -> None:
+        """Shake hands again, at once or after too many syncs in vain."""
+        self._leave()
+        self._wants = wants or self._wants
+        is_hopeless = self._sync_attempts >= self.member.options.sync_attempts_max
+        wait_ms = self.member.options.backoff_ms_max if is_hopeless else 0
+        self._next_hello_ns = self.member.now_ns + wait_ms * NS_PER_MS
+
+    def _connected(self, state: State) -> None:
         self._state = state
-        self._master_epoch = epoch
         self._hello_attempts = 0
-        self._named_head_ns = self._now_ns
-        self._next_beat_ns = self._now_ns + self.options.heartbeat_ms * NS_PER_MS
+        self._knows.connected()
+        self._next_beat_ns = self.member.now_ns + self.member.options.heartbeat_ms * NS_PER_MS
 
     def _on_message(self, message: Message) -> None:
         match message:
-            case Records() if self._state != "full":
+            case Records() if self._state in ("connecting", "streaming"):
                 self._on_records(message)
             case MasterHeartbeat() if self._state != "connecting":
                 self._on_heartbeat(message)
-            case Chunk() if self._assembly is not None:
-                self._on_chunk(message, self._assembly)
+            case Chunk() if self._assembly is not None and self._state == "full":
+                self._assembly.accept(message)
+                self._go_on(self._assembly)
             case StartPartial() if self._state == "connecting":
-                self._connected("streaming", message.epoch)
-                self._known_head = self._partial_until = message.head_offset
+                self._connected("streaming")
+                self._knows.name_head(message.head_offset)
+                self._partial_until = message.head_offset
                 self._take_held()
             case StartFull() if self._state == "connecting":
                 self._on_start_full(message)
-            case Close() if self._state != "connecting":
+            case Close() if self._state not in ("connecting", "installing"):
                 self._reconnect()
             case _:
                 pass  # A duplicate, or late: its state has passed.
@@ -241,159 +297,126 @@ class ReplicaNode:
     # Full sync
 
     def _on_start_full(self, header: StartFull) -> None:
-        here, there = self.log.head, header.position
-        if (there.epoch, there.offset) < (here.epoch, here.offset):
+        here, there = self.member.flushed, header.position
+        is_below = (there.epoch, there.offset) < (here.epoch, here.offset)
+        if is_below and not self.member.is_lost:
             return  # It would take back what this node has confirmed.
-        self._connected("full", header.epoch)
+        self._connected("full")
         self._sync_attempts += 1
-        self._known_head = max(self._known_head, there.offset)
-        self._counters.snapshot_size = wire_size(header)
-        self._assembly = SnapshotAssembly(header, self.options)
-        self._outbox.add(SyncChanged(self.id, "started", "full", header.reason))
+        self._knows.name_head(there.offset)
+        self._assembly = SnapshotAssembly(header, self.member.options)
+        self._note_sync("started", header.reason)
         self._go_on(self._assembly)
 
-    def _on_chunk(self, chunk: Chunk, assembly: SnapshotAssembly) -> None:
-        if assembly.accept(chunk) and self._counters.snapshot_size is not None:
-            self._counters.snapshot_size += wire_size(chunk)
-        self._go_on(assembly)
-
     def _go_on(self, assembly: SnapshotAssembly) -> None:
-        if assembly.is_complete:
-            self._install(assembly)
-        elif numbers := assembly.due(self._now_ns):
-            self._outbox.send(self.master_id, RequestChunks(self._generation, numbers))
-
-    def _install(self, assembly: SnapshotAssembly) -> None:
-        """Build aside, verify, then swap: a reader sees the old store or the new one."""
+        """Ask for chunks; with all of them build aside, verify, then switch."""
+        numbers = assembly.due(self.member.now_ns)
+        if numbers:
+            self._send(RequestChunks(self._generation, numbers))
+        if not assembly.is_complete:
+            return
+        self.member.counters.snapshot_size = assembly.wire_bytes
+        header = assembly.header
         try:
             built = assembly.build()
         except CorruptSnapshot:
             self._reconnect(wants="digest_mismatch")
             return
-        self._applier.install(built)
-        self.log.reset(assembly.header.position)
-        self._assembly = None
-        self._wants = ""
-        self._state = "streaming"
-        self._known_sent = self.log.head.offset
-        self._counters.full_syncs += 1
-        self._outbox.add(SyncChanged(self.id, "finished", "full", assembly.header.reason))
-        self._outbox.add(Applied(self.log.head, is_by_snapshot=True))
-        self._note_equality()
-        self._send_ack()
+        self._state = "installing"
+        self.member.install(built, header)
+
+    def _note_sync(self, phase: str, reason: str) -> None:
+        self.member.outbox.add(SyncChanged(self.member.id, phase, "full", reason))
 
     # Streaming
 
     def _on_records(self, message: Records) -> None:
         """Hold records until their turn; those that overtake their handshake's answer too."""
-        self._reorder.hold(message, self.log.head.offset)
-        self._known_sent = max(self._known_sent, message.records[-1].offset)
+        self._stream.hold(message)
         if self._state == "streaming":
             self._take_held()
 
     def _take_held(self) -> None:
-        while (batch := self._reorder.next_after(self.log.head.offset)) is not None:
-            fresh = [each for each in batch.records if each.offset > self.log.head.offset]
-            if not self._take(fresh, batch.hash):
-                return
-        self._note_partial()
-        self._note_gap()
-        self._note_stream()
-        self._send_ack()
-
-    def _take(self, records: list[Record], final_hash: bytes) -> bool:
-        """Apply and log the next records of the history; False where the connection ends."""
-        running = self.log.head.hash
-        for record in records:
-            running = next_hash(running, record)
-        if running != final_hash:
+        member = self.member
+        before = member.received_offset
+        if not self._stream.take():
             self._reconnect(wants="different_history")
-            return False
-        for record in records:
-            try:
-                self._applier.apply(record.operation)
-            except VectorKitError:
-                self._counters.quarantined_operations += 1
-                self._reconnect(wants="poisoned")
-                return False
-            self.log.extend(record, now_ns=self._now_ns)
-            self._counters.total_replicated += 1
-            self._outbox.add(Applied(self.log.head))
-        return True
+            return
+        self._note_progress()
+        is_new = member.received_offset > before
+        if not is_new or member.options.write_concern.stage == "received":
+            self._send_ack()
 
-    def _on_heartbeat(self, message: MasterHeartbeat) -> None:
-        self._note_equality()  # With the head known until now.
-        self._heard_beat, self._heard_beat_ns = message.beat, self._now_ns
-        self._named_head_ns = self._now_ns
-        self._known_head = max(self._known_head, message.head_offset)
-        self._known_sent = max(self._known_sent, message.sent_offset)
-        self._note_gap()
-        self._note_stream()
-
-    def _note_partial(self) -> None:
-        """A partial sync ends where the master's head was when it began."""
-        if self._partial_until is not None and self.log.head.offset >= self._partial_until:
+    def _note_progress(self) -> None:
+        member = self.member
+        if self._partial_until is not None and member.applied_offset >= self._partial_until:
+            member.counters.partial_syncs += 1
             self._partial_until = None
-            self._counters.partial_syncs += 1
-
-    def _note_gap(self) -> None:
-        """Something was sent that is not here: it may be late, so wait before asking for it."""
-        head_offset = self.log.head.offset
-        if self._state != "streaming" or head_offset >= self._known_sent:
-            self._gap_since_ns = None
-        elif self._gap_since_ns is None or head_offset != self._gap_offset:
-            self._gap_since_ns, self._gap_offset = self._now_ns, head_offset
-            self._gap_wait_ns = self.options.resume_after_ms * NS_PER_MS
+        self._knows.note_freshness()
+        self._knows.note_equality(is_following=self._has_own_history)
+        if self._state == "streaming" and member.applied_offset >= self._knows.known_head:
+            self._sync_attempts = 0
 
     def _ask_for_missing(self) -> None:
-        if self._assembly is not None:
+        """What was asked for and has not come: chunks, or the records of a gap."""
+        if self._assembly is not None and self._state == "full":
             self._go_on(self._assembly)
-        elif self._gap_since_ns is not None and self._now_ns >= self._gap_ends_ns():
-            held_offset = self._reorder.first_offset
-            until_offset = self._known_sent if held_offset is None else held_offset - 1
-            resume = Resume(self._generation, self.log.head.offset, until_offset)
-            self._outbox.send(self.master_id, resume)
-            self._gap_since_ns = self._now_ns
-            self._gap_wait_ns = longer(self._gap_wait_ns, self.options.resume_after_ms)
+        elif self._state == "streaming":
+            resume = self._stream.due(self._generation)
+            if resume is not None:
+                self._send(resume)
 
-    # What it says to its master
+    def _on_heartbeat(self, message: MasterHeartbeat) -> None:
+        self._knows.note_equality(is_following=self._has_own_history)  # With the head until now.
+        self._knows.hear(message)
+        if self._state == "streaming":
+            self._stream.note_sent(message.sent_offset)
+        self._note_progress()
 
-    def _ack(self) -> Ack:
-        offset = self.log.head.offset
-        return Ack(self._generation, self.log.head, offset, offset, offset, offset)
+    # Words to the master
 
     def _send_ack(self) -> None:
-        self._outbox.send(self.master_id, self._ack())
+        if not self.member.is_lost and self._epoch == self.member.promise:
+            self._send(self.member.ack(self._generation))
 
     def _send_heartbeat(self) -> None:
-        self._beat += 1
-        self._next_beat_ns = self._now_ns + self.options.heartbeat_ms * NS_PER_MS
-        held_ns = 0 if self._heard_beat_ns is None else self._now_ns - self._heard_beat_ns
-        heartbeat = ReplicaHeartbeat(
-            self._generation,
-            self._beat,
-            self._ack(),
-            self.store.digest(),
-            self._heard_beat,
-            held_ns,
+        member = self.member
+        self._next_beat_ns = member.now_ns + member.options.heartbeat_ms * NS_PER_MS
+        if member.is_lost or self._epoch != member.promise:
+            return
+        digest = member.store.digest() if member.applied_offset == member.flushed.offset else ""
+        beat, heard = self._knows.next_beat(), self._knows.heard_beat
+        self._send(
+            ReplicaHeartbeat(
+                self._generation,
+                beat,
+                member.ack(self._generation),
+                digest,
+                heard,
+                self._knows.held_ns,
+            )
         )
-        self._outbox.send(self.master_id, heartbeat)
+        member.keep_counters()
 
-    def _gap_ends_ns(self) -> int:
-        assert self._gap_since_ns is not None
-        return self._gap_since_ns + self._gap_wait_ns
+    def _send(self, message: Message) -> None:
+        if self._master_id is not None:
+            self.member.outbox.send(self._master_id, message)
+
+    # Silence
 
     def _silence_ends_ns(self) -> int:
-        return self._last_heard_ns + self.options.connection_timeout_ms * NS_PER_MS
+        return self._last_heard_ns + self.member.options.connection_timeout_ms * NS_PER_MS
 
-    def _drain(self) -> list[Effect]:
-        if self._state == "connecting":
-            return self._outbox.drain([self._next_hello_ns])
-        return self._outbox.drain(
-            [
-                self._silence_ends_ns(),
-                self._next_beat_ns,
-                None if self._gap_since_ns is None else self._gap_ends_ns(),
-                None if self._assembly is None else self._assembly.next_deadline_ns,
-            ]
+    def _new_suspicion(self, stands_at_ns: int | None) -> Suspicion:
+        member = self.member
+        return Suspicion(
+            member.options.failover,
+            heartbeat_ms=member.options.heartbeat_ms,
+            slot=member.slot,
+            now_ns=member.now_ns,
+            stands_at_ns=stands_at_ns,
         )
+
+    def _stands_at_ns(self) -> int | None:
+        is_able = not self.member.is_lost and self._state != "installing"
+        return self._suspicion.due_ns if is_able else None

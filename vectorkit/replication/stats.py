@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from vectorkit.replication.health import ReplicaStatus
 
-Role = Literal["master", "replica"]
+Role = Literal["master", "replica", "standalone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,12 @@ class ReplicationStats:
     snapshot_size: int | None
     """Bytes of the last snapshot on the wire: header and chunks."""
     quarantined_operations: int
+    degraded_acks: int
+    """Writes that were answered before their write concern held."""
+    write_concern_timeouts: int
+    """Writes that were answered as failed for that reason; they may have taken effect."""
+    uncommitted_lost: int
+    """Operations that this node, as a master, had answered for and later gave up."""
     log_first_offset: int
     log_headroom_ms: float
     """The age of the oldest record in the log: a shorter absence ends with a partial sync."""
@@ -116,6 +122,9 @@ class Counters:
     full_syncs: int = 0
     partial_syncs: int = 0
     quarantined_operations: int = 0
+    degraded_acks: int = 0
+    write_concern_timeouts: int = 0
+    uncommitted_lost: int = 0
     partial_sync_refusals: Counter[str] = field(default_factory=Counter)
     snapshot_size: int | None = None
 
@@ -123,3 +132,8 @@ class Counters:
         """All of them by the names that ReplicationStats gives them, the refusals as a copy."""
         counted = {each.name: getattr(self, each.name) for each in fields(self)}
         return counted | {"partial_sync_refusals": dict(self.partial_sync_refusals)}
+
+    def restore(self, facts: Mapping[str, Any]) -> None:
+        """Go on from the facts that a disk has kept."""
+        for name, value in facts.items():
+            setattr(self, name, Counter(value) if name == "partial_sync_refusals" else value)

@@ -26,12 +26,32 @@ class SnapshotSource:
     """A snapshot at a point in history, pinned in constant time, encoded when needed."""
 
     def __init__(
-        self, snapshot: StoreSnapshot, position: Position, digest: str, chunk_bytes: int
+        self,
+        snapshot: StoreSnapshot,
+        position: Position,
+        digest: str,
+        chunk_bytes: int,
+        epochs: tuple[tuple[int, int], ...],
     ) -> None:
         self.position = position
         self.digest = digest
         self._snapshot = snapshot
         self._chunk_bytes = chunk_bytes
+        self._epochs = epochs
+
+    def header(self, generation: int, epoch: int, reason: str, shared_offset: int) -> StartFull:
+        """What a replica is told before the chunks."""
+        return StartFull(
+            generation,
+            epoch,
+            reason,
+            self.position,
+            tuple(number for pair in self._epochs for number in pair),
+            shared_offset,
+            self.digest,
+            self.chunk_count,
+            len(self.data),
+        )
 
     @cached_property
     def data(self) -> bytes:
@@ -69,6 +89,8 @@ class SnapshotAssembly:
         self._pieces: dict[int, bytes] = {}
         self._asked_ns: dict[int, int] = {}
         self._next = 0
+        self.wire_bytes = wire_size(header)
+        """What header and chunks have taken on the wire so far, each piece once."""
 
     @property
     def is_complete(self) -> bool:
@@ -86,6 +108,7 @@ class SnapshotAssembly:
         is_new = self._asked_ns.pop(chunk.number, None) is not None if is_whole else False
         if is_new:
             self._pieces[chunk.number] = chunk.data
+            self.wire_bytes += wire_size(chunk)
             self._patience_ns = self._patience_ms * NS_PER_MS
         return is_new
 

@@ -1,19 +1,23 @@
 """The encoding of messages: one byte for the kind, then the fields in their order.
 
-Integers take 8 bytes, texts 2 + n, bytes 4 + n, tuples 4 and their items; a record is its epoch,
+Integers take 8 bytes, flags 1, texts and ids 2 + n, bytes and operations 4 + n, tuples 4 and their items; a record is its epoch,
 its offset and its operation in the encoding that hash, log and snapshots use too.
 """
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, Final, NamedTuple, get_type_hints
 
+from vectorkit.operations import Operation
 from vectorkit.operations import decode as decode_operation
+from vectorkit.operations import encode as encode_operation
 from vectorkit.replication.log import Position, Record
 from vectorkit.replication.messages import MESSAGE_TYPES, Ack, Message
+from vectorkit.types import Id
 
 _INT: Final = struct.Struct("<q")
 _SHORT: Final = struct.Struct("<H")
@@ -129,6 +133,11 @@ _PLAIN: Final[dict[Any, _Codec]] = {
     int: _INTEGER,
     str: _sized(_SHORT, str.encode, lambda raw: raw.decode()),
     bytes: _sized(_LONG, bytes, bytes),
+    bool: _Codec(
+        lambda value: bytes((value,)), lambda data, at: (bool(data[at]), at + 1), lambda _: 1
+    ),
+    Id: _sized(_SHORT, lambda value: json.dumps(value).encode(), json.loads),
+    Operation: _sized(_LONG, encode_operation, decode_operation),
     tuple[int, ...]: _tuple_of(_INTEGER),
     tuple[Record, ...]: _tuple_of(
         _Codec(

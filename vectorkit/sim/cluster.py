@@ -1,28 +1,17 @@
-"""Where clock, network, nodes, faults and workload meet: the one engine of all simulations."""
+"""A cluster that a notebook steps through; `simulate` steps it to the end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from vectorkit.errors import InvalidOption
-from vectorkit.replication import (
-    Applied,
-    Effect,
-    MasterNode,
-    ReplicaInfo,
-    ReplicaNode,
-    ReplicaStatus,
-    ReplicationStats,
-    Send,
-    SetTimer,
-    SyncChanged,
-)
-from vectorkit.replication.messages import Message
-from vectorkit.sim.clock import Event, Scheduler
+from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
+from vectorkit.replication import MasterNode, Promotion, ReplicaInfo, ReplicationStats
+from vectorkit.sim.engine import Engine
 from vectorkit.sim.faults import Partition, checked_faults
-from vectorkit.sim.network import LinkCounts, Network
+from vectorkit.sim.network import LinkCounts
+from vectorkit.sim.observer import Observer
 from vectorkit.sim.options import (
     ClusterOptions,
     Workload,
@@ -30,8 +19,7 @@ from vectorkit.sim.options import (
     refuse_seed,
     refuse_type,
 )
-from vectorkit.sim.run import HealthSample, Run
-from vectorkit.sim.trace import Trace
+from vectorkit.sim.run import Run
 from vectorkit.sim.workload import Writes
 from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
@@ -45,9 +33,9 @@ _SETTLE_STEP_MS: Final = 100
 class Cluster:
     """A master and its replicas in one process, on a virtual clock, deterministic from a seed.
 
-    Write to `store` (the master's), `advance` the time, `cut` and `heal` links, look at `stats`
-    and `replicas`, and `finish` to get the run. Everything that `simulate` does is this, stepped
-    to the end.
+    Write to `store` (the master's), `advance` the time, `cut` and `heal` links, `crash`, `restart`
+    and `promote` nodes, look at `stats` and `replicas`, and `finish` to get the run. Everything
+    that `simulate` does is this, stepped to the end.
 
     >>> cluster = Cluster(ClusterOptions(replicas=1), seed=7)
     >>> words = cluster.store.create_collection("words", dim=2)
@@ -74,90 +62,148 @@ class Cluster:
         self.faults = checked_faults(faults)
         for fault in self.faults:
             self._refuse_unknown(fault.isolate)
-        writes = None if workload is None else Writes(workload, seed=seed)
-        ids = self.options.node_ids
-        self._trace = Trace()
-        self._scheduler = Scheduler(self.options.event_count_max)
-        self._network = Network(
-            ids, self.options.link, seed=seed, scheduler=self._scheduler, trace=self._trace
-        )
-        protocol = self.options.replication
-        self._master = MasterNode(ids[0], replica_ids=ids[1:], now_ns=0, options=protocol)
-        self._replicas = {
-            node_id: ReplicaNode(node_id, master_id=ids[0], now_ns=0, options=protocol)
-            for node_id in ids[1:]
-        }
-        self._timer_ns: dict[str, int] = {}
+        self._writes = None if workload is None else Writes(workload, seed=seed)
+        self._engine = Engine(self.options, seed=seed, client_ids=())
+        self._observer = Observer(self._engine)
         self._cuts: list[tuple[int | None, tuple[str, ...]]] = []  # With the fault that made it.
-        self._written_ns: list[int] = []
-        self._status_of: dict[str, str] = {}
-        self._samples: list[HealthSample] = []
-        self._writes = writes
         self._is_writing = True
-        self._handlers: dict[str, Callable[[Any], None]] = {
-            "deliver": self._on_deliver,
-            "timer": self._on_timer,
-            "write": self._on_write,
-            "fault": self._on_fault,
-            "sample": self._on_sample,
-        }
+        self._engine.on("write", self._on_write)
+        self._engine.on("fault", self._on_fault)
         self._start()
 
     # What a notebook does with it
 
     @property
     def store(self) -> VectorStore:
-        """The master's store: writes to it are replicated as time advances."""
-        self._master.observe(self._scheduler.now_ns)
-        return self._master.store
+        """The master's store: writes to it are replicated as time advances.
+
+        Raises WriteRefused while no node is master.
+        """
+        self._engine.observe()
+        return self._engine.node(self._master_id()).store
 
     @property
     def stores(self) -> dict[str, VectorStore]:
         """Every node's store; those of replicas are read-only."""
-        replicas = {node_id: node.store for node_id, node in self._replicas.items()}
-        return {self._master.id: self.store, **replicas}
+        self._engine.observe()
+        return {node_id: each.node.store for node_id, each in self._engine.machines.items()}
+
+    @property
+    def master(self) -> str | None:
+        """The id of the node that serves the highest epoch; None where none does."""
+        return self._engine.master_id
 
     @property
     def now_ms(self) -> float:
         """The virtual time."""
-        return ns_to_ms(self._scheduler.now_ns)
+        return ns_to_ms(self._engine.now_ns)
 
     def advance(self, *, ms: float) -> None:
         """Let so much virtual time pass. Raises LimitReached beyond `event_count_max` events."""
         refuse_negative("ms", ms)
-        until_ns = self._scheduler.now_ns + ms_to_ns(ms)
-        self._flush()
-        while (event := self._scheduler.pop(until_ns)) is not None:
-            self._handle(event)
-        self._master.observe(self._scheduler.now_ns)
+        until_ns = self._engine.now_ns + ms_to_ns(ms)
+        self._engine.flush()
+        while (event := self._engine.scheduler.pop(until_ns)) is not None:
+            self._engine.handle(event)
+        self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:
         """Cut these nodes, as a group, off from all others, until `heal`."""
         self._refuse_unknown(node_ids)
-        self._flush()
+        self._engine.flush()
         self._cut(node_ids)
 
     def heal(self) -> None:
         """Mend every cut."""
-        self._flush()
+        self._engine.flush()
         for owner, nodes in list(self._cuts):
             self._heal(nodes, owner)
+
+    def crash(self, node_id: str, *, lose_unsynced: bool = True, lose_disk: bool = False) -> None:
+        """End a node's life: its memory is lost, with `lose_disk` its disk too.
+
+        Without `lose_unsynced` some records that the disk had not confirmed may have got there.
+        """
+        self._refuse_unknown([node_id])
+        self._engine.flush()
+        self._engine.crash(node_id, keeps_unsynced=not lose_unsynced, loses_disk=lose_disk)
+
+    def restart(self, node_id: str) -> None:
+        """Start a node again from what its disk holds."""
+        self._refuse_unknown([node_id])
+        self._engine.restart(node_id)
+
+    def promote(
+        self, node_id: str, *, force: bool = False, max_lag_operations: int | None = None
+    ) -> Promotion:
+        """Make a node master, by the one path; time advances until it is decided.
+
+        Raises PromotionRefused where too few intact nodes answer, naming the missing, where
+        another has the greater log and has been told to stand, or where the lag is too great.
+        """
+        self._refuse_unknown([node_id])
+        self._engine.flush()
+        machine = self._engine.machines[node_id]
+        if not machine.is_up:
+            raise PromotionRefused(
+                "a node that is down cannot be promoted",
+                got=node_id,
+                wanted="a node that is up",
+                remedy="restart it, or promote another",
+            )
+        local_ns = machine.clock.local_ns(self._engine.now_ns)
+        effects = machine.node.promote(local_ns, force=force, max_lag_operations=max_lag_operations)
+        self._engine.perform(node_id, effects)
+        promotion = machine.node.promotion
+        while promotion is not None and promotion.state == "asking":
+            self.advance(ms=1)
+        if promotion is None or promotion.state != "won":
+            raise _refused(node_id, promotion)
+        return promotion
+
+    def confirm(self) -> int:
+        """Advance until the write concern holds for all that was written; the offset it reaches.
+
+        Raises WriteConcernTimeout with required, confirmed and offset after the concern's time.
+        """
+        self._engine.flush()
+        node = self._engine.node(self._master_id())
+        head_offset = node.log.head.offset
+        concern = self.options.protocol.write_concern
+        ends_ms = self.now_ms + concern.timeout_ms
+        while isinstance(node.role, MasterNode):
+            clients = node.role.clients
+            if clients.confirmed_offset >= head_offset:
+                return head_offset
+            if self.now_ms >= ends_ms:
+                confirmed = clients.confirmed_by(head_offset)
+                required = node.member.replica_count
+                raise WriteConcernTimeout(
+                    "the write concern was not met in time",
+                    got=f"{confirmed} of {required} replicas at offset {head_offset}",
+                    wanted=f"{required} that have {concern.stage} it within {concern.timeout_ms} ms",
+                    remedy="it may still take effect: read before you write it again",
+                    required=required,
+                    confirmed=confirmed,
+                    offset=head_offset,
+                )
+            self.advance(ms=1)
+        raise self._no_master()
 
     def stats(self, node_id: str) -> ReplicationStats:
         """What a node says of itself now."""
         self._refuse_unknown([node_id])
-        now_ns = self._scheduler.now_ns
-        if node_id == self._master.id:
-            return self._master.stats(now_ns)
-        return self._replicas[node_id].stats(now_ns)
+        machine = self._engine.machines[node_id]
+        return machine.node.stats(machine.clock.local_ns(self._engine.now_ns))
 
     def replicas(self) -> list[ReplicaInfo]:
         """What the master knows of its replicas now."""
-        return self._master.replicas(self._scheduler.now_ns)
+        machine = self._engine.machines[self._master_id()]
+        return machine.node.replicas(machine.clock.local_ns(self._engine.now_ns))
 
     def links(self) -> dict[tuple[str, str], LinkCounts]:
         """What each link, (source, target), has carried so far: the simulator's own count."""
-        return {names: replace(counts) for names, counts in self._network.counts.items()}
+        return {names: replace(counts) for names, counts in self._engine.network.counts.items()}
 
     def finish(self) -> Run:
         """End writes and faults, wait until all nodes are equal, and give the run.
@@ -166,85 +212,68 @@ class Cluster:
         """
         self._is_writing = False
         self.heal()
+        for node_id in self.options.node_ids:
+            self._engine.restart(node_id)
         settled_ms = 0
-        while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
+        while not self._observer.is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
             settled_ms += _SETTLE_STEP_MS
-        now_ns = self._scheduler.now_ns
-        nodes: dict[str, MasterNode | ReplicaNode] = {self._master.id: self._master}
-        nodes.update(self._replicas)
-        for node_id, node in nodes.items():
-            offset, digest = node.log.head.offset, node.store.digest()
-            history = int.from_bytes(node.log.head.hash[:8], "little")
-            self._trace.add(now_ns, "digest", node_id, number=offset, value=history, text=digest)
-        self._sample_all()
+        engine, now_ns = self._engine, self._engine.now_ns
+        for node_id, machine in engine.machines.items():
+            here, digest = machine.node.member.applied, machine.node.store.digest()
+            history = int.from_bytes(here.hash[:8], "little")
+            engine.trace.add(
+                now_ns,
+                "digest",
+                node_id,
+                kind="end",
+                number=here.offset,
+                value=history,
+                text=digest,
+            )
+        self._observer.sample_all()
         return Run(
             options=self.options,
             seed=self.seed,
             faults=self.faults,
-            trace=self._trace.copy(),
-            samples=tuple(self._samples),
-            stats={node_id: self.stats(node_id) for node_id in nodes},
-            replicas=tuple(self.replicas()),
+            trace=engine.trace.copy(),
+            samples=tuple(self._observer.samples),
+            stats={node_id: self.stats(node_id) for node_id in engine.machines},
+            replicas=tuple(self.replicas()) if engine.master_id else (),
             duration_ms=self.now_ms,
-            event_count=self._scheduler.event_count,
+            event_count=engine.scheduler.event_count,
         )
 
     def __repr__(self) -> str:
-        count = f"{len(self._replicas)} replica" + "s" * (len(self._replicas) != 1)
+        count = f"{self.options.replicas} replica" + "s" * (self.options.replicas != 1)
         return f"Cluster({count}, seed {self.seed}, at {self.now_ms:,.0f} ms)"
 
     # Events
 
     def _start(self) -> None:
+        engine = self._engine
         if self._writes is not None:
-            self._writes.load(self._master.store)
+            self._writes.load(self.store)
             self._schedule_write(0)
         for index, fault in enumerate(self.faults):
-            self._scheduler.at(ms_to_ns(fault.at_ms), "fault", (index, True))
-            self._scheduler.at(ms_to_ns(fault.until_ms), "fault", (index, False))
-        self._perform(self._master.id, self._master.tick(0))
-        for node_id, node in self._replicas.items():
-            self._perform(node_id, node.tick(0))
-        self._scheduler.at(0, "sample", None)
-
-    def _handle(self, event: Event) -> None:
-        _, _, kind, data = event
-        self._handlers[kind](data)
-
-    def _on_deliver(self, data: tuple[str, str, Message, int]) -> None:
-        source, target, message, size_bytes = data
-        if not self._network.arrive(source, target, message, size_bytes):
-            return
-        now_ns = self._scheduler.now_ns
-        if target == self._master.id:
-            self._perform(target, self._master.receive(source, message, now_ns))
-            self._note_status(source)
-        else:
-            self._perform(target, self._replicas[target].receive(source, message, now_ns))
-
-    def _on_timer(self, node_id: str) -> None:
-        now_ns = self._scheduler.now_ns
-        if self._timer_ns.get(node_id) != now_ns:
-            return  # Another timer has replaced this one.
-        del self._timer_ns[node_id]
-        node = self._master if node_id == self._master.id else self._replicas[node_id]
-        self._perform(node_id, node.tick(now_ns))
+            engine.scheduler.at(ms_to_ns(fault.at_ms), "fault", (index, True))
+            engine.scheduler.at(ms_to_ns(fault.until_ms), "fault", (index, False))
+        engine.start()
+        self._observer.start()
 
     def _on_write(self, number: int) -> None:
         if self._writes is None or not self._is_writing:
             return
         self._schedule_write(number + 1)
-        now_ns = self._scheduler.now_ns
-        self._master.observe(now_ns)
-        self._writes.make(self._master.store, number)
-        self._perform(self._master.id, self._master.flush(now_ns))
+        if self._engine.master_id is not None:
+            self._writes.make(self.store, number)
+            self._engine.flush()
 
     def _schedule_write(self, number: int) -> None:
         assert self._writes is not None
         time_ns = self._writes.time_ns(number)
         if time_ns is not None:
-            self._scheduler.at(time_ns, "write", number)
+            self._engine.scheduler.at(time_ns, "write", number)
 
     def _on_fault(self, data: tuple[int, bool]) -> None:
         index, is_start = data
@@ -255,66 +284,33 @@ class Cluster:
         elif (index, nodes) in self._cuts:
             self._heal(nodes, owner=index)
 
-    def _on_sample(self, data: None) -> None:
-        self._sample_all()
-        next_ns = self._scheduler.now_ns + ms_to_ns(self.options.sample_every_ms)
-        self._scheduler.at(next_ns, "sample", None)
-
-    # Effects
-
-    def _flush(self) -> None:
-        """Send what was written to the master's store since time last moved."""
-        self._perform(self._master.id, self._master.flush(self._scheduler.now_ns))
-
-    def _perform(self, node_id: str, effects: list[Effect]) -> None:
-        now_ns = self._scheduler.now_ns
-        for effect in effects:
-            match effect:
-                case Send():
-                    self._network.send(node_id, effect.target, effect.message, effect.size_bytes)
-                case SetTimer():
-                    at_ns = max(effect.at_ns, now_ns)
-                    self._timer_ns[node_id] = at_ns
-                    self._scheduler.at(at_ns, "timer", node_id)
-                case Applied():
-                    self._note_applied(node_id, effect)
-                case SyncChanged():
-                    text = f"{effect.phase} {effect.reason}".rstrip()
-                    self._trace.add(now_ns, "sync", node_id, effect.peer, effect.kind, text=text)
-                    self._note_status(effect.peer)
-
-    def _note_applied(self, node_id: str, effect: Applied) -> None:
-        now_ns, position = self._scheduler.now_ns, effect.position
-        if node_id == self._master.id:
-            event, kind = "write", effect.operation_type
-            self._written_ns.append(now_ns)
-        else:
-            event, kind = "apply", "snapshot" if effect.is_by_snapshot else "stream"
-        self._trace.add(
-            now_ns,
-            event,
-            node_id,
-            kind=kind,
-            number=position.offset,
-            value=position.epoch,
-            text=position.hash.hex(),
-        )
-
-    # Faults and health
-
     def _cut(self, nodes: tuple[str, ...], owner: int | None = None) -> None:
         self._cuts.append((owner, nodes))
-        self._network.isolate(nodes, is_cut=True)
+        self._engine.network.isolate(nodes, is_cut=True)
         self._note_fault("start", nodes)
 
     def _heal(self, nodes: tuple[str, ...], owner: int | None) -> None:
         self._cuts.remove((owner, nodes))
-        self._network.isolate(nodes, is_cut=False)
+        self._engine.network.isolate(nodes, is_cut=False)
         self._note_fault("end", nodes)
 
     def _note_fault(self, kind: str, nodes: tuple[str, ...]) -> None:
-        self._trace.add(self._scheduler.now_ns, "fault", kind=kind, text=",".join(nodes))
-        self._sample_all()
+        self._engine.trace.add(self._engine.now_ns, "fault", kind=kind, text=",".join(nodes))
+        self._observer.sample_all()
+
+    def _master_id(self) -> str:
+        master_id = self._engine.master_id
+        if master_id is None:
+            raise self._no_master()
+        return master_id
+
+    def _no_master(self) -> WriteRefused:
+        return WriteRefused(
+            "the cluster has no master now",
+            got="no node that serves",
+            wanted="a master",
+            remedy="advance the time, restart a node, or promote one",
+        )
 
     def _refuse_unknown(self, node_ids: Sequence[str]) -> None:
         known = self.options.node_ids
@@ -327,53 +323,14 @@ class Cluster:
                 remedy="name nodes of this cluster",
             )
 
-    def _note_status(self, replica_id: str) -> bool:
-        """Record a change of health, and whether there was one.
 
-        One that an event brings is seen at once, one that passing time brings at the next sample.
-        """
-        now_ns = self._scheduler.now_ns
-        status = self._master.status(replica_id, now_ns).value
-        has_changed = status != self._status_of.get(replica_id)
-        if has_changed:
-            self._status_of[replica_id] = status
-            self._trace.add(now_ns, "status", self._master.id, replica_id, kind=status)
-            self._sample(replica_id, status)
-        return has_changed
-
-    def _sample_all(self) -> None:
-        for replica_id in self._replicas:
-            if not self._note_status(replica_id):
-                self._sample(replica_id, self._status_of[replica_id])
-
-    def _sample(self, replica_id: str, status: str) -> None:
-        now_ns, head_offset = self._scheduler.now_ns, self._master.log.head.offset
-        applied_offset = self._replicas[replica_id].log.head.offset
-        is_behind = applied_offset < head_offset
-        info = self._master.replica(replica_id, now_ns)
-        self._samples.append(
-            HealthSample(
-                time_ms=ns_to_ms(now_ns),
-                node=replica_id,
-                status=status,
-                is_cut=any(
-                    (replica_id in nodes) != (self._master.id in nodes) for _, nodes in self._cuts
-                ),
-                lag_ms=info.lag_ms,
-                lag_ms_true=ns_to_ms(now_ns - self._written_ns[applied_offset]) if is_behind else 0,
-                lag_operations=info.lag_operations,
-                head_offset=head_offset,
-                applied_offset=applied_offset,
-                confirmed_offset=info.applied_offset,
-                last_heartbeat_ms=info.last_heartbeat,
-            )
-        )
-
-    def _is_settled(self) -> bool:
-        now_ns, head = self._scheduler.now_ns, self._master.log.head
-        return all(
-            node.log.head == head
-            and self._master.replica(node_id, now_ns).applied_offset == head.offset
-            and self._master.status(node_id, now_ns) is ReplicaStatus.CONNECTED
-            for node_id, node in self._replicas.items()
-        )
+def _refused(node_id: str, promotion: Promotion | None) -> PromotionRefused:
+    missing = [] if promotion is None else promotion.missing
+    return PromotionRefused(
+        f"{node_id} was not promoted",
+        got="no attempt" if promotion is None else promotion.reason,
+        wanted="answers from enough intact nodes, none with a greater log",
+        remedy=f"bring back {', '.join(missing)}" if missing else "look at cluster.master",
+        missing=missing,
+        residual_lag=0 if promotion is None else promotion.residual_lag,
+    )

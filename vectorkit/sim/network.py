@@ -10,13 +10,26 @@ from vectorkit.draws import address, below, fold, threshold
 from vectorkit.replication.messages import (
     MESSAGE_TYPES,
     Ack,
+    Announce,
+    AskPromise,
     Chunk,
+    ClientRead,
+    ClientReply,
+    ClientWrite,
+    ConfirmEpoch,
+    EpochConfirmed,
     MasterHeartbeat,
     Message,
+    Prepare,
+    Promise,
     Records,
+    Reject,
     ReplicaHeartbeat,
     RequestChunks,
     Resume,
+    Seek,
+    Stand,
+    TellPromise,
 )
 from vectorkit.sim.clock import Scheduler
 from vectorkit.sim.options import Link
@@ -33,6 +46,19 @@ _NUMBER_OF: Final[dict[type, Callable[[Any], int]]] = {
     Chunk: lambda message: message.number,
     RequestChunks: lambda message: message.numbers[0],
     Resume: lambda message: message.offset,
+    Seek: lambda message: message.promise,
+    Announce: lambda message: message.head_offset,
+    Prepare: lambda message: message.epoch,
+    Promise: lambda message: message.epoch,
+    Reject: lambda message: message.epoch,
+    Stand: lambda message: message.epoch,
+    AskPromise: lambda message: message.index,
+    TellPromise: lambda message: message.index,
+    ConfirmEpoch: lambda message: message.round,
+    EpochConfirmed: lambda message: message.round,
+    ClientWrite: lambda message: message.request,
+    ClientRead: lambda message: message.request,
+    ClientReply: lambda message: message.request,
 }
 _KIND_NUMBER: Final = {kind: number for number, kind in enumerate(MESSAGE_TYPES)}
 
@@ -134,11 +160,17 @@ class Network:
             data = (source, target, message, size_bytes)
             self._scheduler.at(self._scheduler.now_ns + delay_ns, "deliver", data)
 
-    def arrive(self, source: str, target: str, message: Message, size_bytes: int) -> bool:
+    def is_cut(self, source: str, target: str) -> bool:
+        """Whether nothing gets from the one to the other now."""
+        return self._ways[source, target].cuts > 0
+
+    def arrive(
+        self, source: str, target: str, message: Message, size_bytes: int, *, is_up: bool
+    ) -> bool:
         """A message has crossed its link: whether it comes through."""
         way = self._ways[source, target]
-        if way.cuts:
-            self._lose(way, source, target, message, size_bytes, "cut")
+        if way.cuts or not is_up:
+            self._lose(way, source, target, message, size_bytes, "cut" if way.cuts else "down")
             return False
         way.counts.delivered_count += 1
         way.counts.delivered_bytes += size_bytes
@@ -165,5 +197,6 @@ def message_number(message: Message) -> int:
     return _NUMBER_OF.get(type(message), _generation)(message)
 
 
-def _generation(message: Message) -> int:
-    return message.generation
+def _generation(message: Any) -> int:
+    number: int = message.generation
+    return number

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 from vectorkit.collections.checks import checked_metric
 from vectorkit.errors import InvalidOption
-from vectorkit.replication import ReplicationOptions
+from vectorkit.replication import Failover, ReplicationOptions, WriteConcern
 
 _SOURCE: Final = re.compile(r"glove:[1-9]\d*|uniform:[1-9]\d*x[1-9]\d*")
 
@@ -43,8 +43,31 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """How long a node's disk takes: each write `fsync_ms`, and its bytes at `mib_per_s`.
+
+    0 MiB/s stands for a disk whose bytes take no time. What comes while a write is under way
+    waits and is written together.
+
+    >>> Disk(fsync_ms=5)
+    Disk(fsync_ms=5, mib_per_s=0.0)
+    """
+
+    fsync_ms: float = 0.5
+    mib_per_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse times and speeds below zero."""
+        refuse_negative("fsync_ms", self.fsync_ms)
+        refuse_negative("mib_per_s", self.mib_per_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
     """A master, "node-0", and its replicas "node-1" …, with one kind of link between them.
+
+    `disk=None` is a cluster without durable logs: a node that restarts has lost its state.
+    `write_concern` and `failover` are those of `replication`, for short.
 
     >>> ClusterOptions(replicas=2).node_ids
     ('node-0', 'node-1', 'node-2')
@@ -52,7 +75,10 @@ class ClusterOptions:
 
     replicas: int = 3
     link: Link = field(default_factory=Link)
+    disk: Disk | None = field(default_factory=Disk)
     replication: ReplicationOptions = field(default_factory=ReplicationOptions)
+    write_concern: WriteConcern | None = None
+    failover: Failover | None = None
     sample_every_ms: float = 250.0
     """How often health is sampled."""
     event_count_max: int = 20_000_000
@@ -62,6 +88,8 @@ class ClusterOptions:
         """Refuse clusters that cannot be."""
         refuse_type("link", self.link, Link)
         refuse_type("replication", self.replication, ReplicationOptions)
+        if self.disk is not None:
+            refuse_type("disk", self.disk, Disk)
         refuse_negative("sample_every_ms", self.sample_every_ms)
         if not isinstance(self.replicas, int) or not 0 <= self.replicas <= 99:
             raise InvalidOption(
@@ -78,6 +106,7 @@ class ClusterOptions:
                 wanted="both above 0, and finite",
                 remedy="leave them out for the defaults",
             )
+        self._refuse_concern()
         round_trip_ms = 2 * (self.link.delay_ms + self.link.jitter_ms)
         patience_ms = min(self.replication.connection_timeout_ms, self.replication.backoff_ms_max)
         if round_trip_ms >= patience_ms:
@@ -87,6 +116,26 @@ class ClusterOptions:
                 wanted="2 × (delay_ms + jitter_ms) below connection_timeout_ms and backoff_ms_max",
                 remedy="make the link faster, or those options of ReplicationOptions larger",
             )
+
+    def _refuse_concern(self) -> None:
+        asked = self.protocol.write_concern.replica_count(self.replicas + 1)
+        if asked > self.replicas:
+            raise InvalidOption(
+                "a write concern asks for more replicas than there are",
+                got=f"count={asked}, replicas={self.replicas}",
+                wanted=f"at most {self.replicas}",
+                remedy='pass count="majority", or more replicas',
+            )
+
+    @property
+    def protocol(self) -> ReplicationOptions:
+        """The options that every node of the cluster has."""
+        return replace(
+            self.replication,
+            has_durable_log=self.replication.has_durable_log and self.disk is not None,
+            write_concern=self.write_concern or self.replication.write_concern,
+            failover=self.failover or self.replication.failover,
+        )
 
     @property
     def node_ids(self) -> tuple[str, ...]:

@@ -5,32 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from vectorkit.replication import ReplicaInfo, ReplicationStats
 from vectorkit.sim.faults import Partition
+from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-
-
-class HealthSample(NamedTuple):
-    """One replica at one moment: what its master believes, and what the simulator knows."""
-
-    time_ms: float
-    node: str
-    status: str
-    is_cut: bool
-    lag_ms: float
-    lag_ms_true: float
-    lag_operations: int
-    head_offset: int
-    applied_offset: int
-    confirmed_offset: int
-    last_heartbeat_ms: float | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,7 @@ class Run:
     @property
     def is_converged(self) -> bool:
         """Whether all nodes ended with the same history and equal content."""
-        digests = (row for row in self.trace.rows if row.event == "digest")
+        digests = (row for row in self.trace.rows if row.event == "digest" and row.kind == "end")
         ends = {row.node: (row.number, row.value, row.text) for row in digests}
         return len(set(ends.values())) == 1
 

@@ -10,20 +10,44 @@ import xxhash
 class TraceRow(NamedTuple):
     """One thing that happened at a node; what the fields mean depends on `event`.
 
-    =========  =========================  ===================  =============  ====================
-    event      node, peer                 kind                 number         value, text
-    =========  =========================  ===================  =============  ====================
-    send       source, target             message type         first offset   bytes
-                                                               or beat
-    lost       source, target             message type         same           bytes, "cut" or "loss"
-    deliver    target, source             message type         same           bytes
-    write      master                     operation type       offset         epoch, history hash
-    apply      replica                    stream or snapshot   offset         epoch, history hash
-    sync       node, peer                 full or partial      0              0, phase and reason
-    status     master, replica            Connected, …         0              0
-    fault      "", ""                     start or end         0              0, the fault
-    digest     node                       ""                   offset         hash, store digest
-    =========  =========================  ===================  =============  ====================
+    =========  ================  ==================  ==============  ==============================
+    event      node, peer        kind                number          value, text
+    =========  ================  ==================  ==============  ==============================
+    send       source, target    message type        its number      bytes; "copy" for a duplicate
+    lost       source, target    message type        its number      bytes, why: cut, loss, down, …
+    deliver    target, source    message type        its number      bytes
+    append     master            operation type      offset          epoch, history hash
+    flush      node                                  mark            bytes: the disk has it
+    apply      node              stream, snapshot,   offset          epoch, history hash
+                                 replay
+    visible    node                                  offset
+    ack        node, master      stage of concern    flushed offset  epoch of the record it names,
+                                                                     "received applied visible"
+    promise    node                                  epoch
+    role       node              master, replica, …  epoch           1 if forced, detail
+    confirm    master                                offset          epoch
+    degrade    master                                offset          replicas that had confirmed
+    timeout    master                                offset          replicas that had confirmed
+    discard    node                                  operations      offset that is still shared
+    quarantine node                                  offset          0, error code
+    lost_state node                                  new index       0, why
+    retire     node                                  index
+    digest     node              snapshot, install,  offset          first 8 bytes of the history
+                                 end                                 hash, store digest
+    sync       node, peer        full or partial     0               0, phase and reason
+    status     master, node      Connected, …
+    invoke     client, node      write, delete,      request         0, JSON: key, policy, token
+                                 read
+    complete   client, node      ok, degraded,       request         offset, JSON: epoch, hash,
+                                 timeout, refused,                   value, error
+                                 not_master, silent
+    start      node              first, restart      boot
+    crash      node              "", torn, lost_disk records kept
+    fault      "", ""            start or end        fault's number  0, the fault
+    =========  ================  ==================  ==============  ==============================
+
+    A write's value is its own request number: it goes into the payload of the row as `"w"`, and a
+    read's value is that of the row it found, 0 where it was never written, −1 where there is none.
     """
 
     time_ns: int

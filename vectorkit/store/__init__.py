@@ -2,5 +2,6 @@
 
 from vectorkit.store.snapshot import StoreSnapshot
 from vectorkit.store.store import Applier, Journal, Subscriber, VectorStore, store_of
+from vectorkit.store.write import write
 
-__all__ = ["Applier", "Journal", "StoreSnapshot", "Subscriber", "VectorStore", "store_of"]
+__all__ = ["Applier", "Journal", "StoreSnapshot", "Subscriber", "VectorStore", "store_of", "write"]

@@ -19,6 +19,13 @@ class StoreSnapshot:
     def __init__(self, snapshots: list[Snapshot]) -> None:
         self._snapshots = snapshots
 
+    def __contains__(self, name: object) -> bool:
+        return any(each.name == name for each in self._snapshots)
+
+    def __getitem__(self, name: str) -> Snapshot:
+        """The collection that had this name."""
+        return next(each for each in self._snapshots if each.name == name)
+
     def operations(self) -> Iterator[Operation]:
         """The operations that rebuild this store, slot by slot, from nothing."""
         for snapshot in self._snapshots:

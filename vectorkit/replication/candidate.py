@@ -1,0 +1,186 @@
+"""The one path to mastership: a promise of one's own, the promises of others, the greatest log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from vectorkit.replication.effects import RoleChanged
+from vectorkit.replication.member import Member, epoch_of, round_of, slot_of
+from vectorkit.replication.messages import Announce, Message, Prepare, Promise, Reject, Stand
+from vectorkit.replication.role import Role, RoleName
+from vectorkit.units import NS_PER_MS
+
+
+@dataclass(slots=True)
+class Promotion:
+    """One attempt to become master, as far as it has come.
+
+    `missing` are the nodes without whose answer it could not go on; `residual_lag` is how many
+    operations the node lacked of what anybody had heard of.
+    """
+
+    node: str
+    epoch: int
+    is_forced: bool = False
+    state: Literal["asking", "won", "delegated", "refused", "failed"] = "asking"
+    answered: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    residual_lag: int = 0
+    reason: str = ""
+
+
+class CandidateNode(Role):
+    """Asks all nodes for the promise of an epoch above any that it has seen.
+
+    With answers from `quorum` slots of intact nodes, its own included, the greatest answer wins:
+    epoch of the last durable record first, then offset. If that is another node, this one gives
+    its epoch up and tells the other to stand. `win` and `give_up` are what follows.
+    """
+
+    name: ClassVar[RoleName] = "candidate"
+
+    def __init__(
+        self,
+        member: Member,
+        *,
+        win: Callable[[Promotion], Role],
+        give_up: Callable[[], Role],
+        is_forced: bool = False,
+        max_lag_operations: int | None = None,
+    ) -> None:
+        super().__init__(member)
+        self._win = win
+        self._give_up = give_up
+        self._max_lag = max_lag_operations
+        term = round_of(max(member.promise, member.heard_epoch)) + 1
+        self.promotion = Promotion(member.id, epoch_of(term, member.index), is_forced)
+        self._answers: dict[int, Promise] = {}
+        self._has_asked = False
+        self._is_chosen = False
+        self._ends_ns = member.now_ns + member.options.stand_timeout_ms * NS_PER_MS
+        self._ask_again_ns: int | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that it stands for."""
+        return self.promotion.epoch
+
+    def start(self) -> None:
+        """Its own promise comes first, and is durable before anybody is asked."""
+        epoch = self.epoch
+        self.member.outbox.add(RoleChanged(self.name, epoch, self.promotion.is_forced))
+        self.member.make_promise(epoch, self._ask)
+
+    def tick(self) -> None:
+        """Ask again those who have not answered, or give up."""
+        member = self.member
+        if self._is_chosen:
+            return
+        if member.now_ns >= self._ends_ns:
+            is_forced = self.promotion.is_forced or member.options.quorum == "none"
+            if is_forced and self._has_asked and not member.is_lost:
+                self.promotion.is_forced = True
+                self._choose()
+            else:
+                self._fail("failed", "too few intact nodes have answered")
+        elif self._ask_again_ns is not None and member.now_ns >= self._ask_again_ns:
+            self._send_prepares()
+
+    def receive(self, source: str, message: Message) -> None:
+        """An answer, or a refusal that names a higher promise."""
+        match message:
+            case Promise() if message.epoch == self.epoch and self._has_asked:
+                if self.member.knows(message.index):
+                    self.member.note_offset(message.heard_offset)
+                    self._answers[slot_of(message.index)] = message
+                    self._count()
+            case Reject() if message.epoch == self.epoch and self.member.knows(message.index):
+                self.member.heard_epoch = max(self.member.heard_epoch, message.promise)
+                if message.promise > self.epoch:
+                    self._fail("failed", f"{source} has promised a higher epoch")
+            case _:
+                pass
+
+    def on_announce(self, source: str, message: Announce) -> None:
+        """Somebody serves a higher epoch already."""
+        if message.epoch > self.epoch:
+            self._fail("failed", f"{source} serves a higher epoch")
+
+    def on_flushed(self) -> None:
+        """A chosen candidate serves once its whole log is flushed and applied."""
+        if self._is_chosen:
+            self._serve_if_ready()
+
+    def deadlines(self) -> Iterable[int | None]:
+        """The end of the attempt, and the next time to ask."""
+        return () if self._is_chosen else (self._ends_ns, self._ask_again_ns)
+
+    def _ask(self) -> None:
+        member = self.member
+        if member.role is not self or member.promise != self.epoch:
+            return
+        self._has_asked = True
+        here = member.flushed
+        own = Promise(self.epoch, member.index, here.epoch, here.offset, member.heard_offset)
+        self._answers[member.slot] = own
+        self._send_prepares()
+        self._count()
+
+    def _send_prepares(self) -> None:
+        member = self.member
+        for slot, node_id in enumerate(member.node_ids):
+            if slot not in self._answers:
+                member.outbox.send(node_id, Prepare(self.epoch, member.index))
+        self._ask_again_ns = member.now_ns + member.options.resend_after_ms * NS_PER_MS
+
+    def _count(self) -> None:
+        if not self._is_chosen and len(self._answers) >= self.member.quorum:
+            self._choose()
+
+    def _choose(self) -> None:
+        """The greatest answer wins; of equal ones, this node's own."""
+        own = _rank(self._answers[self.member.slot])
+        best = max(
+            sorted(self._answers),
+            key=lambda slot: (_rank(self._answers[slot]), slot == self.member.slot),
+        )
+        self._note_answers()
+        if _rank(self._answers[best]) > own and not self.promotion.is_forced:
+            self.member.outbox.send(self.member.node_ids[best], Stand(self.epoch))
+            self._fail("delegated", f"{self.member.node_ids[best]} has the greater log")
+            return
+        heard = max(
+            self.member.heard_offset, *(each.heard_offset for each in self._answers.values())
+        )
+        self.promotion.residual_lag = max(0, heard - own[1])
+        if self._max_lag is not None and self.promotion.residual_lag > self._max_lag:
+            self._fail("refused", f"lag {self.promotion.residual_lag} above {self._max_lag}")
+            return
+        self._is_chosen = True
+        self._serve_if_ready()
+
+    def _serve_if_ready(self) -> None:
+        member = self.member
+        if member.is_poisoned:
+            self._fail("failed", "an operation of its own log cannot be applied")
+        elif member.applied_offset == member.log.head.offset == member.flushed.offset:
+            self.promotion.state = "won"
+            member.become(self._win(self.promotion))
+
+    def _fail(self, state: Literal["delegated", "refused", "failed"], reason: str) -> None:
+        self._note_answers()
+        self.promotion.state, self.promotion.reason = state, reason
+        self.member.become(self._give_up())
+
+    def _note_answers(self) -> None:
+        ids = self.member.node_ids
+        self.promotion.answered = [ids[slot] for slot in sorted(self._answers)]
+        self.promotion.missing = [
+            node_id for slot, node_id in enumerate(ids) if slot not in self._answers
+        ]
+
+
+def _rank(answer: Promise) -> tuple[int, int]:
+    return answer.last_epoch, answer.flushed_offset

@@ -1,0 +1,369 @@
+"""What a node is in every role: its identity, its history, its store, and what its disk holds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from vectorkit.errors import VectorKitError
+from vectorkit.operations import Operation
+from vectorkit.replication.durable import (
+    AppendRecords,
+    Checkpoint,
+    Frame,
+    Image,
+    Install,
+    Retire,
+    SetCheckpoint,
+    SetCounters,
+    SetIdentity,
+    SetMark,
+    SetPromise,
+    frame_of,
+    intact_frames,
+)
+from vectorkit.replication.effects import Appended, Applied, Noted
+from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
+from vectorkit.replication.messages import Ack, StartFull
+from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.outbox import Outbox
+from vectorkit.replication.stats import Counters
+from vectorkit.store import StoreSnapshot, VectorStore, store_of
+from vectorkit.store.store import Journal
+from vectorkit.units import NS_PER_MS
+
+if TYPE_CHECKING:
+    from vectorkit.replication.role import Role
+
+SLOT_BITS: Final = 8
+_INDEX_BITS: Final = 16
+_BOOT_SHIFT: Final = 24
+_INCARNATION_SHIFT: Final = 48
+
+
+def index_of(slot: int, incarnation: int) -> int:
+    """A node's index: its slot, and how often the slot has come back without state."""
+    return incarnation << SLOT_BITS | slot
+
+
+def slot_of(index: int) -> int:
+    """The slot of an index, or of the owner of an epoch."""
+    return index & ((1 << SLOT_BITS) - 1)
+
+
+def epoch_of(term: int, index: int) -> int:
+    """`round << 16 | node_index`: unique to its node, totally ordered."""
+    return term << _INDEX_BITS | index
+
+
+def owner_of(epoch: int) -> int:
+    """The index of the node whose epoch it is."""
+    return epoch & ((1 << _INDEX_BITS) - 1)
+
+
+def round_of(epoch: int) -> int:
+    """How many rounds of mastership came before, about."""
+    return epoch >> _INDEX_BITS
+
+
+FIRST_EPOCH: Final = epoch_of(1, 0)
+"""Served by slot 0 when a cluster begins."""
+
+
+class Member:
+    """A node without its role. Records are flushed, then applied; what its disk holds comes back.
+
+    `promise` is in force as soon as it is set, `durable_promise` once the disk has it.
+    """
+
+    become: Callable[[Role], None]
+    role: Role
+
+    def __init__(
+        self, node_id: str, node_ids: Sequence[str], options: ReplicationOptions, now_ns: int
+    ) -> None:
+        self.id = node_id
+        self.node_ids = tuple(node_ids)
+        self.slot = self.node_ids.index(node_id)
+        self.options = options
+        self.now_ns = now_ns
+        self.store = VectorStore()
+        self.log = self._new_log()
+        self.index = index_of(self.slot, 0)
+        self.boot = 0
+        self.is_lost = False
+        self.is_poisoned = False
+        self.promise = self.durable_promise = 0
+        self.heard_epoch = self.heard_offset = 0
+        self.indices = {slot: index_of(slot, 0) for slot in range(len(self.node_ids))}
+        self.retired: tuple[int, ...] = ()
+        self.flushed = Position()
+        self.applied = Position()
+        self.visible = Position()
+        self.acknowledged = Position()
+        """The last record that this node, as a master, has answered a client for."""
+        self.counters = Counters()
+        self.outbox = Outbox(self.counters, has_disk=options.has_durable_log)
+        self.next_refresh_ns = now_ns
+        self._published: StoreSnapshot | None = None
+        self._held_offset = 0  # What the store holds: a master's is ahead of its disk.
+        self._unflushed: deque[Entry] = deque()
+        self._checkpoint_offset = 0
+        self._generations = 0
+
+    def attach(self, journal: Journal) -> None:
+        """Put the node into its store's commit path."""
+        self._applier = self.store.attach(journal)
+
+    # Facts
+
+    @property
+    def others(self) -> list[str]:
+        """The ids of all other nodes."""
+        return [node_id for node_id in self.node_ids if node_id != self.id]
+
+    @property
+    def replica_count(self) -> int:
+        """n: how many replicas the write concern asks for."""
+        return self.options.write_concern.replica_count(len(self.node_ids))
+
+    @property
+    def quorum(self) -> int:
+        """How many intact nodes a promotion, or a linearizable read, has to hear: N − n."""
+        nodes, asked = len(self.node_ids), self.replica_count
+        return nodes - asked if asked else nodes // 2 + 1
+
+    @property
+    def applied_offset(self) -> int:
+        """Up to where the history is flushed and applied."""
+        return self.applied.offset
+
+    @property
+    def visible_offset(self) -> int:
+        """Up to where readers see it."""
+        return self.visible.offset
+
+    @property
+    def received_offset(self) -> int:
+        """The head of the log in memory."""
+        return self.log.head.offset
+
+    def next_generation(self) -> int:
+        """A number for a connection that no connection of this node has had."""
+        self._generations += 1
+        incarnation = self.index >> SLOT_BITS
+        return incarnation << _INCARNATION_SHIFT | self.boot << _BOOT_SHIFT | self._generations
+
+    def knows(self, index: int) -> bool:
+        """Take note of a node's index; False where it is retired or has been replaced."""
+        slot = slot_of(index)
+        if index in self.retired or slot not in self.indices or index < self.indices[slot]:
+            return False
+        if index > self.indices[slot]:
+            self.indices[slot] = index
+            self.role.on_replaced(self.node_ids[slot])
+        return True
+
+    def note_offset(self, offset: int) -> None:
+        """Remember the highest offset that anybody has spoken of."""
+        self.heard_offset = max(self.heard_offset, offset)
+
+    # History
+
+    def append(self, operation: Operation, encoded: bytes, epoch: int) -> Entry:
+        """A master gives an operation its place; its store has it already."""
+        entry = self.log.append(operation, epoch=epoch, now_ns=self.now_ns, encoded=encoded)
+        self._held_offset = entry.record.offset
+        self.outbox.add(Appended(entry.position, type(operation).__name__))
+        self._flush([entry])
+        return entry
+
+    def extend(self, records: Sequence[Record]) -> None:
+        """Take over the next records of the master's history: flush, then apply them."""
+        self._flush([self.log.extend(record, now_ns=self.now_ns) for record in records])
+
+    def _flush(self, entries: list[Entry]) -> None:
+        self._unflushed.extend(entries)
+        frames = tuple(map(frame_of, entries)) if self.options.has_durable_log else ()
+        last = entries[-1].record.offset
+        self.outbox.persist(AppendRecords(frames), partial(self._flushed_to, last))
+
+    def _flushed_to(self, offset: int) -> None:
+        """The disk holds the history up to here: apply it, and let the role go on."""
+        while self._unflushed and self._unflushed[0].record.offset <= offset:
+            entry = self._unflushed.popleft()
+            self.flushed = entry.position
+            self._apply(entry, "stream")
+        self._checkpoint()
+        self.role.on_flushed()
+
+    def _apply(self, entry: Entry, source: str) -> None:
+        offset = entry.record.offset
+        if self.is_poisoned:
+            return
+        if offset > self._held_offset:
+            try:
+                self._applier.apply(entry.record.operation)
+            except VectorKitError as error:
+                self.is_poisoned = True
+                self.counters.quarantined_operations += 1
+                self.outbox.add(Noted("quarantine", number=offset, text=error.code))
+                return
+            self._held_offset = offset
+            self.counters.total_replicated += source == "stream"
+            self.outbox.add(Applied(entry.position, source))
+        self.applied = entry.position
+        if not self.options.refresh_ms:
+            self.visible = entry.position
+
+    # What readers see
+
+    def refresh(self) -> bool:
+        """Show readers what is applied, where that is due; whether they see more now."""
+        if not self.options.refresh_ms or self.now_ns < self.next_refresh_ns:
+            return False
+        self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
+        is_settled = self._held_offset == self.applied_offset  # Of a master: nothing unflushed.
+        if self.visible_offset >= self.applied_offset or not is_settled:
+            return False
+        self._published = self.store.snapshot()
+        self.visible = self.applied
+        self.outbox.add(Noted("visible", number=self.visible_offset))
+        return True
+
+    def readable(self) -> VectorStore | StoreSnapshot:
+        """What readers see now."""
+        return self.store if self._published is None else self._published
+
+    def ack(self, generation: int) -> Ack:
+        """How far this node has come."""
+        return Ack(
+            generation,
+            self.flushed,
+            self.received_offset,
+            self.flushed.offset,
+            self.applied_offset,
+            self.visible_offset,
+        )
+
+    # Durable facts
+
+    def make_promise(self, epoch: int, then: Callable[[], None]) -> None:
+        """Take nothing of a lower epoch from now on; go on once the disk has it."""
+        self.promise = max(self.promise, epoch)
+        self.heard_epoch = max(self.heard_epoch, epoch)
+
+        def durable() -> None:
+            self.durable_promise = max(self.durable_promise, epoch)
+            self.outbox.add(Noted("promise", number=epoch))
+            then()
+
+        self.outbox.persist(SetPromise(epoch), durable)
+
+    def keep_counters(self) -> None:
+        """Let the statistics survive a restart, as they are now."""
+        self.outbox.persist(SetCounters(self.counters.facts()))
+
+    def retire(self, index: int) -> None:
+        """Refuse an index from now on."""
+        if index not in self.retired:
+            self.retired = (*self.retired, index)
+            self.outbox.persist(Retire(index))
+            self.outbox.add(Noted("retire", number=index))
+
+    def install(self, built: VectorStore, header: StartFull) -> None:
+        """Switch to another store and history with one durable write; then `on_installed`."""
+        position, shared_offset = header.position, header.shared_offset
+        epochs = tuple(zip(header.epochs[::2], header.epochs[1::2], strict=True))
+        checkpoint = Checkpoint(position, epochs, header.digest, built.snapshot())
+
+        def swap() -> None:
+            lost_count = max(0, self.acknowledged.offset - shared_offset)
+            if lost_count:
+                self.counters.uncommitted_lost += lost_count
+                self.outbox.add(Noted("discard", number=lost_count, value=shared_offset))
+            self.acknowledged = Position()
+            self._applier.install(built)
+            self.log.reset(position, epochs)
+            self._unflushed.clear()
+            self.flushed = self.applied = self.visible = position
+            self._held_offset = self._checkpoint_offset = position.offset
+            self._published = None
+            self.is_lost = self.is_poisoned = False
+            self.outbox.add(Applied(position, "snapshot"))
+            self.role.on_installed()
+
+        self.outbox.persist(Install(checkpoint), swap)
+
+    def _checkpoint(self) -> None:
+        """Write a checkpoint where a restart would have to replay too much."""
+        if not self.options.has_durable_log or self.is_poisoned:
+            return
+        due_offset = self._checkpoint_offset + self.options.checkpoint_operations
+        if self.applied_offset < max(due_offset, 1):
+            return
+        position = self.log.head if self._held_offset == self.log.head.offset else self.flushed
+        if self._held_offset != position.offset:
+            return
+        epochs = tuple(each for each in self.log.epochs if each[1] <= position.offset)
+        checkpoint = Checkpoint(position, epochs, self.store.digest(), self.store.snapshot())
+        self._checkpoint_offset = position.offset
+        keep_from = min(position.offset, self.log.base.offset)
+        self.outbox.persist(SetCheckpoint(checkpoint, keep_from))
+
+    # Coming up
+
+    def recover(self, image: Image, incarnation: int) -> None:
+        """Become what the disk says: all that is flushed is applied, what is torn is cut."""
+        self.retired = image.retired
+        self.counters.restore(image.counters)
+        frames, problem = intact_frames(image)
+        store = None
+        if not image.is_lost and not problem and image.checkpoint is not None:
+            store = store_of(image.checkpoint.snapshot.operations())
+            if store.digest() != image.checkpoint.digest:
+                problem = "the checkpoint is damaged"
+        self.is_lost = image.is_lost or bool(problem)
+        if problem or image.index < 0:
+            # Without state a node comes back under an index that it never had.
+            self.index = index_of(self.slot, incarnation)
+        else:
+            self.index = image.index
+        self.indices[self.slot] = self.index
+        self.boot = image.boot + 1
+        if self.is_lost:
+            self.outbox.add(Noted("lost_state", number=self.index, text=problem or "no state"))
+        else:
+            self.promise = self.durable_promise = self.heard_epoch = image.promise
+            self._restore(image, frames, store)
+        self.outbox.persist(SetIdentity(self.index, self.boot, self.is_lost))
+
+    def _restore(self, image: Image, frames: list[Frame], store: VectorStore | None) -> None:
+        checkpoint = image.checkpoint
+        if checkpoint is not None and store is not None:
+            self._applier.install(store)
+            self.flushed = self.applied = self.visible = checkpoint.position
+            self._held_offset = self._checkpoint_offset = checkpoint.position.offset
+            base = checkpoint.position
+            if frames and 1 < frames[0].record.offset <= base.offset:
+                base = frames.pop(0).position
+            if not frames or frames[0].record.offset > 1:
+                self.log.reset(base, [each for each in checkpoint.epochs if each[1] <= base.offset])
+        for frame in frames:
+            entry = self.log.extend(frame.record, now_ns=self.now_ns)
+            if entry.record.offset > image.mark:
+                self._unflushed.append(entry)
+            elif entry.record.offset > self.flushed.offset:
+                self.flushed = entry.position
+                self._apply(entry, "replay")
+        if self._unflushed or len(image.frames) > len(frames) + 1:
+            last = self.log.head.offset
+            self.outbox.persist(SetMark(last), partial(self._flushed_to, last))
+
+    def _new_log(self) -> ReplicationLog:
+        return ReplicationLog(
+            capacity_operations=self.options.log_capacity_operations,
+            capacity_bytes=self.options.log_capacity_bytes,
+        )

@@ -1,0 +1,347 @@
+"""A node of a cluster: one state machine that has one role at a time, and all of its messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vectorkit.errors import PromotionRefused, WriteRefused
+from vectorkit.operations import Operation
+from vectorkit.replication.candidate import CandidateNode, Promotion
+from vectorkit.replication.durable import Image
+from vectorkit.replication.effects import Effect
+from vectorkit.replication.health import ReplicaStatus
+from vectorkit.replication.log import Position, ReplicationLog
+from vectorkit.replication.master import MasterNode
+from vectorkit.replication.member import FIRST_EPOCH, Member, owner_of
+from vectorkit.replication.messages import (
+    Announce,
+    AskPromise,
+    ClientRead,
+    ClientReply,
+    ClientWrite,
+    ConfirmEpoch,
+    EpochConfirmed,
+    Message,
+    Prepare,
+    Promise,
+    Reject,
+    Seek,
+    Stand,
+    TellPromise,
+)
+from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.peer import Peer
+from vectorkit.replication.reads import serve
+from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.report import node_stats, replica_info
+from vectorkit.replication.returning import ReturningNode
+from vectorkit.replication.role import Role
+from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.wire import wire_size
+from vectorkit.store import VectorStore
+from vectorkit.units import NS_PER_MS
+
+
+class Node:
+    """A pure state machine: messages, timers and writes come in with a time, effects go out.
+
+    `image` is what its disk holds. Without one the node is one that a cluster begins with: the
+    first of `node_ids` is the master, the others its replicas. After a restart pass the image, and
+    an `incarnation` that no earlier life of this node has had: one that finds its state lost comes
+    back under it. Call `start` once, then `receive`, `tick`, `persisted`, and `flush` after writes
+    to its `store`, which only a master takes; `observe` tells it the time before.
+
+    >>> options = ReplicationOptions(has_durable_log=False)
+    >>> node = Node("node-0", node_ids=["node-0", "node-1"], now_ns=0, options=options)
+    >>> _ = node.start(now_ns=0)
+    >>> _ = node.store.create_collection("words", dim=2)
+    >>> node.stats(now_ns=0).master_offset
+    2
+    >>> [info.status.value for info in node.replicas(now_ns=0)]
+    ['Syncing']
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        *,
+        node_ids: Sequence[str],
+        now_ns: int,
+        options: ReplicationOptions | None = None,
+        image: Image | None = None,
+        incarnation: int = 0,
+    ) -> None:
+        self.member = Member(node_id, node_ids, options or ReplicationOptions(), now_ns)
+        self.member.attach(self)
+        self.member.become = self._become
+        self.promotion: Promotion | None = None
+        """The last attempt to become master."""
+        self._is_up = False
+        is_new = image is None
+        if image is None:
+            image = first_image(self.member.slot)
+        self.member.role = self._follow()
+        self.member.recover(image, incarnation)
+        if is_new and not self.member.slot:
+            self._become(self._serve(FIRST_EPOCH, is_forced=False))
+        self.member.outbox.after_changes(lambda: self._come_up(is_new))
+
+    # What is known of it
+
+    @property
+    def id(self) -> str:
+        """Its name, for life."""
+        return self.member.id
+
+    @property
+    def role(self) -> Role:
+        """What it is now."""
+        return self.member.role
+
+    @property
+    def store(self) -> VectorStore:
+        """Its collections; those of a replica are read-only."""
+        return self.member.store
+
+    @property
+    def log(self) -> ReplicationLog:
+        """Its history, as far as it is held in memory."""
+        return self.member.log
+
+    @property
+    def options(self) -> ReplicationOptions:
+        """How it treats others."""
+        return self.member.options
+
+    def stats(self, now_ns: int) -> ReplicationStats:
+        """The node's own figures, counted at the source."""
+        return node_stats(self.member, self.role, now_ns)
+
+    def replicas(self, now_ns: int) -> list[ReplicaInfo]:
+        """All replicas, as a master knows them; none on other nodes."""
+        return [self.replica(node_id, now_ns) for node_id in self._replica_ids()]
+
+    def replica(self, node_id: str, now_ns: int) -> ReplicaInfo:
+        """One of them."""
+        return replica_info(self.member, self._peer(node_id), now_ns)
+
+    def status(self, node_id: str, now_ns: int) -> ReplicaStatus:
+        """The health of one of them, computed now."""
+        return self._peer(node_id).status(now_ns, self.options)
+
+    # Transitions
+
+    def start(self, now_ns: int) -> list[Effect]:
+        """Begin. A node does nothing before its disk knows that it has started."""
+        self.member.now_ns = now_ns
+        return self._drain()
+
+    def observe(self, now_ns: int) -> None:
+        """Tell the node the time, before its store is written to."""
+        self.member.now_ns = now_ns
+
+    def flush(self, now_ns: int) -> list[Effect]:
+        """The effects of the writes made to the store since the last transition."""
+        self.member.now_ns = now_ns
+        if isinstance(self.role, MasterNode):
+            self.role.flush()
+        return self._drain()
+
+    def tick(self, now_ns: int) -> list[Effect]:
+        """The timer has fired."""
+        self.member.now_ns = now_ns
+        self.member.outbox.timer_fired()
+        if self._is_up:
+            self.role.tick()
+        return self._drain()
+
+    def persisted(self, number: int, now_ns: int) -> list[Effect]:
+        """The disk holds all changes of the `Persist` effects up to this number."""
+        self.member.now_ns = now_ns
+        self.member.outbox.persisted(number)
+        if isinstance(self.role, MasterNode):
+            self.role.flush()
+        return self._drain()
+
+    def receive(self, source: str, message: Message, now_ns: int) -> list[Effect]:
+        """A message has come. One of an older connection, or of a stranger, is dropped."""
+        self.member.now_ns = now_ns
+        self.member.counters.bytes_received += wire_size(message)
+        if self._is_up:
+            self._on_message(source, message)
+        return self._drain()
+
+    def promote(
+        self, now_ns: int, *, force: bool = False, max_lag_operations: int | None = None
+    ) -> list[Effect]:
+        """Stand for mastership, as an operator's command; `promotion` tells what has come of it.
+
+        `force` goes on with what has answered in time: acknowledged writes may be lost. Raises
+        PromotionRefused for a master and for a node without state.
+        """
+        self.member.now_ns = now_ns
+        if isinstance(self.role, MasterNode | CandidateNode | ReturningNode) or self.member.is_lost:
+            raise PromotionRefused(
+                f"{self.id} cannot be promoted now",
+                got=f"a node that is {self.role.name}",
+                wanted="a replica with its state",
+                remedy="promote another node, or wait",
+            )
+        self._become(self._stand(is_forced=force, max_lag_operations=max_lag_operations))
+        return self._drain()
+
+    def retire(self, index: int, now_ns: int) -> list[Effect]:
+        """Refuse an index from now on: an operator says that its node is gone for good."""
+        self.member.now_ns = now_ns
+        self.member.retire(index)
+        return self._drain()
+
+    # The journal of the store
+
+    def admit(self) -> None:
+        """Raise WriteRefused where clients may not write."""
+        self.role.admit()
+
+    def append(self, operation: Operation, encoded: bytes) -> None:
+        """Give an operation its place in history; `flush` sends it."""
+        assert isinstance(self.role, MasterNode)
+        self.role.append(operation, encoded)
+
+    # Roles
+
+    def _come_up(self, is_new: bool) -> None:
+        self._is_up = True
+        if self.member.is_lost:
+            self._become(ReturningNode(self.member, self._follow))
+        elif is_new and self.member.slot:
+            self._become(self._follow(self.member.node_ids[0], FIRST_EPOCH))
+        elif not is_new:
+            was_master = owner_of(self.member.log.head.epoch) == self.member.index
+            self._become(self._follow(has_served=was_master and bool(self.log.head.offset)))
+
+    def _become(self, role: Role) -> None:
+        self.member.role.end()
+        self.member.role = role
+        if isinstance(role, CandidateNode):
+            self.promotion = role.promotion
+        role.start()
+
+    def _follow(
+        self, master_id: str | None = None, epoch: int = 0, *, has_served: bool = False
+    ) -> Role:
+        """A replica; one that has served before it restarted stands soon if nobody else serves."""
+        member = self.member
+        stands_at_ns = None
+        if has_served:
+            stands_at_ns = member.now_ns + 2 * member.options.backoff_ms_min * NS_PER_MS
+        return ReplicaNode(
+            member, self._stand, master_id=master_id, epoch=epoch, stands_at_ns=stands_at_ns
+        )
+
+    def _stand(self, *, is_forced: bool = False, max_lag_operations: int | None = None) -> Role:
+        limit = (
+            self.options.max_lag_operations if max_lag_operations is None else max_lag_operations
+        )
+        return CandidateNode(
+            self.member,
+            win=lambda promotion: self._serve(promotion.epoch, is_forced=promotion.is_forced),
+            give_up=self._follow,
+            is_forced=is_forced,
+            max_lag_operations=limit,
+        )
+
+    def _serve(self, epoch: int, *, is_forced: bool) -> Role:
+        return MasterNode(
+            self.member, epoch, step_down=self._follow, stand=self._stand, is_forced=is_forced
+        )
+
+    # Messages that every role answers alike
+
+    def _on_message(self, source: str, message: Message) -> None:
+        match message:
+            case Prepare():
+                self._on_prepare(source, message)
+            case AskPromise() if self.member.knows(message.index):
+                is_lost = self.member.is_lost
+                told = TellPromise(message.index, self.member.promise, is_lost)
+                self.member.outbox.send(source, told)
+            case AskPromise():
+                pass
+            case ConfirmEpoch():
+                if not self.member.is_lost and self.member.promise <= message.epoch:
+                    confirmed = EpochConfirmed(message.epoch, message.round, self.member.index)
+                    self.member.outbox.send(source, confirmed)
+            case Announce():
+                self._on_announce(source, message)
+            case Seek():
+                if self.member.knows(message.index):
+                    self.role.on_seek(source, message)
+            case Stand():
+                self.role.on_stand(message)
+            case ClientRead() if not isinstance(self.role, MasterNode):
+                self.member.outbox.send(source, serve(self.member, self.role, message))
+            case ClientWrite() if not isinstance(self.role, MasterNode):
+                master = self.role.master_id or ""
+                reply = ClientReply(
+                    message.request, "not_master", Position(), "", "not_master", 0, master
+                )
+                self.member.outbox.send(source, reply)
+            case _:
+                self.role.receive(source, message)
+
+    def _on_prepare(self, source: str, message: Prepare) -> None:
+        """Promise durably, refuse all that is lower from this moment on, and only then answer."""
+        member = self.member
+        if not member.knows(message.index):
+            return
+        member.heard_epoch = max(member.heard_epoch, message.epoch)
+        if member.is_lost or message.epoch < member.promise:
+            rejected = Reject(message.epoch, member.index, member.promise, member.is_lost)
+            member.outbox.send(source, rejected)
+        elif message.epoch > member.promise:
+            member.make_promise(message.epoch, lambda: self._answer(source, message.epoch))
+            self._become(self._follow())
+        elif member.durable_promise == message.epoch:
+            self._answer(source, message.epoch)
+
+    def _answer(self, source: str, epoch: int) -> None:
+        member = self.member
+        if member.promise == epoch:
+            here = member.flushed
+            member.note_offset(member.log.head.offset)
+            promised = Promise(epoch, member.index, here.epoch, here.offset, member.heard_offset)
+            member.outbox.send(source, promised)
+
+    def _on_announce(self, source: str, message: Announce) -> None:
+        member = self.member
+        member.heard_epoch = max(member.heard_epoch, message.epoch)
+        if message.epoch >= member.promise:
+            self.role.on_announce(source, message)
+        elif not member.is_lost:
+            member.outbox.send(source, Seek(member.index, member.promise))
+
+    # Parts
+
+    def _replica_ids(self) -> list[str]:
+        return [peer.id for peer in self.role.peers] if isinstance(self.role, MasterNode) else []
+
+    def _peer(self, node_id: str) -> Peer:
+        if isinstance(self.role, MasterNode):
+            return self.role.peer(node_id)
+        raise WriteRefused(
+            f"{self.id} knows nothing of replicas",
+            got=f"a {self.role.name}",
+            wanted="a master",
+            remedy=f"ask {self.role.master_id or 'the master'}",
+        )
+
+    def _drain(self) -> list[Effect]:
+        self.member.outbox.close()
+        return self.member.outbox.drain(self.role.deadlines() if self._is_up else ())
+
+
+def first_image(slot: int) -> Image:
+    """The disk of a node that a cluster begins with."""
+    if slot:
+        return Image.of_new_node(index=slot, promise=FIRST_EPOCH)
+    return Image.of_first_master(index=slot, epoch=FIRST_EPOCH)

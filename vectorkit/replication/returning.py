@@ -1,0 +1,70 @@
+"""Coming back without state: hear every other node's promise first, then take a full sync."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from vectorkit.replication.effects import RoleChanged
+from vectorkit.replication.member import Member, slot_of
+from vectorkit.replication.messages import AskPromise, Message, TellPromise
+from vectorkit.replication.role import Role, RoleName
+from vectorkit.units import NS_PER_MS
+
+
+class ReturningNode(Role):
+    """A node without state. It promises nothing, stands for nothing, and confirms nothing.
+
+    Under its new index it asks all other nodes for what they have promised; a retired node counts
+    as heard. Then it follows a master at least that high, by a full sync that ends its lack of
+    state. `follow` makes the role that does so, from the highest promise heard.
+    """
+
+    name: ClassVar[RoleName] = "returning"
+
+    def __init__(self, member: Member, follow: Callable[[], Role]) -> None:
+        super().__init__(member)
+        self._follow = follow
+        self._heard: dict[str, int] = {}
+        self._ask_again_ns = member.now_ns
+
+    @property
+    def missing(self) -> list[str]:
+        """The nodes that have not answered yet."""
+        retired = {slot_of(index) for index in self.member.retired}
+        return [
+            node_id
+            for slot, node_id in enumerate(self.member.node_ids)
+            if node_id != self.member.id and node_id not in self._heard and slot not in retired
+        ]
+
+    def start(self) -> None:
+        """Ask at once."""
+        self.member.outbox.add(RoleChanged(self.name, 0))
+        self.tick()
+
+    def tick(self) -> None:
+        """Ask again those who have not answered."""
+        member = self.member
+        if member.now_ns < self._ask_again_ns:
+            return
+        for node_id in self.missing:
+            member.outbox.send(node_id, AskPromise(member.index))
+        self._ask_again_ns = member.now_ns + member.options.backoff_ms_min * NS_PER_MS
+        self._go_on()
+
+    def receive(self, source: str, message: Message) -> None:
+        """What another node has promised."""
+        if isinstance(message, TellPromise) and message.index == self.member.index:
+            self._heard[source] = message.promise
+            self._go_on()
+
+    def deadlines(self) -> Iterable[int | None]:
+        """The next time to ask."""
+        return (self._ask_again_ns,)
+
+    def _go_on(self) -> None:
+        if not self.missing:
+            member = self.member
+            member.promise = max(member.promise, *self._heard.values(), 0)
+            member.become(self._follow())

@@ -1,0 +1,71 @@
+"""A node's disk: one write at a time, all that waits goes together, and a crash loses the rest."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from vectorkit.draws import below
+from vectorkit.replication.durable import AppendRecords, Change, Image
+from vectorkit.replication.effects import Persist
+from vectorkit.sim.options import Disk
+from vectorkit.units import ms_to_ns
+
+
+@dataclass(slots=True)
+class DiskDrive:
+    """The content of a disk and what is on its way to it.
+
+    A write takes the options' time, whatever joins it while it waits (group commit). `slowness`
+    multiplies it; a stalled or full disk begins no write.
+    """
+
+    options: Disk
+    image: Image
+    slowness: float = 1.0
+    is_stalled: bool = False
+    is_full: bool = False
+    _waiting: deque[Persist] = field(default_factory=deque)
+    _writing: tuple[Persist, ...] = ()
+
+    def add(self, effect: Persist) -> None:
+        """Something is to be written after all that waits."""
+        self._waiting.append(effect)
+
+    def begin(self) -> int | None:
+        """Begin to write all that waits; how long it takes, None where nothing begins."""
+        if self._writing or not self._waiting or self.is_stalled or self.is_full:
+            return None
+        self._writing = tuple(self._waiting)
+        self._waiting.clear()
+        size_bytes = sum(effect.size_bytes for effect in self._writing)
+        time_ms = self.options.fsync_ms
+        if self.options.mib_per_s:
+            time_ms += size_bytes / (self.options.mib_per_s * 1_048.576)
+        return ms_to_ns(time_ms * self.slowness)
+
+    def complete(self) -> tuple[int, int, int]:
+        """The write is done: the number of its last effect, the mark, and its bytes."""
+        effects, self._writing = self._writing, ()
+        for effect in effects:
+            for change in effect.changes:
+                self.image.apply(change)
+        size_bytes = sum(effect.size_bytes for effect in effects)
+        return effects[-1].number, self.image.mark, size_bytes
+
+    def crash(self, word: int, *, keeps_unsynced: bool) -> int:
+        """Lose what was not confirmed, but for records that may have got there, the last torn.
+
+        `word` draws how many. The result is how many whole records beyond the mark there are.
+        """
+        changes: list[Change] = [
+            change for effect in (*self._writing, *self._waiting) for change in effect.changes
+        ]
+        self._writing = ()
+        self._waiting.clear()
+        count = sum(len(each.frames) for each in changes if isinstance(each, AppendRecords))
+        if not keeps_unsynced or not count:
+            return 0
+        whole = below(word, count + 1)
+        self.image.tear(changes, whole, has_part=True)
+        return whole
