@@ -69,7 +69,7 @@ class Reader(ABC):
 
     @abstractmethod
     def _peek(self, look: Callable[[View], Any]) -> Any:
-        """What `look` finds in the present tables; rows that were just written may be on the way."""
+        """What `look` finds in the present tables; no write is brought to the device for it."""
 
     @abstractmethod
     def _slot(self, row_id: Id, view: View) -> int | None:

@@ -113,6 +113,13 @@ class CandidateNode(Role):
         if self._is_chosen:
             self._serve_if_ready()
 
+    def end(self) -> None:
+        """Another role before it was decided: somebody stands for more."""
+        if self.promotion.state == "asking":
+            self._note_answers()
+            self.promotion.state = "failed"
+            self.promotion.reason = "another node stands for a higher epoch"
+
     def deadlines(self) -> Iterable[int | None]:
         """The end of the attempt, and the next time to ask."""
         return () if self._is_chosen else (self._ends_ns, self._ask_again_ns)

@@ -13,10 +13,9 @@ from vectorkit.replication.messages import Message
 class Send:
     """Put a message on the link to a node or a client.
 
-    >>> from vectorkit.replication import Node
-    >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
-    >>> [effect.target for effect in node.start(now_ns=0) if isinstance(effect, Send)]
-    ['node-0']
+    >>> from vectorkit.replication.messages import Close
+    >>> Send("node-1", Close(generation=1, reason="too_old"), size_bytes=18).target
+    'node-1'
     """
 
     target: str

@@ -97,7 +97,7 @@ class ReplicationLog:
         self.base = Position()
         self.head = Position()
         self.epochs: list[tuple[int, int]] = []
-        """Each epoch of the whole history and the offset at which it begins, also of what is gone."""
+        """Each epoch of the whole history and the offset at which it begins."""
         self._entries: dict[int, Entry] = {}
         self._base_bytes = 0
         self._end_bytes = 0

@@ -159,9 +159,8 @@ class MasterNode(Role):
         for peer in self._open_peers():
             if now_ns >= peer.last_heard_ns + timeout_ns:
                 self._drop(peer)
-            elif peer.resend_at_ns is not None and now_ns >= peer.resend_at_ns:
-                if not self._sender.probe(peer):
-                    self._close(peer, "too_old")
+            elif peer.is_due(now_ns) and not self._sender.probe(peer):
+                self._close(peer, "too_old")
         self.clients.tick()
         if member.refresh():
             self.clients.settle()

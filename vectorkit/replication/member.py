@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 from vectorkit.errors import VectorKitError
 from vectorkit.operations import Operation
@@ -33,9 +33,6 @@ from vectorkit.replication.stats import Counters
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.store.store import Journal
 from vectorkit.units import NS_PER_MS
-
-if TYPE_CHECKING:
-    from vectorkit.replication.role import Role
 
 SLOT_BITS: Final = 8
 _INDEX_BITS: Final = 16
@@ -72,14 +69,31 @@ FIRST_EPOCH: Final = epoch_of(1, 0)
 """Served by slot 0 when a cluster begins."""
 
 
+class Hooks(Protocol):
+    """What a role does when the node's history or its knowledge of others changes."""
+
+    def on_flushed(self) -> None:
+        """The disk holds more of the history, and the store has what of it could be applied."""
+        ...
+
+    def on_installed(self) -> None:
+        """Another store and history are in place."""
+        ...
+
+    def on_replaced(self, node_id: str) -> None:
+        """A node has come back under a newer index: what its older one said is void."""
+        ...
+
+
 class Member:
     """A node without its role. Records are flushed, then applied; what its disk holds comes back.
 
     `promise` is in force as soon as it is set, `durable_promise` once the disk has it.
     """
 
-    become: Callable[[Role], None]
-    role: Role
+    become: Callable[[Any], None]
+    """Gives the node another role."""
+    role: Hooks
 
     def __init__(
         self, node_id: str, node_ids: Sequence[str], options: ReplicationOptions, now_ns: int
@@ -154,7 +168,9 @@ class Member:
         """A number for a connection that no connection of this node has had."""
         self._generations += 1
         incarnation = self.index >> SLOT_BITS
-        return incarnation << _INCARNATION_SHIFT | self.boot << _BOOT_SHIFT | self._generations
+        return (
+            incarnation << _INCARNATION_SHIFT | (self.boot - 1) << _BOOT_SHIFT | self._generations
+        )
 
     def knows(self, index: int) -> bool:
         """Take note of a node's index; False where it is retired or has been replaced."""
@@ -212,8 +228,9 @@ class Member:
                 self.outbox.add(Noted("quarantine", number=offset, text=error.code))
                 return
             self._held_offset = offset
-            self.counters.total_replicated += source == "stream"
-            self.outbox.add(Applied(entry.position, source))
+            if source == "stream":
+                self.counters.total_replicated += 1
+                self.outbox.add(Applied(entry.position, source))
         self.applied = entry.position
         if not self.options.refresh_ms:
             self.visible = entry.position
@@ -341,7 +358,7 @@ class Member:
         self.outbox.persist(SetIdentity(self.index, self.boot, self.is_lost))
 
     def _restore(self, image: Image, frames: list[Frame], store: VectorStore | None) -> None:
-        checkpoint = image.checkpoint
+        checkpoint, has_torn_tail = image.checkpoint, len(frames) < len(image.frames)
         if checkpoint is not None and store is not None:
             self._applier.install(store)
             self.flushed = self.applied = self.visible = checkpoint.position
@@ -358,7 +375,7 @@ class Member:
             elif entry.record.offset > self.flushed.offset:
                 self.flushed = entry.position
                 self._apply(entry, "replay")
-        if self._unflushed or len(image.frames) > len(frames) + 1:
+        if self._unflushed or has_torn_tail:
             last = self.log.head.offset
             self.outbox.persist(SetMark(last), partial(self._flushed_to, last))
 

@@ -155,7 +155,8 @@ class Cluster:
         effects = machine.node.promote(local_ns, force=force, max_lag_operations=max_lag_operations)
         self._engine.perform(node_id, effects)
         promotion = machine.node.promotion
-        while promotion is not None and promotion.state == "asking":
+        life = machine.life
+        while promotion is not None and promotion.state == "asking" and machine.life == life:
             self.advance(ms=1)
         if promotion is None or promotion.state != "won":
             raise _refused(node_id, promotion)
@@ -181,7 +182,7 @@ class Cluster:
                 raise WriteConcernTimeout(
                     "the write concern was not met in time",
                     got=f"{confirmed} of {required} replicas at offset {head_offset}",
-                    wanted=f"{required} that have {concern.stage} it within {concern.timeout_ms} ms",
+                    wanted=f"{required} replicas, {concern.stage}, within {concern.timeout_ms} ms",
                     remedy="it may still take effect: read before you write it again",
                     required=required,
                     confirmed=confirmed,
