@@ -124,7 +124,8 @@ class Clients:
         confirmed_offset = self.confirmed_offset
         if confirmed_offset > self._confirmed_offset:
             self._confirmed_offset = confirmed_offset
-            member.outbox.add(Noted("confirm", number=confirmed_offset, value=self._epoch))
+            epoch = member.log.epoch_of(confirmed_offset)
+            member.outbox.add(Noted("confirm", number=confirmed_offset, value=epoch))
         while self._writes and self._writes[0].position.offset <= confirmed_offset:
             self._answer(self._writes.popleft(), "ok")
         for waiting in [each for each in self._reads if self._is_safe(each, confirmed_offset)]:

@@ -116,7 +116,7 @@ class Noted:
 
     - "promise": the promise of epoch `number` is durable;
     - "visible": readers see the history up to offset `number`;
-    - "confirm": the write concern holds for this master's writes up to offset `number`;
+    - "confirm": the write concern holds up to offset `number`, whose record is of epoch `value`;
     - "degrade", "timeout": the write at offset `number` was answered before it did; `value`
       replicas had confirmed;
     - "discard": `number` operations that this node had acknowledged are not in the history that

@@ -25,7 +25,7 @@ class TraceRow(NamedTuple):
                                                                      "received applied visible"
     promise    node                                  epoch
     role       node              master, replica, …  epoch           1 if forced, detail
-    confirm    master                                offset          epoch
+    confirm    master                                offset          epoch of the record there
     degrade    master                                offset          replicas that had confirmed
     timeout    master                                offset          replicas that had confirmed
     discard    node                                  operations      offset that is still shared
