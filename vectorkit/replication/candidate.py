@@ -8,7 +8,8 @@ from functools import partial
 from typing import ClassVar, Final, Literal
 
 from vectorkit.replication.effects import RoleChanged
-from vectorkit.replication.member import Member, epoch_of, round_of, slot_of
+from vectorkit.replication.identity import epoch_of, round_of, slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Announce, Message, Prepare, Promise, Reject, Stand
 from vectorkit.replication.role import Role, RoleName
 from vectorkit.units import NS_PER_MS

@@ -10,8 +10,9 @@ from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
 from vectorkit.replication.effects import RoleChanged, SyncChanged
 from vectorkit.replication.health import ReplicaStatus
+from vectorkit.replication.identity import slot_of
 from vectorkit.replication.log import Position
-from vectorkit.replication.member import Member, slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Ack,
     Announce,

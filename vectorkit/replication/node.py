@@ -11,9 +11,10 @@ from vectorkit.replication.candidate import CandidateNode, Promotion
 from vectorkit.replication.durable import Image
 from vectorkit.replication.effects import Appended, Applied, Effect
 from vectorkit.replication.health import ReplicaStatus
+from vectorkit.replication.identity import FIRST_EPOCH, owner_of
 from vectorkit.replication.log import Position, ReplicationLog
 from vectorkit.replication.master import MasterNode
-from vectorkit.replication.member import FIRST_EPOCH, Member, owner_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Announce,
     AskPromise,
