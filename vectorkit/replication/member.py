@@ -242,6 +242,11 @@ class Member:
         """What readers see now."""
         return self.store if self._published is None else self._published
 
+    @property
+    def shows_unflushed(self) -> bool:
+        """Whether readers would see more than its disk holds: a node that was master just now."""
+        return self._published is None and self._held_offset > self.applied_offset
+
     def ack(self, generation: int) -> Ack:
         """How far this node has come."""
         return Ack(
