@@ -99,6 +99,11 @@ class ReplicaNode(Role):
         return self._knows.last_equal_ns
 
     @property
+    def state(self) -> State:
+        """How far its connection has come."""
+        return self._state
+
+    @property
     def is_following(self) -> bool:
         """Whether it is connected and takes the stream."""
         return self._state == "streaming"
