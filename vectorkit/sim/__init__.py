@@ -1,18 +1,62 @@
 """A deterministic simulation of a replicated vector store: virtual time, faults as data."""
 
 from vectorkit.sim.cluster import Cluster
-from vectorkit.sim.faults import Partition
-from vectorkit.sim.options import ClusterOptions, Link, Workload
+from vectorkit.sim.fault_lists import fault_from_dict
+from vectorkit.sim.faults import (
+    CURRENT_MASTER,
+    Block,
+    ClockDrift,
+    ClockJump,
+    ClockOffset,
+    Clog,
+    Crash,
+    Cut,
+    Degrade,
+    Fault,
+    FlipBit,
+    FullDisk,
+    Partition,
+    Pause,
+    Promote,
+    Replace,
+    Restart,
+    SlowCpu,
+    SlowDisk,
+    StalledDisk,
+)
+from vectorkit.sim.options import ClusterOptions, Disk, Link, Workload
 from vectorkit.sim.run import Run
-from vectorkit.sim.simulate import Scenario, simulate
+from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.simulate import simulate
 
 __all__ = [
+    "CURRENT_MASTER",
+    "Block",
+    "ClockDrift",
+    "ClockJump",
+    "ClockOffset",
+    "Clog",
     "Cluster",
     "ClusterOptions",
+    "Crash",
+    "Cut",
+    "Degrade",
+    "Disk",
+    "Fault",
+    "FlipBit",
+    "FullDisk",
     "Link",
     "Partition",
+    "Pause",
+    "Promote",
+    "Replace",
+    "Restart",
     "Run",
     "Scenario",
+    "SlowCpu",
+    "SlowDisk",
+    "StalledDisk",
     "Workload",
+    "fault_from_dict",
     "simulate",
 ]
