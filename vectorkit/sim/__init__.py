@@ -24,7 +24,16 @@ from vectorkit.sim.faults import (
     SlowDisk,
     StalledDisk,
 )
+from vectorkit.sim.nemeses import (
+    flapping_link,
+    isolate_master,
+    majorities_ring,
+    rare_paths,
+    rolling_restart,
+    swizzle_clog,
+)
 from vectorkit.sim.options import ClusterOptions, Disk, Link, Workload
+from vectorkit.sim.random_faults import random_faults
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import simulate
@@ -58,5 +67,12 @@ __all__ = [
     "StalledDisk",
     "Workload",
     "fault_from_dict",
+    "flapping_link",
+    "isolate_master",
+    "majorities_ring",
+    "random_faults",
+    "rare_paths",
+    "rolling_restart",
     "simulate",
+    "swizzle_clog",
 ]

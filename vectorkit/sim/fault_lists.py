@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from vectorkit.errors import InvalidOption
 from vectorkit.sim.faults import (
+    CURRENT_MASTER,
     Block,
     ClockDrift,
     ClockJump,
@@ -86,20 +87,19 @@ def checked_faults(faults: object, endpoints: Sequence[str] | None = None) -> tu
         )
     listed = tuple(cast("Sequence[Fault]", faults))
     for fault in listed:
-        unknown = [name for name in fault.node_ids if endpoints and name not in endpoints]
-        if endpoints is not None and unknown:
+        known = fault.names if endpoints is None else (*endpoints, CURRENT_MASTER)
+        unknown = [name for name in fault.names if name not in known]
+        if unknown:
             raise InvalidOption(
                 "a fault names what the cluster does not have",
                 got=", ".join(map(repr, unknown)),
-                wanted=" or ".join(endpoints),
+                wanted=" or ".join(known),
                 remedy="name nodes and clients of this cluster",
             )
     return listed
 
 
-def text_of(fault: Fault, node: str | None = None) -> str:
-    """A fault as JSON, with the node that it has befallen."""
-    facts = fault.to_dict()
-    if node is not None:
-        facts["node"] = node
-    return json.dumps(facts, separators=(",", ":"))
+def text_of(fault: Fault, master: str | None) -> str:
+    """A fault as JSON, with the node that is master now in its place."""
+    text = json.dumps(fault.to_dict(), separators=(",", ":"))
+    return text if master is None else text.replace(CURRENT_MASTER, master)

@@ -46,10 +46,10 @@ class Fault:
         return None if for_ms is None else self.at_ms + for_ms
 
     @property
-    def node_ids(self) -> tuple[str, ...]:
-        """All endpoints that it names."""
+    def names(self) -> tuple[str, ...]:
+        """All endpoints that it names, as it names them."""
         named = (getattr(self, name, None) for name in ("node", "source", "target"))
-        return tuple(name for name in named if name is not None and name != CURRENT_MASTER)
+        return tuple(name for name in named if name is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """The fault as plain values: its kind, and all that differs from the defaults."""
@@ -95,15 +95,15 @@ class Partition(LastingFault):
             )
         object.__setattr__(self, "isolate", tuple(self.isolate))
         object.__setattr__(self, "groups", tuple(map(tuple, self.groups)))
-        names = self.node_ids
+        names = self.names
         if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
             raise _refused(
                 self, ", ".join(map(repr, names)), "node ids, each once", "name each once"
             )
 
     @property
-    def node_ids(self) -> tuple[str, ...]:
-        """All endpoints that it names."""
+    def names(self) -> tuple[str, ...]:
+        """All endpoints that it names, as it names them."""
         return (*self.isolate, *(name for group in self.groups for name in group))
 
 
@@ -119,7 +119,7 @@ class LinkFault(LastingFault):
 class Cut(LinkFault):
     """Nothing gets from the source to the target; the way back stays.
 
-    >>> Cut(at_ms=0, for_ms=500, source="node-0", target="node-1").node_ids
+    >>> Cut(at_ms=0, for_ms=500, source="node-0", target="node-1").names
     ('node-0', 'node-1')
     """
 

@@ -45,7 +45,7 @@ class Injector:
         self._engine = engine
         self._faults: list[Fault] = []
         self._is_over = False
-        self._lasting: dict[int, tuple[Fault, str | None, Undo]] = {}
+        self._lasting: dict[int, tuple[Fault, str, Undo]] = {}
         self._crashes: dict[str, list[int]] = {}  # The faults that keep a node down.
         engine.on("fault", self._on_fault)
         for fault in faults:
@@ -67,9 +67,9 @@ class Injector:
     def end(self, number: int) -> None:
         """End a fault, if it lasts still."""
         if number in self._lasting:
-            fault, node, undo = self._lasting.pop(number)
+            _, text, undo = self._lasting.pop(number)
             undo()
-            self._note("end", number, text_of(fault, node))
+            self._note("end", number, text)
 
     def end_all(self) -> None:
         """End every fault that lasts, start every node that is down, and begin none any more."""
@@ -93,18 +93,20 @@ class Injector:
             self._begin(number, self._faults[number])
 
     def _begin(self, number: int, fault: Fault) -> None:
-        """Find whom it befalls and let it; where there is no such node nothing happens."""
-        engine = self._engine
+        """Find whom it befalls and let it; without a master nothing befalls the master."""
+        master, is_about_master = self._engine.master_id, CURRENT_MASTER in fault.names
+        text = text_of(fault, master)
+        if is_about_master and master is None:
+            self._note("none", number, text)
+            return
+        self._note("start", number, text)
         node: str | None = getattr(fault, "node", None)
-        if node == CURRENT_MASTER:
-            node = engine.master_id
-            if node is None:
-                self._note("none", number, text_of(fault))
-                return
-        self._note("start", number, text_of(fault, node))
-        undo = self._on_network(fault) if node is None else self._on_node(number, fault, node)
+        if node is None:
+            undo: Undo | None = self._on_network(fault, master)
+        else:
+            undo = self._on_node(number, fault, _resolved(node, master))
         if undo is not None:
-            self._lasting[number] = fault, node, undo
+            self._lasting[number] = fault, text, undo
 
     def _note(self, kind: str, number: int, text: str) -> None:
         self._engine.trace.add(self._engine.now_ns, "fault", "", "", kind, number, 0, text)
@@ -112,16 +114,19 @@ class Injector:
 
     # Links
 
-    def _on_network(self, fault: Fault) -> Undo:
+    def _on_network(self, fault: Fault, master: str | None) -> Undo:
         network = self._engine.network
         if isinstance(fault, Partition):
-            ways = cut_by(fault, self._engine.options.node_ids, network.between(None, None))
+            node_ids = self._engine.options.node_ids
+            ways = cut_by(fault, node_ids, network.between(None, None), master)
         else:
             assert isinstance(fault, LinkFault)
-            ways = network.between(fault.source, fault.target)
+            ends = (fault.source, fault.target)
+            source, target = (end if end is None else _resolved(end, master) for end in ends)
+            ways = network.between(source, target)
         more = _trouble(fault)
         network.trouble(ways, more)
-        return lambda: network.trouble(ways, more, -1)
+        return partial(network.trouble, ways, more, -1)
 
     # Nodes
 
@@ -211,6 +216,10 @@ class Injector:
                 engine.perform(machine.id, machine.node.retire(index, local_ns))
 
 
+def _resolved(name: str, master: str | None) -> str:
+    return master if name == CURRENT_MASTER and master is not None else name
+
+
 def _slow_cpu(machine: Machine, step_ns: int) -> Undo:
     machine.step_ns += step_ns
 
@@ -230,7 +239,10 @@ def clock_offsets_ns(faults: Sequence[Fault]) -> dict[str, int]:
 
 
 def cut_by(
-    fault: Partition, node_ids: Sequence[str], ways: Sequence[tuple[str, str]]
+    fault: Partition,
+    node_ids: Sequence[str],
+    ways: Sequence[tuple[str, str]],
+    master: str | None = None,
 ) -> list[tuple[str, str]]:
     """The ways that a partition cuts. In a shape clients hear every node.
 
@@ -241,7 +253,10 @@ def cut_by(
     count = len(node_ids)
     if not fault.shape:
         groups = [fault.isolate] if fault.isolate else fault.groups
-        group_of = {name: number for number, group in enumerate(groups) for name in group}
+        group_of: dict[str, int] = {}
+        for number, group in enumerate(groups):
+            for name in group:  # A master that is named itself too is where it comes first.
+                group_of.setdefault(_resolved(name, master), number)
         return [(a, b) for a, b in ways if group_of.get(a, -1) != group_of.get(b, -1)]
     place = {node_id: number for number, node_id in enumerate(node_ids)}
     nodes = [(a, b) for a, b in ways if a in place and b in place]

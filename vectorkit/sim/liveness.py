@@ -104,10 +104,11 @@ def _nobody(engine: Engine) -> str:
     quorum = engine.machines[engine.options.node_ids[0]].node.member.quorum
     if len(engine.machines) - len(lost) < quorum:
         return f"{_listed(lost)} without state, and a promotion needs {quorum} intact nodes"
+    if engine.options.protocol.failover is None:
+        return "only an operator promotes, and none does"
     tried = [each for each in engine.machines.values() if each.node.promotion is not None]
-    if not tried:
-        return "nobody stands, since only an operator promotes"
-    return "; ".join(f"{each.id} lacks {_lacking(engine, each.id)}" for each in tried)
+    attempts = [f"{each.id} lacks {_lacking(engine, each.id)}" for each in tried]
+    return "; ".join(attempts) or "nobody has stood"
 
 
 def _lacking(engine: Engine, node_id: str) -> str:
