@@ -20,7 +20,8 @@
     ├── CorruptSnapshot           a snapshot's bytes do not give what its header promises
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
-    │   └── WriteInSubscriber
+    │   ├── WriteInSubscriber
+    │   └── DiskFull              a master that cannot make another write durable
     ├── PromotionRefused          a node cannot become master now
     ├── WriteConcernTimeout       too few replicas confirmed a write in time
     ├── OperationTooOld           the log no longer holds what was asked for
@@ -197,6 +198,12 @@ class WriteInSubscriber(WriteRefused):
     """A subscriber to the operation stream tried to write to the store that called it."""
 
     code = "write_in_subscriber"
+
+
+class DiskFull(WriteRefused):
+    """The master's disk has no room for another write; what it has confirmed stays."""
+
+    code = "disk_full"
 
 
 class PromotionRefused(VectorKitError):

@@ -79,6 +79,7 @@ class Member:
         self.boot = 0
         self.is_lost = False
         self.is_poisoned = False
+        self.is_disk_full = False
         self.promise = self.durable_promise = 0
         self.heard_epoch = self.heard_offset = 0
         self.indices = {slot: index_of(slot, 0) for slot in range(len(self.node_ids))}

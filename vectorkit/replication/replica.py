@@ -99,6 +99,11 @@ class ReplicaNode(Role):
         """When it last knew itself equal to its master."""
         return self._knows.last_equal_ns
 
+    @property
+    def state(self) -> State:
+        """How far its connection has come."""
+        return self._state
+
     def lag_ns(self, now_ns: int) -> int:
         """0 while it knows itself equal, else the time since it last did."""
         return self._knows.lag_ns(now_ns, is_following=self._has_own_history)

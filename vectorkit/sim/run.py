@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vectorkit.replication import ReplicaInfo, ReplicationStats
-from vectorkit.sim.faults import Partition
+from vectorkit.sim.faults import Fault
+from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import Trace
@@ -30,13 +31,15 @@ class Run:
 
     options: ClusterOptions
     seed: int
-    faults: tuple[Partition, ...]
+    faults: tuple[Fault, ...]
     trace: Trace
     samples: tuple[HealthSample, ...]
     stats: Mapping[str, ReplicationStats]
     replicas: tuple[ReplicaInfo, ...]
     duration_ms: float
     event_count: int
+    stuck: tuple[StuckNode, ...] = ()
+    """The nodes that had not come into line when the run gave up waiting, and why."""
 
     @cached_property
     def trace_hash(self) -> str:
