@@ -1,7 +1,9 @@
 """A deterministic simulation of a replicated vector store: virtual time, faults as data."""
 
 from vectorkit.replication import Failover, WriteConcern, majority
+from vectorkit.sim.checks import Finding, Findings
 from vectorkit.sim.cluster import Cluster
+from vectorkit.sim.explain import Explanation
 from vectorkit.sim.fault_lists import fault_from_dict
 from vectorkit.sim.faults import (
     CURRENT_MASTER,
@@ -53,8 +55,11 @@ __all__ = [
     "Cut",
     "Degrade",
     "Disk",
+    "Explanation",
     "Failover",
     "Fault",
+    "Finding",
+    "Findings",
     "FlipBit",
     "FullDisk",
     "Link",

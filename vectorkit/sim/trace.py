@@ -36,8 +36,8 @@ class TraceRow(NamedTuple):
                                  end                                 hash, store digest
     sync       node, peer        full or partial     0               0, phase and reason
     status     master, node      Connected, …
-    invoke     client, node      write, delete,      request         0, JSON: key, policy, token
-                                 read
+    invoke     client, node      write, delete,      request         0, JSON: key, policy, token;
+                                 read                                bound_ms of bounded reads
     complete   client, node      ok, degraded,       request         offset, JSON: epoch, hash,
                                  timeout, refused,                   value, error
                                  not_master, silent
