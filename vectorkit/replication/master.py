@@ -134,9 +134,11 @@ class MasterNode(Role):
 
     def flush(self) -> None:
         """Send what has been written since."""
-        if self._is_serving:
-            for peer in self._open_peers():
+        for peer in self._peers.values():
+            if self._is_serving and peer.is_open:
                 self._pump(peer)
+            else:
+                peer.note_lag(self.member.log)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
@@ -243,8 +245,9 @@ class MasterNode(Role):
     # Connections
 
     def _announce(self, node_id: str) -> None:
+        generation = self._peers[node_id].generation
         head_offset = self.member.log.head.offset
-        self.member.outbox.send(node_id, Announce(self._epoch, head_offset))
+        self.member.outbox.send(node_id, Announce(self._epoch, head_offset, generation))
 
     def _on_hello(self, peer: Peer, hello: Hello) -> None:
         member = self.member

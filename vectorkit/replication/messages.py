@@ -150,10 +150,14 @@ class Seek:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """The sender serves this epoch."""
+    """The sender serves this epoch, and has no connection with the receiver.
+
+    The last that it had was of this `generation`; 0 for none.
+    """
 
     epoch: int
     head_offset: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,9 @@ class ReplicaNode(Role):
     def on_announce(self, source: str, message: Announce) -> None:
         """Follow whoever serves a higher epoch, or this one if nobody was known."""
         is_news = message.epoch > self._epoch or self._master_id is None
+        is_over = source == self._master_id and message.generation == self._generation
+        if is_over and not is_news and self._state in ("full", "streaming"):
+            self._reconnect()  # The master has given this connection up.
         if message.epoch >= self.member.promise and is_news:
             self._leave()
             self._suspicion = Suspicion(self.member.options, self.member.slot, self.member.now_ns)
