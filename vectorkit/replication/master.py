@@ -245,9 +245,9 @@ class MasterNode(Role):
     # Connections
 
     def _announce(self, node_id: str) -> None:
-        generation = self._peers[node_id].generation
-        head_offset = self.member.log.head.offset
-        self.member.outbox.send(node_id, Announce(self._epoch, head_offset, generation))
+        peer, head_offset = self._peers[node_id], self.member.log.head.offset
+        given_up = 0 if peer.is_open else peer.generation
+        self.member.outbox.send(node_id, Announce(self._epoch, head_offset, given_up))
 
     def _on_hello(self, peer: Peer, hello: Hello) -> None:
         member = self.member

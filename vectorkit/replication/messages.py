@@ -150,10 +150,7 @@ class Seek:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """The sender serves this epoch, and has no connection with the receiver.
-
-    The last that it had was of this `generation`; 0 for none.
-    """
+    """The sender serves this epoch; it has given up the connection of this `generation`, if any."""
 
     epoch: int
     head_offset: int
