@@ -341,9 +341,7 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_beside_and_says_what_is_missing(
-    path, request
-):
+def test_a_full_disk_leaves_the_old_file_and_nothing_beside_and_says_what_is_missing(path, request):
     old = saved(small(), path)
     large = vk.CpuCollection(dim=128)
     large.insert(range(100), np.ones((100, 128)))
