@@ -5,7 +5,8 @@
 The floor of a single update is what Python alone can do, `rows[slot_of[id]] = vector` in NumPy:
 no validation, no device. The floor of a batch is JAX's own donated scatter with the slots known.
 Every competitor gets the same rows for the same drawn text ids, round by round in turn. Each
-timed stretch of ours ends with a read, so what the write buffer holds back is in the figure.
+timed stretch of ours ends with a read, so what the write buffer holds back is in the figure. Delete
++ insert is timed for every kind of collection, on the devices that JAX has here.
 """
 
 from __future__ import annotations
