@@ -195,7 +195,7 @@ class Reader(ABC):
         """Write the present rows to one file, or leave what is there; on the disk on return.
 
         The rows are those of a snapshot, so nobody waits for the disk. `vectorkit.load` reads it.
-        Raises OSError.
+        Raises SaveFailed where the disk is full, and OSError where the path is no place for a file.
         """
         files.write(path, self.snapshot()._contents())
 
