@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -17,11 +16,11 @@ HASH_BYTES: Final = 16
 NO_HASH: Final = bytes(HASH_BYTES)
 """h(0): the hash of the empty history."""
 
-_PLACE: Final = Struct("<QQ").pack
+place_of: Final = Struct("<QQ").pack
+"""An epoch and an offset as 16 bytes."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
+class Record(NamedTuple):
     """An operation with its place in history: it got its offset once, at append, for ever.
 
     >>> from vectorkit.operations import DropCollection
@@ -65,7 +64,7 @@ class Entry(NamedTuple):
 
 def next_hash(previous: bytes, record: Record) -> bytes:
     """h(i) = xxh3_128(h(i − 1) ‖ epoch ‖ offset ‖ canonical bytes of operation i)."""
-    return xxhash.xxh3_128_digest(previous + _PLACE(record.epoch, record.offset) + record.encoded)
+    return xxhash.xxh3_128_digest(previous + place_of(record.epoch, record.offset) + record.encoded)
 
 
 def within(entries: Iterable[Entry], limit_bytes: int, *, is_first_free: bool) -> list[Entry]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple, get_type_hints
 
@@ -127,7 +127,9 @@ def _record_of_fields(kind: type) -> _Codec:
     )
 
 
-def _total(parts: list[tuple[Callable[[Any], Any], Callable[[Any], int]]]) -> Callable[[Any], int]:
+def _total(
+    parts: Sequence[tuple[Callable[[Any], Any], Callable[[Any], int]]],
+) -> Callable[[Any], int]:
     """The sizes of some parts of a value; of one or two, as of most messages, without a loop."""
     (first, first_size), *rest = parts
     if not rest:
