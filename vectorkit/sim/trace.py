@@ -63,8 +63,6 @@ class TraceRow(NamedTuple):
     text: str
 
 
-
-
 class Trace:
     """Rows in the order in which they happened; they get their names when they are read."""
 
