@@ -30,6 +30,7 @@ CODES = {
     "DatasetNotInstalled": "dataset_not_installed",
     "DeviceNotFound": "device_not_found",
     "CorruptSnapshot": "corrupt_snapshot",
+    "SaveFailed": "save_failed",
     "WriteRefused": "write_refused",
     "ReadOnlyReplica": "read_only_replica",
     "WriteInSubscriber": "write_in_subscriber",

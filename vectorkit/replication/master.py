@@ -10,7 +10,8 @@ from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
 from vectorkit.replication.effects import RoleChanged, SyncChanged
 from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.member import Member, slot_of
+from vectorkit.replication.identity import slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Ack,
     Announce,
@@ -133,9 +134,11 @@ class MasterNode(Role):
 
     def flush(self) -> None:
         """Send what has been written since."""
-        if self._is_serving:
-            for peer in self._open_peers():
+        for peer in self._peers.values():
+            if self._is_serving and peer.is_open:
                 self._pump(peer)
+            else:
+                peer.note_lag(self.member.log)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
@@ -157,9 +160,8 @@ class MasterNode(Role):
         for peer in self._open_peers():
             if now_ns >= peer.last_heard_ns + timeout_ns:
                 self._drop(peer)
-            elif peer.resend_at_ns is not None and now_ns >= peer.resend_at_ns:
-                if not self._sender.probe(peer):
-                    self._close(peer, "too_old")
+            elif peer.is_due(now_ns) and not self._sender.probe(peer):
+                self._close(peer, "too_old")
         self.clients.tick()
         if member.refresh():
             self.clients.settle()
@@ -243,8 +245,9 @@ class MasterNode(Role):
     # Connections
 
     def _announce(self, node_id: str) -> None:
-        head_offset = self.member.log.head.offset
-        self.member.outbox.send(node_id, Announce(self._epoch, head_offset))
+        peer, head_offset = self._peers[node_id], self.member.log.head.offset
+        given_up = 0 if peer.is_open else peer.generation
+        self.member.outbox.send(node_id, Announce(self._epoch, head_offset, given_up))
 
     def _on_hello(self, peer: Peer, hello: Hello) -> None:
         member = self.member

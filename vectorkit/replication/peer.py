@@ -72,6 +72,10 @@ class Peer:
         """Whether records may be sent."""
         return self.phase in ("partial", "streaming")
 
+    def is_due(self, now_ns: int) -> bool:
+        """Whether something was not answered in time."""
+        return self.resend_at_ns is not None and now_ns >= self.resend_at_ns
+
     def count(self, ack: Ack, epoch: int) -> None:
         """Let an ack count if the record that it names is of this epoch."""
         if ack.position.epoch != epoch:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar, Literal
 
 from vectorkit.errors import CorruptSnapshot
-from vectorkit.replication.detectors import Suspicion
+from vectorkit.replication.backoff import Backoff
 from vectorkit.replication.effects import RoleChanged, SyncChanged
 from vectorkit.replication.knowledge import Knowledge
 from vectorkit.replication.member import Member
@@ -27,6 +27,7 @@ from vectorkit.replication.messages import (
 )
 from vectorkit.replication.role import Role, RoleName
 from vectorkit.replication.stream import Stream
+from vectorkit.replication.suspicion import Suspicion
 from vectorkit.replication.transfer import SnapshotAssembly
 from vectorkit.units import NS_PER_MS
 
@@ -59,16 +60,16 @@ class ReplicaNode(Role):
         self._epoch = epoch
         self._state: State = "connecting"
         self._generation = 0
-        self._wants = ""
+        self._wants = "poisoned" if member.is_poisoned else ""
         self._assembly: SnapshotAssembly | None = None
         self._stream = Stream(member)
-        self._sync_attempts = self._hello_attempts = 0
-        self._next_hello_ns = member.now_ns
+        self._backoff = Backoff(member.options, member.now_ns)
+        self._sync_attempts = 0
         self._next_beat_ns: int | None = None
         self._knows = Knowledge(member)
         self._partial_until: int | None = None
         self._last_heard_ns = member.now_ns
-        self._suspicion = self._new_suspicion(stands_at_ns)
+        self._suspicion = Suspicion(member.options, member.slot, member.now_ns, stands_at_ns)
 
     # Facts
 
@@ -99,9 +100,9 @@ class ReplicaNode(Role):
         return self._knows.last_equal_ns
 
     @property
-    def is_following(self) -> bool:
-        """Whether it is connected and takes the stream."""
-        return self._state == "streaming"
+    def state(self) -> State:
+        """How far its connection has come."""
+        return self._state
 
     def lag_ns(self, now_ns: int) -> int:
         """0 while it knows itself equal, else the time since it last did."""
@@ -145,7 +146,7 @@ class ReplicaNode(Role):
         ):
             self._reconnect()
         if self._state == "connecting":
-            if member.now_ns >= self._next_hello_ns:
+            if member.now_ns >= self._backoff.due_ns:
                 self._send_hello()
         elif self._state != "promising":
             self._ask_for_missing()
@@ -165,13 +166,16 @@ class ReplicaNode(Role):
     def on_announce(self, source: str, message: Announce) -> None:
         """Follow whoever serves a higher epoch, or this one if nobody was known."""
         is_news = message.epoch > self._epoch or self._master_id is None
+        is_over = source == self._master_id and message.generation == self._generation
+        if is_over and not is_news and self._state in ("full", "streaming"):
+            self._reconnect()  # The master has given this connection up.
         if message.epoch >= self.member.promise and is_news:
             self._leave()
-            self._suspicion = self._new_suspicion(None)
+            self._suspicion = Suspicion(self.member.options, self.member.slot, self.member.now_ns)
             self._follow(source, message.epoch)
 
     def on_stand(self, message: Stand) -> None:
-        """Stand, since a candidate found this node's log the greatest; not against a live master."""
+        """Stand, since a candidate has found this node's log the greatest."""
         if message.epoch >= self.member.promise and not self.member.is_lost:
             self.member.become(self._stand())
 
@@ -186,15 +190,16 @@ class ReplicaNode(Role):
 
     def on_installed(self) -> None:
         """The snapshot stands: go on with the stream behind it."""
+        self._wants = ""
         if self._state != "installing" or self._assembly is None:
             return
         reason, self._assembly = self._assembly.header.reason, None
-        self._wants = ""
         self._state = "streaming"
         self._stream.restart()
         self.member.counters.full_syncs += 1
         self._note_sync("finished", reason)
-        self._note_progress()
+        self._knows.note_freshness()
+        self._knows.note_equality(is_following=True)
         self._send_ack()
 
     def deadlines(self) -> Iterable[int | None]:
@@ -204,7 +209,7 @@ class ReplicaNode(Role):
         if options.refresh_ms:
             yield self.member.next_refresh_ns
         if self._state == "connecting":
-            yield self._next_hello_ns
+            yield self._backoff.due_ns
         elif self._state != "promising":
             yield self._silence_ends_ns()
             yield self._next_beat_ns
@@ -215,10 +220,8 @@ class ReplicaNode(Role):
 
     def _follow(self, master_id: str, epoch: int) -> None:
         """Shake hands with a master, once the promise of its epoch is durable."""
-        member = self.member
-        self._master_id, self._epoch = master_id, epoch
-        self._hello_attempts = 0
-        self._next_hello_ns = member.now_ns
+        member, self._master_id, self._epoch = self.member, master_id, epoch
+        self._backoff = Backoff(member.options, member.now_ns)
         if member.durable_promise >= epoch:
             self._state = "connecting"
             return
@@ -227,28 +230,23 @@ class ReplicaNode(Role):
         def promised() -> None:
             if member.role is self and self._epoch == epoch and self._state == "promising":
                 self._state = "connecting"
-                self._next_hello_ns = member.now_ns
-                if member.promise == epoch:
-                    self._send_hello()
+                self._send_hello()
 
         member.make_promise(epoch, promised)
 
     def _send_hello(self) -> None:
-        member, options = self.member, self.member.options
+        member = self.member
         self._generation = member.next_generation()
         self._stream.restart()
-        self._hello_attempts += 1
-        wait_ms = options.backoff_ms_min << min(self._hello_attempts - 1, 16)
-        self._next_hello_ns = member.now_ns + min(wait_ms, options.backoff_ms_max) * NS_PER_MS
-        is_known = self._master_id is not None and self._epoch == member.promise
-        if is_known and self._master_id is not None:
+        self._backoff.tried(member.now_ns)
+        is_known = self._epoch == member.promise
+        if self._master_id is not None and is_known:
             wants = self._wants or ("first_sync" if member.is_lost else "")
             hello = Hello(self._generation, member.index, self._epoch, member.log.head, wants)
             member.outbox.send(self._master_id, hello)
-        if self._hello_attempts > 1 or not is_known:
+        if self._backoff.attempts > 1 or self._master_id is None or not is_known:
             for node_id in member.others:
-                if node_id != self._master_id or not is_known:
-                    member.outbox.send(node_id, Seek(member.index, member.promise))
+                member.outbox.send(node_id, Seek(member.index, member.promise))
 
     def _leave(self) -> None:
         """The connection is over; messages that are still on their way belong to none."""
@@ -264,12 +262,11 @@ class ReplicaNode(Role):
         self._leave()
         self._wants = wants or self._wants
         is_hopeless = self._sync_attempts >= self.member.options.sync_attempts_max
-        wait_ms = self.member.options.backoff_ms_max if is_hopeless else 0
-        self._next_hello_ns = self.member.now_ns + wait_ms * NS_PER_MS
+        self._backoff.wait(self.member.now_ns, is_hopeless=is_hopeless)
 
     def _connected(self, state: State) -> None:
         self._state = state
-        self._hello_attempts = 0
+        self._backoff.succeeded()
         self._knows.connected()
         self._next_beat_ns = self.member.now_ns + self.member.options.heartbeat_ms * NS_PER_MS
 
@@ -402,20 +399,8 @@ class ReplicaNode(Role):
         if self._master_id is not None:
             self.member.outbox.send(self._master_id, message)
 
-    # Silence
-
     def _silence_ends_ns(self) -> int:
         return self._last_heard_ns + self.member.options.connection_timeout_ms * NS_PER_MS
-
-    def _new_suspicion(self, stands_at_ns: int | None) -> Suspicion:
-        member = self.member
-        return Suspicion(
-            member.options.failover,
-            heartbeat_ms=member.options.heartbeat_ms,
-            slot=member.slot,
-            now_ns=member.now_ns,
-            stands_at_ns=stands_at_ns,
-        )
 
     def _stands_at_ns(self) -> int | None:
         is_able = not self.member.is_lost and self._state != "installing"

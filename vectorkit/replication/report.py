@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from vectorkit.replication.identity import round_of, slot_of
 from vectorkit.replication.master import MasterNode
-from vectorkit.replication.member import Member, round_of, slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.role import Role

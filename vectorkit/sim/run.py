@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vectorkit.replication import ReplicaInfo, ReplicationStats
 from vectorkit.sim.checks import Facts, Findings, check
 from vectorkit.sim.explain import Explanation, explain
-from vectorkit.sim.faults import Partition
+from vectorkit.sim.faults import Fault
+from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import Trace
@@ -32,13 +33,15 @@ class Run:
 
     options: ClusterOptions
     seed: int
-    faults: tuple[Partition, ...]
+    faults: tuple[Fault, ...]
     trace: Trace
     samples: tuple[HealthSample, ...]
     stats: Mapping[str, ReplicationStats]
     replicas: tuple[ReplicaInfo, ...]
     duration_ms: float
     event_count: int
+    stuck: tuple[StuckNode, ...] = ()
+    """The nodes that had not come into line when the run gave up waiting, and why."""
 
     @cached_property
     def trace_hash(self) -> str:

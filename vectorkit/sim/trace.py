@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import xxhash
 
@@ -25,7 +25,7 @@ class TraceRow(NamedTuple):
                                                                      "received applied visible"
     promise    node                                  epoch
     role       node              master, replica, …  epoch           1 if forced, detail
-    confirm    master                                offset          epoch
+    confirm    master                                offset          epoch of the record there
     degrade    master                                offset          replicas that had confirmed
     timeout    master                                offset          replicas that had confirmed
     discard    node                                  operations      offset that is still shared
@@ -60,6 +60,10 @@ class TraceRow(NamedTuple):
     text: str
 
 
+_ROW: Final = tuple.__new__
+"""Half the time of calling TraceRow, at several rows an event."""
+
+
 class Trace:
     """Rows in the order in which they happened."""
 
@@ -81,7 +85,7 @@ class Trace:
         text: str = "",
     ) -> None:
         """Write a row."""
-        self.rows.append(TraceRow(time_ns, event, node, peer, kind, number, value, text))
+        self.rows.append(_ROW(TraceRow, (time_ns, event, node, peer, kind, number, value, text)))
 
     def copy(self) -> Trace:
         """The rows so far, as a trace of its own."""

@@ -39,9 +39,7 @@ def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
     for index, row in sorted(events, key=lambda event: event[0]):
         if row.event == "append" and row.value >= head[0]:
             head = row.value, row.number
-        elif row.event == "promise":
-            promised[row.node] = max(promised.get(row.node, 0), row.number)
-        elif row.event == "role" and row.number:
+        elif row.event == "promise" or (row.event == "role" and row.number):
             promised[row.node] = max(promised.get(row.node, 0), row.number)
         if index in served:
             request = served[index]
