@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from vectorkit.sim.checks.guarantee import Guarantee
 from vectorkit.sim.checks.history import History
-from vectorkit.sim.checks.requests import Request, requests_of
+from vectorkit.sim.checks.requests import Request, foreign_records, requests_of
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import TraceRow
 
@@ -78,6 +78,11 @@ class Facts:
     def requests(self) -> list[Request]:
         """What clients have asked, and what has become of it."""
         return requests_of(self.rows)
+
+    @cached_property
+    def foreign_count(self) -> int:
+        """How many records other hands than clients' have written since the first request."""
+        return foreign_records(self.rows, self.requests)
 
     @cached_property
     def has_clock_faults(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.checks.requests import Request, foreign_records
+from vectorkit.sim.checks.requests import Request
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 
@@ -85,7 +85,7 @@ def check_values(facts: Facts) -> list[Finding]:
 
     Rows that were there before the first request count as never written, or as never there.
     """
-    foreign = foreign_records(facts.rows, facts.requests)
+    foreign = facts.foreign_count
     told = Tally("reads_match_their_history")
     deleted = Tally("deletes_stay_deleted")
     if foreign:

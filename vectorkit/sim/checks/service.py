@@ -21,7 +21,7 @@ REASONS: Final = (
 )
 """Why a full sync may happen."""
 
-_DAMAGE: Final = ("FlipBit", "Corrupt")
+_DAMAGE: Final = ("FlipBit", "corruption")
 
 
 def check_status(facts: Facts) -> Finding:
