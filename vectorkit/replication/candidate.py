@@ -24,6 +24,9 @@ class Promotion:
 
     `missing` are the nodes without whose answer it could not go on; `residual_lag` is how many
     operations the node lacked of what anybody had heard of.
+
+    >>> Promotion("node-1", epoch=131073).state
+    'asking'
     """
 
     node: str

@@ -20,7 +20,11 @@ CURRENT_MASTER: Final = "CURRENT_MASTER"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that breaks at `at_ms`."""
+    """Something that breaks at `at_ms`.
+
+    >>> isinstance(Pause(at_ms=1_000, for_ms=500, node="node-1"), Fault)
+    True
+    """
 
     at_ms: float
 
