@@ -34,7 +34,7 @@ class Fault:
             value = getattr(self, each.name)
             if each.name == "node" and (not isinstance(value, str) or not value):
                 raise _refused(self, f"node={value!r}", "a node id", 'pass node="node-1"')
-            if each.name.endswith("_ms") and value is not None:
+            if each.name.endswith("_ms") and (value is not None or each.name == "at_ms"):
                 refuse_negative(each.name, value)
         if getattr(self, "for_ms", None) == 0:
             raise _refused(self, "for_ms=0", "for_ms above 0", "let it last")
