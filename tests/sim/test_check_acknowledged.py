@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, WEAK, Tape
 
+from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, WEAK, Tape
 from vectorkit.replication import ReplicationOptions, WriteConcern
 from vectorkit.sim.checks.acknowledged import check_branch, check_promises, check_survival
 

@@ -1,4 +1,4 @@
-"""Each node's copy of the history, on traces made by hand: where it is right and where it is not."""
+"""Each node's copy of the history, on traces made by hand: where it is right, and where not."""
 
 import pytest
 
@@ -108,9 +108,7 @@ def test_equal_ends_converge():
 def test_an_end_that_differs_from_the_master_s_is_broken():
     found = check_convergence(ended("aa", "bb").facts())
     assert told(found) == ("broken", 1)
-    assert found.evidence[0] == (
-        "node-1 ends at offset 4 with content bb…, node-0 at 4 with aa…"
-    )
+    assert found.evidence[0] == ("node-1 ends at offset 4 with content bb…, node-0 at 4 with aa…")
 
 
 def test_nodes_without_a_master_need_not_converge():
@@ -281,9 +279,7 @@ def test_what_is_acked_is_on_the_disk_and_still_there_after_a_restart():
 def test_an_ack_of_what_is_not_flushed_is_broken():
     found = check_durability(flushed().ack(30, "node-1", "node-0", FIRST, 5).facts())
     assert told(found) == ("broken", 1)
-    assert found.evidence[0] == (
-        "node-1 acked 5 as flushed, of which its disk holds 4 at 30.0 ms"
-    )
+    assert found.evidence[0] == ("node-1 acked 5 as flushed, of which its disk holds 4 at 30.0 ms")
 
 
 def test_an_acked_record_that_a_restart_has_not_is_broken():

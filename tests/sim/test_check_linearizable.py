@@ -106,7 +106,10 @@ def test_a_long_history_one_after_the_other_takes_steps_in_its_length():
     calls = [
         call
         for place in range(1, 1_001)
-        for call in (write(4 * place, 4 * place + 1, place), read(4 * place + 2, 4 * place + 3, place))
+        for call in (
+            write(4 * place, 4 * place + 1, place),
+            read(4 * place + 2, 4 * place + 3, place),
+        )
     ]
     assert is_linearizable(calls, steps_max=5_000) == "yes"
 
@@ -146,9 +149,7 @@ def test_the_first_read_that_cannot_be_placed_is_named():
 
 
 def test_a_stale_read_is_counted_where_the_write_concern_promises_nothing():
-    found = check_linearizable(
-        tape(WEAK).read(30, 3, FIRST, 2, 1, policy="linearizable").facts()
-    )
+    found = check_linearizable(tape(WEAK).read(30, 3, FIRST, 2, 1, policy="linearizable").facts())
     assert told(found) == ("not_exercised", False, 1)
 
 

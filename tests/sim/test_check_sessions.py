@@ -231,7 +231,9 @@ def values(tape):
 
 def test_reads_that_tell_the_last_write_of_their_key_hold():
     tape = Tape().begin().write(10, 1, FIRST, 2).write(20, 2, FIRST, 3, key="b")
-    tape.read(30, 3, FIRST, 3, 1).read(40, 4, FIRST, 2, 0, key="b").read(50, 5, FIRST, 3, 2, key="b")
+    tape.read(30, 3, FIRST, 3, 1).read(40, 4, FIRST, 2, 0, key="b").read(
+        50, 5, FIRST, 3, 2, key="b"
+    )
     found, deleted = values(tape)
     assert (told(found), found.evidence) == (("held", True, 0), ("3 reads",))
     assert deleted.evidence == ("no deleted row was read",)
