@@ -134,8 +134,10 @@ def check_promises(facts: Facts) -> Finding:
             case "role" if row.kind == "master":
                 served[node] = row.number
                 continue
-            case "append" | "confirm":
+            case "append":
                 epoch = row.value
+            case "confirm":
+                epoch = served.get(node, row.value)
             case "ack" if row.peer in served:
                 epoch = served[row.peer]
             case _:
