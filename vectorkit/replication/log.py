@@ -48,8 +48,7 @@ class Position(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A record in the log: the point in history just behind it, when it was appended, and the
-    log's bytes up to its end."""
+    """A record in the log, the point in history behind it, and the log's bytes up to its end."""
 
     record: Record
     position: Position

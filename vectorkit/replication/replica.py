@@ -62,11 +62,11 @@ class ReplicaNode(Role):
         self._generation = 0
         self._wants = "poisoned" if member.is_poisoned else ""
         self._assembly: SnapshotAssembly | None = None
-        self._stream = Stream(member)
+        self.stream = Stream(member)
         self._backoff = Backoff(member.options, member.now_ns)
         self._sync_attempts = 0
         self._next_beat_ns: int | None = None
-        self._knows = Knowledge(member)
+        self.knows = Knowledge(member)
         self._partial_until: int | None = None
         self._last_heard_ns = member.now_ns
         self._suspicion = Suspicion(member.options, member.slot, member.now_ns, stands_at_ns)
@@ -86,18 +86,7 @@ class ReplicaNode(Role):
     @property
     def known_head(self) -> int:
         """The head of the master's log, as far as it has heard."""
-        return max(self._knows.known_head, self.member.applied_offset)
-
-    @property
-    def pending_count(self) -> int:
-        """Operations received and not applied."""
-        member = self.member
-        return len(self._stream.held) + member.received_offset - member.applied_offset
-
-    @property
-    def last_equal_ns(self) -> int | None:
-        """When it last knew itself equal to its master."""
-        return self._knows.last_equal_ns
+        return max(self.knows.known_head, self.member.applied_offset)
 
     @property
     def state(self) -> State:
@@ -106,11 +95,11 @@ class ReplicaNode(Role):
 
     def lag_ns(self, now_ns: int) -> int:
         """0 while it knows itself equal, else the time since it last did."""
-        return self._knows.lag_ns(now_ns, is_following=self._has_own_history)
+        return self.knows.lag_ns(now_ns, is_following=self._has_own_history)
 
     def staleness_ns(self, now_ns: int) -> int | None:
         """How old what it shows may be, at most; None where it cannot tell."""
-        return self._knows.staleness_ns(now_ns) if self._has_own_history else None
+        return self.knows.staleness_ns(now_ns) if self._has_own_history else None
 
     @property
     def _has_own_history(self) -> bool:
@@ -195,11 +184,11 @@ class ReplicaNode(Role):
             return
         reason, self._assembly = self._assembly.header.reason, None
         self._state = "streaming"
-        self._stream.restart()
+        self.stream.restart()
         self.member.counters.full_syncs += 1
         self._note_sync("finished", reason)
-        self._knows.note_freshness()
-        self._knows.note_equality(is_following=True)
+        self.knows.note_freshness()
+        self.knows.note_equality(is_following=True)
         self._send_ack()
 
     def deadlines(self) -> Iterable[int | None]:
@@ -213,7 +202,7 @@ class ReplicaNode(Role):
         elif self._state != "promising":
             yield self._silence_ends_ns()
             yield self._next_beat_ns
-            yield self._stream.gap_ends_ns
+            yield self.stream.gap_ends_ns
             yield None if self._assembly is None else self._assembly.next_deadline_ns
 
     # Connections
@@ -237,7 +226,7 @@ class ReplicaNode(Role):
     def _send_hello(self) -> None:
         member = self.member
         self._generation = member.next_generation()
-        self._stream.restart()
+        self.stream.restart()
         self._backoff.tried(member.now_ns)
         is_known = self._epoch == member.promise
         if self._master_id is not None and is_known:
@@ -253,7 +242,7 @@ class ReplicaNode(Role):
         self.end()
         self._state = "connecting"
         self._generation = 0
-        self._stream.restart()
+        self.stream.restart()
         self._partial_until = None
         self._next_beat_ns = None
 
@@ -267,7 +256,7 @@ class ReplicaNode(Role):
     def _connected(self, state: State) -> None:
         self._state = state
         self._backoff.succeeded()
-        self._knows.connected()
+        self.knows.connected()
         self._next_beat_ns = self.member.now_ns + self.member.options.heartbeat_ms * NS_PER_MS
 
     def _on_message(self, message: Message) -> None:
@@ -281,7 +270,7 @@ class ReplicaNode(Role):
                 self._go_on(self._assembly)
             case StartPartial() if self._state == "connecting":
                 self._connected("streaming")
-                self._knows.name_head(message.head_offset)
+                self.knows.name_head(message.head_offset)
                 self._partial_until = message.head_offset
                 self._take_held()
             case StartFull() if self._state == "connecting":
@@ -300,7 +289,7 @@ class ReplicaNode(Role):
             return  # It would take back what this node has confirmed.
         self._connected("full")
         self._sync_attempts += 1
-        self._knows.name_head(there.offset)
+        self.knows.name_head(there.offset)
         self._assembly = SnapshotAssembly(header, self.member.options)
         self._note_sync("started", header.reason)
         self._go_on(self._assembly)
@@ -329,14 +318,14 @@ class ReplicaNode(Role):
 
     def _on_records(self, message: Records) -> None:
         """Hold records until their turn; those that overtake their handshake's answer too."""
-        self._stream.hold(message)
+        self.stream.hold(message)
         if self._state == "streaming":
             self._take_held()
 
     def _take_held(self) -> None:
         member = self.member
         before = member.received_offset
-        if not self._stream.take():
+        if not self.stream.take():
             self._reconnect(wants="different_history")
             return
         self._note_progress()
@@ -349,9 +338,9 @@ class ReplicaNode(Role):
         if self._partial_until is not None and member.applied_offset >= self._partial_until:
             member.counters.partial_syncs += 1
             self._partial_until = None
-        self._knows.note_freshness()
-        self._knows.note_equality(is_following=self._has_own_history)
-        if self._state == "streaming" and member.applied_offset >= self._knows.known_head:
+        self.knows.note_freshness()
+        self.knows.note_equality(is_following=self._has_own_history)
+        if self._state == "streaming" and member.applied_offset >= self.knows.known_head:
             self._sync_attempts = 0
 
     def _ask_for_missing(self) -> None:
@@ -359,15 +348,15 @@ class ReplicaNode(Role):
         if self._assembly is not None and self._state == "full":
             self._go_on(self._assembly)
         elif self._state == "streaming":
-            resume = self._stream.due(self._generation)
+            resume = self.stream.due(self._generation)
             if resume is not None:
                 self._send(resume)
 
     def _on_heartbeat(self, message: MasterHeartbeat) -> None:
-        self._knows.note_equality(is_following=self._has_own_history)  # With the head until now.
-        self._knows.hear(message)
+        self.knows.note_equality(is_following=self._has_own_history)  # With the head until now.
+        self.knows.hear(message)
         if self._state == "streaming":
-            self._stream.note_sent(message.sent_offset)
+            self.stream.note_sent(message.sent_offset)
         self._note_progress()
 
     # Words to the master
@@ -382,7 +371,7 @@ class ReplicaNode(Role):
         if member.is_lost or self._epoch != member.promise:
             return
         digest = member.store.digest() if member.applied_offset == member.flushed.offset else ""
-        beat, heard = self._knows.next_beat(), self._knows.heard_beat
+        beat, heard = self.knows.next_beat(), self.knows.heard_beat
         self._send(
             ReplicaHeartbeat(
                 self._generation,
@@ -390,7 +379,7 @@ class ReplicaNode(Role):
                 member.ack(self._generation),
                 digest,
                 heard,
-                self._knows.held_ns,
+                self.knows.held_ns,
             )
         )
         member.keep_counters()

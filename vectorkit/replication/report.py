@@ -53,8 +53,8 @@ def _of_replica(member: Member, role: Role) -> dict[str, Any]:
     applied_offset = member.applied_offset
     head_offset, pending, equal_ns = applied_offset, 0, None
     if isinstance(role, ReplicaNode):
-        head_offset, pending = role.known_head, role.pending_count
-        equal_ns = role.last_equal_ns
+        head_offset, equal_ns = role.known_head, role.knows.last_equal_ns
+        pending = len(role.stream.held) + member.received_offset - applied_offset
     return {
         "role": "replica",
         "repl_id": _name(member, role.epoch),

@@ -22,6 +22,7 @@ from vectorkit.sim.options import (
     refuse_seed,
     refuse_type,
 )
+from vectorkit.sim.recall import RecallProbe
 from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
 from vectorkit.sim.workload import Workload, refuse_reads
@@ -72,9 +73,15 @@ class Cluster:
             offsets_ns=clock_offsets_ns(self.faults),
         )
         self._clients: Clients | None = None
+        self._probe: RecallProbe | None = None
         if workload is not None:
             refuse_reads(workload, self.options)
-            self._clients = Clients(self._engine, Requests(workload, seed=seed))
+            requests = Requests(workload, seed=seed)
+            self._clients = Clients(self._engine, requests)
+            if self.options.recall_every_ms:
+                self._probe = RecallProbe(
+                    self._engine, workload.collection, requests.vectors, seed=seed
+                )
         self._observer = Observer(self._engine)
         self._is_writing = True
         self._start()
@@ -261,6 +268,7 @@ class Cluster:
             faults=self.faults,
             trace=engine.trace.copy(),
             samples=tuple(self._observer.samples),
+            recall_samples=() if self._probe is None else tuple(self._probe.samples),
             stats={node_id: self.stats(node_id) for node_id in engine.machines},
             replicas=tuple(self.replicas()) if engine.master_id else (),
             duration_ms=self.now_ms,

@@ -85,6 +85,17 @@ class Engine:
             "wake": self._on_wake,
         }
 
+        self._doers: dict[type, Callable[[str, Any], None]] = {
+            Send: self._send,
+            SetTimer: self._timer,
+            Persist: self._persist,
+            Appended: self._appended,
+            Applied: self._applied,
+            SyncChanged: self._sync_changed,
+            RoleChanged: self._role_changed,
+            Noted: self._noted,
+        }
+
     # What happens
 
     @property
@@ -186,46 +197,40 @@ class Engine:
 
     def perform(self, node_id: str, effects: list[Effect]) -> None:
         """Do what a node asks for."""
-        now_ns = self.now_ns
         for effect in effects:
-            match effect:
-                case Send():
-                    self._note_ack(node_id, effect)
-                    self.network.send(node_id, effect.target, effect.message, effect.size_bytes)
-                case SetTimer():
-                    self._set_timer(node_id, effect.at_ns)
-                case Persist():
-                    self.machines[node_id].drive.add(effect)
-                    self.begin_write(node_id)
-                case Appended():
-                    self._note("append", node_id, effect.operation_type, effect.position)
-                    self.on_appended(node_id, effect.position)
-                case Applied():
-                    self._note("apply", node_id, effect.source, effect.position)
-                case SyncChanged():
-                    text = f"{effect.phase} {effect.reason}".rstrip()
-                    self.trace.add(now_ns, "sync", node_id, effect.peer, effect.kind, text=text)
-                case RoleChanged():
-                    self._note_master()
-                    self.trace.add(
-                        now_ns,
-                        "role",
-                        node_id,
-                        kind=effect.role,
-                        number=effect.epoch,
-                        value=int(effect.is_forced),
-                        text=effect.detail,
-                    )
-                case Noted():
-                    self.trace.add(
-                        now_ns,
-                        effect.event,
-                        node_id,
-                        effect.peer,
-                        number=effect.number,
-                        value=effect.value,
-                        text=effect.text,
-                    )
+            self._doers[type(effect)](node_id, effect)
+
+    def _send(self, node_id: str, effect: Send) -> None:
+        message = effect.message
+        if type(message) is Ack:
+            self._note_ack(node_id, effect.target, message)
+        self.network.send(node_id, effect.target, message, effect.size_bytes)
+
+    def _persist(self, node_id: str, effect: Persist) -> None:
+        self.machines[node_id].drive.add(effect)
+        self.begin_write(node_id)
+
+    def _appended(self, node_id: str, effect: Appended) -> None:
+        self._note("append", node_id, effect.operation_type, effect.position)
+        self.on_appended(node_id, effect.position)
+
+    def _applied(self, node_id: str, effect: Applied) -> None:
+        self._note("apply", node_id, effect.source, effect.position)
+
+    def _sync_changed(self, node_id: str, effect: SyncChanged) -> None:
+        text = f"{effect.phase} {effect.reason}".rstrip()
+        self.trace.add(self.now_ns, "sync", node_id, effect.peer, effect.kind, text=text)
+
+    def _role_changed(self, node_id: str, effect: RoleChanged) -> None:
+        self._note_master()
+        role, epoch, is_forced = effect.role, effect.epoch, int(effect.is_forced)
+        self.trace.add(self.now_ns, "role", node_id, "", role, epoch, is_forced, effect.detail)
+
+    def _noted(self, node_id: str, effect: Noted) -> None:
+        number, value = effect.number, effect.value
+        self.trace.add(
+            self.now_ns, effect.event, node_id, effect.peer, "", number, value, effect.text
+        )
 
     def begin_write(self, node_id: str) -> None:
         """Let a node's disk begin with what waits, if it can."""
@@ -234,36 +239,23 @@ class Engine:
         if duration_ns is not None:
             self.scheduler.at(self.now_ns + duration_ns, "disk", (node_id, machine.life))
 
+    def _timer(self, node_id: str, effect: SetTimer) -> None:
+        self._set_timer(node_id, effect.at_ns)
+
     def _set_timer(self, node_id: str, local_ns: int) -> None:
-        machine = self.machines[node_id]
-        at_ns = max(machine.clock.true_ns(local_ns), self.now_ns)
+        at_ns = max(self.machines[node_id].clock.true_ns(local_ns), self.now_ns)
         if at_ns < _NEVER:
             self._timers[node_id] = at_ns, local_ns
             self.scheduler.at(at_ns, "timer", (node_id, at_ns))
 
     def _note(self, event: str, node_id: str, kind: str, position: Position) -> None:
-        self.trace.add(
-            self.now_ns,
-            event,
-            node_id,
-            kind=kind,
-            number=position.offset,
-            value=position.epoch,
-            text=position.hash.hex(),
-        )
+        offset, epoch, text = position.offset, position.epoch, position.hash.hex()
+        self.trace.add(self.now_ns, event, node_id, "", kind, offset, epoch, text)
 
-    def _note_ack(self, node_id: str, effect: Send) -> None:
-        if isinstance(effect.message, Ack):
-            ack = effect.message
-            self.trace.add(
-                self.now_ns,
-                "ack",
-                node_id,
-                effect.target,
-                number=ack.flushed_offset,
-                value=ack.position.epoch,
-                text=f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}",
-            )
+    def _note_ack(self, node_id: str, master: str, ack: Ack) -> None:
+        offset, epoch = ack.flushed_offset, ack.position.epoch
+        text = f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}"
+        self.trace.add(self.now_ns, "ack", node_id, master, "", offset, epoch, text)
 
     # Events
 

@@ -75,8 +75,10 @@ def fault_from_dict(data: Mapping[str, Any]) -> Fault:
     return from_plain(FAULTS[kind], rest, kind)
 
 
-def checked_faults(faults: object, endpoints: Sequence[str] | None = None) -> tuple[Fault, ...]:
-    """A list of faults as a tuple; with `endpoints`, only of these."""
+def checked_faults(
+    faults: object, node_ids: Sequence[str] | None = None, client_ids: Sequence[str] = ()
+) -> tuple[Fault, ...]:
+    """A list of faults as a tuple; with `node_ids`, of these nodes and clients only."""
     is_list = isinstance(faults, Sequence) and all(type(each) in FAULTS.values() for each in faults)
     if not is_list:
         raise InvalidOption(
@@ -86,12 +88,14 @@ def checked_faults(faults: object, endpoints: Sequence[str] | None = None) -> tu
             remedy='pass faults=[sim.Partition(at_ms=…, for_ms=…, isolate=["node-1"])]',
         )
     listed = tuple(cast("Sequence[Fault]", faults))
-    for fault in listed:
-        known = fault.names if endpoints is None else (*endpoints, CURRENT_MASTER)
+    for fault in listed if node_ids is not None else ():
+        known = (*(node_ids or ()), CURRENT_MASTER)
+        if not hasattr(fault, "node"):
+            known = (*known, *client_ids)
         unknown = [name for name in fault.names if name not in known]
         if unknown:
             raise InvalidOption(
-                "a fault names what the cluster does not have",
+                f"a {type(fault).__name__} names what the cluster does not have",
                 got=", ".join(map(repr, unknown)),
                 wanted=" or ".join(known),
                 remedy="name nodes and clients of this cluster",

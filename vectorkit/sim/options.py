@@ -106,6 +106,8 @@ class ClusterOptions:
     failover: Failover | None = None
     sample_every_ms: float = 250.0
     """How often health is sampled."""
+    recall_every_ms: float = 0.0
+    """How often the answers of replicas are compared with their master's; 0 for never."""
     event_count_max: int = 20_000_000
     """A run of more events stops with LimitReached."""
 
@@ -116,6 +118,7 @@ class ClusterOptions:
         if self.disk is not None:
             refuse_type("disk", self.disk, Disk)
         refuse_negative("sample_every_ms", self.sample_every_ms)
+        refuse_negative("recall_every_ms", self.recall_every_ms)
         if not isinstance(self.replicas, int) or not 0 <= self.replicas <= 99:
             raise InvalidOption(
                 "a cluster cannot have this many replicas",

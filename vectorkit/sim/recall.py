@@ -52,12 +52,12 @@ class RecallProbe:
     """
 
     def __init__(
-        self, engine: Engine, collection: str, vectors: Float32Array, *, every_ms: float, seed: int
+        self, engine: Engine, collection: str, vectors: Float32Array, *, seed: int
     ) -> None:
         self.samples: list[RecallSample] = []
         self._engine = engine
         self._collection = collection
-        self._every_ns = ms_to_ns(every_ms)
+        self._every_ns = ms_to_ns(engine.options.recall_every_ms)
         self._queries = probe_queries(vectors, seed)
         engine.on("recall", self._on_recall)
         engine.scheduler.at(self._every_ns, "recall", None)

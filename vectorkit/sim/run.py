@@ -14,6 +14,7 @@ from vectorkit.sim.faults import Fault
 from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
+from vectorkit.sim.recall import RecallSample
 from vectorkit.sim.trace import Trace
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Run:
     replicas: tuple[ReplicaInfo, ...]
     duration_ms: float
     event_count: int
+    recall_samples: tuple[RecallSample, ...] = ()
     stuck: tuple[StuckNode, ...] = ()
     """The nodes that had not come into line when the run gave up waiting, and why."""
 
@@ -98,6 +100,16 @@ class Run:
         from vectorkit import run_frames
 
         return run_frames.reads(self)
+
+    @property
+    def recall(self) -> pd.DataFrame:
+        """A row per replica and probe: how much of its master's k best it answers, and why not all.
+
+        Empty without a workload and `ClusterOptions(recall_every_ms=…)`.
+        """
+        from vectorkit import run_frames
+
+        return run_frames.recall(self)
 
     @property
     def syncs(self) -> pd.DataFrame:
