@@ -210,7 +210,7 @@ class Cluster:
         return {names: replace(counts) for names, counts in self._engine.network.counts.items()}
 
     def finish(self) -> Run:
-        """End writes and faults, wait until all nodes are equal, and give the run.
+        """End requests and faults, wait for answers until all nodes are equal, and give the run.
 
         A run that is not equal after `SETTLE_MS_MAX` says so in `run.is_converged`.
         """
@@ -221,7 +221,7 @@ class Cluster:
         for node_id in self.options.node_ids:
             self._engine.restart(node_id)
         settled_ms = 0
-        while not self._observer.is_settled() and settled_ms < SETTLE_MS_MAX:
+        while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
             settled_ms += _SETTLE_STEP_MS
         engine, now_ns = self._engine, self._engine.now_ns
@@ -274,6 +274,10 @@ class Cluster:
                 self._cut(nodes, owner=index)
         elif (index, nodes) in self._cuts:
             self._heal(nodes, owner=index)
+
+    def _is_settled(self) -> bool:
+        is_answered = self._clients is None or not self._clients.are_waiting
+        return is_answered and self._observer.is_settled()
 
     def _cut(self, nodes: tuple[str, ...], owner: int | None = None) -> None:
         self._cuts.append((owner, nodes))
