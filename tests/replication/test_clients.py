@@ -6,7 +6,7 @@ import pytest
 
 from tests.replication.hands import CLIENT, Hands, delete, insert, read, update
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.member import epoch_of
+from vectorkit.replication.identity import epoch_of
 from vectorkit.replication.messages import Prepare
 
 

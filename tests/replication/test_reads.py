@@ -4,7 +4,7 @@ import pytest
 
 from tests.replication.hands import Hands, delete, insert, read, update
 from vectorkit.replication import ReplicationOptions, WriteConcern, majority
-from vectorkit.replication.member import FIRST_EPOCH, epoch_of
+from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
 from vectorkit.replication.messages import ConfirmEpoch, EpochConfirmed, Prepare
 from vectorkit.replication.reads import payload_of, proves_reads
 from vectorkit.store import VectorStore

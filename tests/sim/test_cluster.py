@@ -169,7 +169,7 @@ def test_a_load_goes_on_after_a_write_that_failed():
         made.advance(ms=1_000)
     made.store.insert("uniform", [0], [[1, 0]])
     made.advance(ms=1_000)
-    assert len(rows(made.finish(), "write", kind="UpdateVectors")) == 10
+    assert len(rows(made.finish(), "append", kind="UpdateVectors")) == 10
 
 
 @pytest.mark.parametrize("delay_ms", [2_500, 2_600])
@@ -284,7 +284,7 @@ def test_a_run_of_any_length_ends(duration_ms):
 
 def test_a_load_makes_the_writes_that_it_promises():
     run = simulate(ClusterOptions(replicas=0), workload=LOAD, duration_ms=1_000, seed=7)
-    made = rows(run, "write")
+    made = rows(run, "append")
     assert [row.kind for row in made[:3]] == ["EpochStart", "CreateCollection", "Upsert"]
     assert {row.kind for row in made[3:]} == {"UpdateVectors"}
     assert [row.time_ns / 1e6 for row in made[3:]] == [50.0 * (n + 1) for n in range(20)]
@@ -293,7 +293,7 @@ def test_a_load_makes_the_writes_that_it_promises():
 def test_a_load_without_writes_only_fills():
     load = Workload(writes_per_s=0, source="uniform:50x4")
     run = simulate(ClusterOptions(replicas=1), workload=load, duration_ms=500, seed=7)
-    assert [row.kind for row in rows(run, "write")] == ["EpochStart", "CreateCollection", "Upsert"]
+    assert [row.kind for row in rows(run, "append")] == ["EpochStart", "CreateCollection", "Upsert"]
     assert run.is_converged
 
 
@@ -303,7 +303,7 @@ def test_more_writes_at_once_than_the_log_holds_do_no_harm():
     for number in range(20):
         made.store.upsert("words", [number], [[number, 1]])
     run = made.finish()
-    assert [row.kind for row in rows(run, "write")[-2:]] == ["Upsert", "Upsert"]
+    assert [row.kind for row in rows(run, "append")[-2:]] == ["Upsert", "Upsert"]
     check_history(run)
 
 

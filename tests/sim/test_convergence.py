@@ -73,7 +73,7 @@ def test_r26_a_cut_at_every_offset_of_every_operation_converges(cut_at):
         made.advance(ms=5)
     made.advance(ms=6_000)
     run = made.finish()
-    kinds = {row.kind for row in rows(run, "write")}
+    kinds = {row.kind for row in rows(run, "append")}
     assert len(kinds) == 7
     check_history(run)
 

@@ -186,7 +186,8 @@ class Clients:
         confirmed_offset = self.confirmed_offset
         if confirmed_offset > self._confirmed_offset:
             self._confirmed_offset = confirmed_offset
-            member.outbox.add(Noted("confirm", number=confirmed_offset, value=self._epoch))
+            epoch = member.log.epoch_of(confirmed_offset)
+            member.outbox.add(Noted("confirm", number=confirmed_offset, value=epoch))
         writes, reads, proofs = self._writes, self._reads, self._proofs
         while writes and writes[0].position.offset <= confirmed_offset:
             self._answer(writes.popleft(), "ok")

@@ -12,10 +12,9 @@ from vectorkit.replication.messages import Message
 class Send(NamedTuple):
     """Put a message on the link to a node or a client.
 
-    >>> from vectorkit.replication import Node
-    >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
-    >>> [effect.target for effect in node.start(now_ns=0) if isinstance(effect, Send)]
-    ['node-0']
+    >>> from vectorkit.replication.messages import Close
+    >>> Send("node-1", Close(generation=1, reason="too_old"), size_bytes=18).target
+    'node-1'
     """
 
     target: str
@@ -109,7 +108,7 @@ class Noted(NamedTuple):
 
     - "promise": the promise of epoch `number` is durable;
     - "visible": readers see the history up to offset `number`;
-    - "confirm": the write concern holds for this master's writes up to offset `number`;
+    - "confirm": the write concern holds up to offset `number`, whose record is of epoch `value`;
     - "degrade", "timeout": the write at offset `number` was answered before it did; `value`
       replicas had confirmed;
     - "discard": `number` operations that this node had acknowledged are not in the history that

@@ -48,8 +48,7 @@ class Position(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A record in the log: the point in history just behind it, when it was appended, and the
-    log's bytes up to its end."""
+    """A record in the log, the point in history behind it, and the log's bytes up to its end."""
 
     record: Record
     position: Position
@@ -97,7 +96,7 @@ class ReplicationLog:
         self.base = Position()
         self.head = Position()
         self.epochs: list[tuple[int, int]] = []
-        """Each epoch of the whole history and the offset at which it begins, also of what is gone."""
+        """Each epoch of the whole history and the offset at which it begins."""
         self._entries: dict[int, Entry] = {}
         self._base_bytes = 0
         self._end_bytes = 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from vectorkit.errors import PromotionRefused, WriteRefused
-from vectorkit.operations import Operation
+from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
+from vectorkit.operations import EpochStart, Operation
 from vectorkit.replication.candidate import CandidateNode, Promotion
 from vectorkit.replication.durable import Image
-from vectorkit.replication.effects import Effect
+from vectorkit.replication.effects import Appended, Applied, Effect
 from vectorkit.replication.health import ReplicaStatus
+from vectorkit.replication.identity import FIRST_EPOCH, owner_of
 from vectorkit.replication.log import ReplicationLog
 from vectorkit.replication.master import MasterNode
-from vectorkit.replication.member import FIRST_EPOCH, Member, owner_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Announce,
     AskPromise,
@@ -81,7 +83,10 @@ class Node:
             image = first_image(self.member.slot)
         self.member.role = self._follow()
         self.member.recover(image, incarnation)
+        if not is_new and not self.member.is_lost:
+            self.member.outbox.add(Applied(self.member.applied, "replay"))
         if is_new and not self.member.slot:
+            self.member.outbox.add(Appended(self.log.head, EpochStart.__name__))
             self._become(self._serve(FIRST_EPOCH, is_forced=False))
         self.member.outbox.after_changes(lambda: self._come_up(is_new))
 
@@ -95,7 +100,7 @@ class Node:
     @property
     def role(self) -> Role:
         """What it is now."""
-        return self.member.role
+        return cast("Role", self.member.role)
 
     @property
     def store(self) -> VectorStore:
@@ -158,8 +163,6 @@ class Node:
         """The disk holds all changes of the `Persist` effects up to this number."""
         self.member.now_ns = now_ns
         self.member.outbox.persisted(number)
-        if isinstance(self.role, MasterNode):
-            self.role.flush()
         return self._drain()
 
     def receive(self, source: str, message: Message, now_ns: int) -> list[Effect]:
@@ -189,6 +192,10 @@ class Node:
         self._become(self._stand(is_forced=force, max_lag_operations=max_lag_operations))
         return self._drain()
 
+    def disk_full(self, *, is_full: bool) -> None:
+        """Tell the node whether its disk has room: a master without takes no writes."""
+        self.member.is_disk_full = is_full
+
     def retire(self, index: int, now_ns: int) -> list[Effect]:
         """Refuse an index from now on: an operator says that its node is gone for good."""
         self.member.now_ns = now_ns
@@ -200,6 +207,13 @@ class Node:
     def admit(self) -> None:
         """Raise WriteRefused where clients may not write."""
         self.role.admit()
+        if self.member.is_disk_full:
+            raise DiskFull(
+                f"{self.id} cannot keep another write",
+                got="a full disk",
+                wanted="room for its log",
+                remedy="make room, or promote another node",
+            )
 
     def append(self, operation: Operation, encoded: bytes) -> None:
         """Give an operation its place in history; `flush` sends it."""
@@ -215,23 +229,21 @@ class Node:
         elif is_new and self.member.slot:
             self._become(self._follow(self.member.node_ids[0], FIRST_EPOCH))
         elif not is_new:
-            was_master = owner_of(self.member.log.head.epoch) == self.member.index
-            self._become(self._follow(has_served=was_master and bool(self.log.head.offset)))
+            self._become(self._follow())
 
     def _become(self, role: Role) -> None:
-        self.member.role.end()
+        self.role.end()
         self.member.role = role
         if isinstance(role, CandidateNode):
             self.promotion = role.promotion
         role.start()
 
-    def _follow(
-        self, master_id: str | None = None, epoch: int = 0, *, has_served: bool = False
-    ) -> Role:
-        """A replica; one that has served before it restarted stands soon if nobody else serves."""
+    def _follow(self, master_id: str | None = None, epoch: int = 0) -> Role:
+        """A replica; one that was the last to serve stands soon if nobody else does."""
         member = self.member
+        has_served = self.log.head.offset > 0 and owner_of(self.log.head.epoch) == member.index
         stands_at_ns = None
-        if has_served:
+        if has_served and master_id is None:
             stands_at_ns = member.now_ns + 2 * member.options.backoff_ms_min * NS_PER_MS
         return ReplicaNode(
             member, self._stand, master_id=master_id, epoch=epoch, stands_at_ns=stands_at_ns

@@ -1,4 +1,4 @@
-"""Effects gathered for the driver, bytes counted where they are sent, changes for one disk write."""
+"""Effects gathered for the driver: bytes are counted here, changes become one disk write."""
 
 from __future__ import annotations
 

@@ -72,6 +72,10 @@ class Peer:
         """Whether records may be sent."""
         return self.phase in ("partial", "streaming")
 
+    def is_due(self, now_ns: int) -> bool:
+        """Whether something was not answered in time."""
+        return self.resend_at_ns is not None and now_ns >= self.resend_at_ns
+
     def count(self, ack: Ack, epoch: int) -> None:
         """Let an ack count if the record that it names is of this epoch."""
         if ack.position.epoch != epoch:
@@ -144,6 +148,12 @@ class Peer:
             is_syncing=self.phase in ("full", "partial") or not self.has_caught_up,
             lag_ns=self.lag_ns(now_ns),
             options=options,
+        )
+
+    def is_active(self, now_ns: int, options: ReplicationOptions) -> bool:
+        """Whether it has been heard and is not Disconnected."""
+        return (
+            self.generation > 0 and self.status(now_ns, options) is not ReplicaStatus.DISCONNECTED
         )
 
     def restart_resending(self, now_ns: int, options: ReplicationOptions) -> None:

@@ -1,7 +1,8 @@
 """The encoding of messages: one byte for the kind, then the fields in their order.
 
-Integers take 8 bytes, flags 1, texts and ids 2 + n, bytes and operations 4 + n, tuples 4 and their items; a record is its epoch,
-its offset and its operation in the encoding that hash, log and snapshots use too.
+Integers take 8 bytes, flags 1, texts and ids 2 + n, bytes and operations 4 + n, tuples 4 and their
+items; a record is its epoch, its offset and its operation in the encoding that hash, log and
+snapshots use too.
 """
 
 from __future__ import annotations
