@@ -10,13 +10,11 @@ from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
 from vectorkit.replication.effects import RoleChanged, SyncChanged
 from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member, slot_of
 from vectorkit.replication.messages import (
     Ack,
     Announce,
     ClientRead,
-    ClientReply,
     ClientWrite,
     Close,
     EpochConfirmed,
@@ -31,7 +29,7 @@ from vectorkit.replication.messages import (
 )
 from vectorkit.replication.offers import Offers
 from vectorkit.replication.peer import Peer
-from vectorkit.replication.reads import lacks_write
+from vectorkit.replication.reads import master_refusal, refused
 from vectorkit.replication.role import Role, RoleName
 from vectorkit.replication.sender import Sender
 from vectorkit.store import write
@@ -230,12 +228,10 @@ class MasterNode(Role):
     def _on_client(self, source: str, message: ClientWrite | ClientRead) -> None:
         member = self.member
         refusal = "" if self._is_serving else "not_master"
-        if isinstance(message, ClientRead) and lacks_write(member, message):
-            refusal = refusal or "write_not_in_history"
+        if not refusal and isinstance(message, ClientRead):
+            refusal = master_refusal(member, message)
         if refusal:
-            outcome = "not_master" if refusal == "not_master" else "refused"
-            reply = ClientReply(message.request, outcome, Position(), "", refusal, 0, member.id)
-            member.outbox.send(source, reply)
+            member.outbox.send(source, refused(member, self, message.request, refusal))
         elif isinstance(message, ClientWrite):
             operation = message.operation
             self.clients.write(source, message, lambda: write(member.store, operation))

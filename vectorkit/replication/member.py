@@ -104,6 +104,7 @@ class Member:
         self.options = options
         self.now_ns = now_ns
         self.store = VectorStore()
+        self._published = self.store.snapshot() if options.refresh_ms else None
         self.log = self._new_log()
         self.index = index_of(self.slot, 0)
         self.boot = 0
@@ -121,7 +122,6 @@ class Member:
         self.counters = Counters()
         self.outbox = Outbox(self.counters, has_disk=options.has_durable_log)
         self.next_refresh_ns = now_ns
-        self._published: StoreSnapshot | None = None
         self._held_offset = 0  # What the store holds: a master's is ahead of its disk.
         self._unflushed: deque[Entry] = deque()
         self._checkpoint_offset = 0
@@ -254,6 +254,11 @@ class Member:
         """What readers see now."""
         return self.store if self._published is None else self._published
 
+    @property
+    def shows_unflushed(self) -> bool:
+        """Whether readers would see more than its disk holds: a node that was master just now."""
+        return self._published is None and self._held_offset > self.applied_offset
+
     def ack(self, generation: int) -> Ack:
         """How far this node has come."""
         return Ack(
@@ -307,7 +312,8 @@ class Member:
             self._unflushed.clear()
             self.flushed = self.applied = self.visible = position
             self._held_offset = self._checkpoint_offset = position.offset
-            self._published = None
+            if self.options.refresh_ms:
+                self._published = built.snapshot()
             self.is_lost = self.is_poisoned = False
             self.outbox.add(Applied(position, "snapshot"))
             self.role.on_installed()
@@ -361,6 +367,8 @@ class Member:
         checkpoint, has_torn_tail = image.checkpoint, len(frames) < len(image.frames)
         if checkpoint is not None and store is not None:
             self._applier.install(store)
+            if self.options.refresh_ms:
+                self._published = store.snapshot()
             self.flushed = self.applied = self.visible = checkpoint.position
             self._held_offset = self._checkpoint_offset = checkpoint.position.offset
             base = checkpoint.position

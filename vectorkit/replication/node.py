@@ -11,14 +11,13 @@ from vectorkit.replication.candidate import CandidateNode, Promotion
 from vectorkit.replication.durable import Image
 from vectorkit.replication.effects import Appended, Applied, Effect
 from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.log import Position, ReplicationLog
+from vectorkit.replication.log import ReplicationLog
 from vectorkit.replication.master import MasterNode
 from vectorkit.replication.member import FIRST_EPOCH, Member, owner_of
 from vectorkit.replication.messages import (
     Announce,
     AskPromise,
     ClientRead,
-    ClientReply,
     ClientWrite,
     ConfirmEpoch,
     EpochConfirmed,
@@ -32,7 +31,7 @@ from vectorkit.replication.messages import (
 )
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.peer import Peer
-from vectorkit.replication.reads import serve
+from vectorkit.replication.reads import refused, serve
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.report import node_stats, replica_info
 from vectorkit.replication.returning import ReturningNode
@@ -281,10 +280,7 @@ class Node:
             case ClientRead() if not isinstance(self.role, MasterNode):
                 self.member.outbox.send(source, serve(self.member, self.role, message))
             case ClientWrite() if not isinstance(self.role, MasterNode):
-                master = self.role.master_id or ""
-                reply = ClientReply(
-                    message.request, "not_master", Position(), "", "not_master", 0, master
-                )
+                reply = refused(self.member, self.role, message.request, "not_master")
                 self.member.outbox.send(source, reply)
             case _:
                 self.role.receive(source, message)

@@ -8,19 +8,20 @@ from typing import Final
 
 from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
 from vectorkit.replication import MasterNode, Promotion, ReplicaInfo, ReplicationStats
+from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
 from vectorkit.sim.faults import Partition, checked_faults
 from vectorkit.sim.network import LinkCounts
 from vectorkit.sim.observer import Observer
 from vectorkit.sim.options import (
     ClusterOptions,
-    Workload,
     refuse_negative,
     refuse_seed,
     refuse_type,
 )
+from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
-from vectorkit.sim.workload import Writes
+from vectorkit.sim.workload import Workload, refuse_reads
 from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
 
@@ -60,14 +61,17 @@ class Cluster:
             refuse_type("workload", workload, Workload)
         self.seed = seed
         self.faults = checked_faults(faults)
+        self._client_ids = () if workload is None else workload.client_ids
         for fault in self.faults:
-            self._refuse_unknown(fault.isolate)
-        self._writes = None if workload is None else Writes(workload, seed=seed)
-        self._engine = Engine(self.options, seed=seed, client_ids=())
+            self._refuse_unknown(fault.isolate, has_clients=True)
+        self._engine = Engine(self.options, seed=seed, client_ids=self._client_ids)
+        self._clients: Clients | None = None
+        if workload is not None:
+            refuse_reads(workload, self.options)
+            self._clients = Clients(self._engine, Requests(workload, seed=seed))
         self._observer = Observer(self._engine)
         self._cuts: list[tuple[int | None, tuple[str, ...]]] = []  # With the fault that made it.
         self._is_writing = True
-        self._engine.on("write", self._on_write)
         self._engine.on("fault", self._on_fault)
         self._start()
 
@@ -108,8 +112,8 @@ class Cluster:
         self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:
-        """Cut these nodes, as a group, off from all others, until `heal`."""
-        self._refuse_unknown(node_ids)
+        """Cut these nodes and clients, as a group, off from all others, until `heal`."""
+        self._refuse_unknown(node_ids, has_clients=True)
         self._engine.flush()
         self._cut(node_ids)
 
@@ -212,6 +216,8 @@ class Cluster:
         A run that is not equal after `SETTLE_MS_MAX` says so in `run.is_converged`.
         """
         self._is_writing = False
+        if self._clients is not None:
+            self._clients.stop()
         self.heal()
         for node_id in self.options.node_ids:
             self._engine.restart(node_id)
@@ -253,28 +259,13 @@ class Cluster:
 
     def _start(self) -> None:
         engine = self._engine
-        if self._writes is not None:
-            self._writes.load(self.store)
-            self._schedule_write(0)
+        if self._clients is not None:
+            self._clients.start(self.store)
         for index, fault in enumerate(self.faults):
             engine.scheduler.at(ms_to_ns(fault.at_ms), "fault", (index, True))
             engine.scheduler.at(ms_to_ns(fault.until_ms), "fault", (index, False))
         engine.start()
         self._observer.start()
-
-    def _on_write(self, number: int) -> None:
-        if self._writes is None or not self._is_writing:
-            return
-        self._schedule_write(number + 1)
-        if self._engine.master_id is not None:
-            self._writes.make(self.store, number)
-            self._engine.flush()
-
-    def _schedule_write(self, number: int) -> None:
-        assert self._writes is not None
-        time_ns = self._writes.time_ns(number)
-        if time_ns is not None:
-            self._engine.scheduler.at(time_ns, "write", number)
 
     def _on_fault(self, data: tuple[int, bool]) -> None:
         index, is_start = data
@@ -313,8 +304,8 @@ class Cluster:
             remedy="advance the time, restart a node, or promote one",
         )
 
-    def _refuse_unknown(self, node_ids: Sequence[str]) -> None:
-        known = self.options.node_ids
+    def _refuse_unknown(self, node_ids: Sequence[str], *, has_clients: bool = False) -> None:
+        known = self.options.node_ids + (self._client_ids if has_clients else ())
         unknown = [node_id for node_id in node_ids if node_id not in known]
         if unknown or not node_ids:
             raise InvalidOption(

@@ -11,12 +11,12 @@ from vectorkit.sim.cluster import Cluster
 from vectorkit.sim.faults import Partition, checked_faults
 from vectorkit.sim.options import (
     ClusterOptions,
-    Workload,
     refuse_negative,
     refuse_seed,
     refuse_type,
 )
 from vectorkit.sim.run import Run
+from vectorkit.sim.workload import Workload
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 _STEP_MS: Final = 1_000.0
