@@ -132,10 +132,13 @@ class MasterNode(Role):
             peer.close()
 
     def flush(self) -> None:
-        """Send what has been written since."""
+        """Send what has been written since; whoever has no connection falls behind."""
         if self._is_serving:
-            for peer in self._open_peers():
-                self._pump(peer)
+            for peer in self._peers.values():
+                if peer.is_open:
+                    self._pump(peer)
+                else:
+                    peer.note_lag(self.member.log)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
