@@ -23,6 +23,7 @@ from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.returning import ReturningNode
 from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.status import NodeStatus, node_status
 
 __all__ = [
     "Appended",
@@ -33,6 +34,7 @@ __all__ = [
     "Image",
     "MasterNode",
     "Node",
+    "NodeStatus",
     "Noted",
     "Persist",
     "Position",
@@ -51,5 +53,6 @@ __all__ = [
     "SyncChanged",
     "WriteConcern",
     "majority",
+    "node_status",
     "status_of",
 ]
