@@ -22,6 +22,7 @@ from vectorkit.replication.node import Node
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.status import NodeStatus, node_status
 
 __all__ = [
     "Appended",
@@ -31,6 +32,7 @@ __all__ = [
     "Image",
     "MasterNode",
     "Node",
+    "NodeStatus",
     "Noted",
     "Persist",
     "Position",
@@ -48,5 +50,6 @@ __all__ = [
     "SyncChanged",
     "WriteConcern",
     "majority",
+    "node_status",
     "status_of",
 ]

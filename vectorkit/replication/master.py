@@ -347,7 +347,7 @@ class MasterNode(Role):
             has_progress = True
             peer.take_positions(ack)
             self._finish_full(peer)
-        elif ack.received_offset < peer.received_offset or not log.holds(ack.position):
+        elif peer.is_old(ack) or not log.holds(ack.position):
             return
         else:
             has_progress = ack.received_offset > peer.received_offset

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
-from vectorkit.replication import MasterNode, Promotion, ReplicaInfo, ReplicationStats
+from vectorkit.replication import (
+    MasterNode,
+    NodeStatus,
+    Promotion,
+    ReplicaInfo,
+    ReplicationStats,
+    node_status,
+)
 from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
 from vectorkit.sim.fault_lists import checked_faults
@@ -222,6 +229,12 @@ class Cluster:
         self._refuse_unknown([node_id])
         machine = self._engine.machines[node_id]
         return machine.node.stats(machine.clock.local_ns(self._engine.now_ns))
+
+    def status(self, node_id: str) -> NodeStatus:
+        """Role, figures and replicas of a node now; `to_dict` gives it as JSON."""
+        self._refuse_unknown([node_id])
+        machine = self._engine.machines[node_id]
+        return node_status(machine.node, machine.clock.local_ns(self._engine.now_ns))
 
     def replicas(self) -> list[ReplicaInfo]:
         """What the master knows of its replicas now."""
