@@ -15,7 +15,8 @@ from vectorkit.collections import compiled
 from vectorkit.collections.backend import Backend, Candidates, Encoded, Pending
 from vectorkit.collections.buffer import Batch
 from vectorkit.collections.codecs import Codec, codec_of
-from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded
+from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded, padded_size
+from vectorkit.kernels.select import NO_SLOT
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 
 RowsPlace = Literal["device", "host", "none"]
@@ -56,7 +57,7 @@ class QuantizedBackend(Backend):
         self.keeps_rows = place != "none"
         self.rows_device = device if self.keeps_rows else None
         if place == "host":
-            self.rows_device = jax.local_devices(backend="cpu")[0]
+            self.rows_device = host_device()
         self._codec = codec
 
     def empty(self) -> QuantizedState:
@@ -163,37 +164,58 @@ class QuantizedBackend(Backend):
         count: int,
         mask: MaskArray | None,
         width: int,
+        k: int,
     ) -> Pending:
-        """One scan of the codes; rows or codes of the best are gathered by the same program."""
-        codec, (queries, batch) = state.codec, prepared
-        is_apart = state.rows is not None and self.rows_device != self.device
-        kept = () if is_apart else state.codes if state.rows is None else (state.rows,)
-        slots, found = compiled.scan(
+        """One scan of the codes; of what it proposes the best few by float32 scores of the rows.
+
+        One program where codes and rows lie together. Rows that are not kept are decoded.
+        """
+        codec, (queries, batch), capacity = state.codec, prepared, self.capacity(state)
+        width = min(width, capacity)
+        kept = min(width, padded_size(super().candidate_count(k)))
+        scanned = (
             state.codes,
-            kept,
             codec.prepare(queries, self.metric),
             np.int32(count),
-            None if mask is None else padded(mask, self.capacity(state)),
-            tile_scores=codec.tile_scores,
-            metric=self.metric,
-            width=min(width, self.capacity(state)),
-            dim=codec.dim,
+            None if mask is None else padded(mask, capacity),
         )
-        if is_apart:
-            there = jax.device_put(slots.reshape(-1), self.rows_device)
-            found = compiled.read((state.rows,), there, dim=codec.dim)
-
-        def wait() -> Candidates:
-            proposed = np.asarray(slots)[:batch]
-            size = proposed.size
-            flat = tuple(np.asarray(each).reshape(slots.size, -1)[:size] for each in found)
+        how = {"tile_scores": codec.tile_scores, "metric": self.metric, "width": width}
+        if state.rows is not None and self.rows_device == self.device:
+            best, rows = compiled.scan_and_rescore(*scanned, state.rows, queries, **how, kept=kept)
+        else:
+            slots = compiled.scan(*scanned, **how, dim=codec.dim)
             if state.rows is None:
-                shapes = [field.shape for field in codec.fields]
-                codes = zip(flat, shapes, strict=True)
-                flat = (codec.decode(tuple(each.reshape(-1, *shape) for each, shape in codes)),)
-            return Candidates(proposed, flat[0].reshape(*proposed.shape, codec.dim), None)
+                codes = compiled.read(state.codes, slots.reshape(-1), dim=codec.dim)
+                return lambda: self._best_decoded(codec, queries, batch, slots, codes, kept)
+            there = jax.device_put(slots, self.rows_device)
+            best, rows = compiled.rescore(
+                state.rows, queries, there, metric=self.metric, width=kept
+            )
+        return lambda: Candidates(np.asarray(best)[:batch], np.asarray(rows)[:batch], None)
 
-        return wait
+    def _best_decoded(
+        self,
+        codec: Codec,
+        queries: Float32Array,
+        batch: int,
+        slots: Array,
+        codes: tuple[Array, ...],
+        kept: int,
+    ) -> Candidates:
+        """Decode what was proposed, and rescore it as if there were no other rows."""
+        proposed = np.asarray(slots).reshape(-1)
+        decoded = np.zeros((proposed.size, codec.dim), np.float32)
+        real = slice(0, batch * slots.shape[1])
+        decoded[real] = codec.decode(tuple(np.asarray(each)[real] for each in codes))
+        places = np.where(proposed < NO_SLOT, np.arange(proposed.size, dtype=np.int32), NO_SLOT)
+        best, rows = compiled.rescore(
+            *jax.device_put((decoded, queries, places.reshape(slots.shape)), host_device()),
+            metric=self.metric,
+            width=kept,
+        )
+        chosen = np.asarray(best)[:batch]
+        found = np.where(chosen < NO_SLOT, proposed.take(chosen, mode="clip"), NO_SLOT)
+        return Candidates(found, np.asarray(rows)[:batch], None)
 
     def prepare(self, queries: Float32Array) -> tuple[Float32Array, int]:
         """Padded queries and their number: what a codec makes of them depends on the state."""
@@ -252,6 +274,11 @@ class QuantizedBackend(Backend):
         names = [field.name for field in state.codec.fields]
         arrays = dict(zip(names, state.codes, strict=True))
         return arrays if state.rows is None else {"rows": state.rows, **arrays}
+
+
+def host_device() -> jax.Device:
+    """The CPU as a device: where rows lie that are kept on the host."""
+    return jax.local_devices(backend="cpu")[0]
 
 
 def _trained(codec: Codec, rows: Float32Array, state: QuantizedState) -> QuantizedState:
