@@ -30,11 +30,12 @@ RESCORE_MAX: Final = 1_000
 class QuantizedCollection(Collection):
     """Vectors by id as codes: smaller and faster to scan, approximate, atomic to update.
 
-    A search scans the codes, takes `rescore` × k candidates (k + 6 at least, padded to a power of
-    two) and orders them by canonical scores of the stored rows: float32 rows on the device or the
-    host (`rows="device"`, `"host"`), else the decoded ones (`"none"`), which `get` then returns
-    too. So each score is that of the row that `get` shows; what may be missing is a row whose code
-    misled the scan. Codecs:
+    A search scans the codes, takes the `rescore` × k best estimates (k + 6 at least, padded to a
+    power of two), of them the k + 6 (padded too) of best float32 score, and orders these by
+    canonical scores. All scores are of the stored rows: float32 rows on the device or the host
+    (`rows="device"`, `"host"`), else the decoded ones (`"none"`), which `get` then returns too. So
+    each score is that of the row that `get` shows; what may be missing is a row whose code misled
+    the scan, or one of more than k + 6 rows that float32 cannot tell apart. Codecs:
 
     - "int8": one byte a coordinate, nothing to learn; next to no loss.
     - "binary": one bit a coordinate after a random rotation; rescore with 4 to 8.
