@@ -30,7 +30,8 @@ class Fault:
             value = getattr(self, each.name)
             if each.name == "node" and (not isinstance(value, str) or not value):
                 raise _refused(self, f"node={value!r}", "a node id", 'pass node="node-1"')
-            if each.name.endswith("_ms") and value is not None:
+            is_open = each.name == "for_ms" and value is None
+            if each.name.endswith("_ms") and not is_open:
                 refuse_negative(each.name, value)
         if getattr(self, "for_ms", None) == 0:
             raise _refused(self, "for_ms=0", "for_ms above 0", "let it last")
