@@ -21,7 +21,7 @@ LAYERS = (
     "store",
     "replication",
     "sim",
-    "frames from_frame",
+    "frames from_frame run_frames",
     "comparisons",
     "measure",
     "plot",
@@ -40,7 +40,9 @@ REACHES_RIGHT: dict[str, set[str]] = {
     "collections/memory.py": {"frames", "notebook", "pandas"},
     "collections/reader.py": {"comparisons", "frames", "notebook", "pandas"},
     "collections/results.py": {"frames", "notebook", "pandas"},
-    "sim/run.py": {"frames", "notebook", "pandas", "plot", "matplotlib"},
+    "sim/checks/findings.py": {"run_frames", "notebook", "pandas"},
+    "sim/explain.py": {"run_frames", "pandas"},
+    "sim/run.py": {"run_frames", "frames", "notebook", "pandas", "plot", "matplotlib"},
 }
 
 MODULE_LINES_MAX = 400

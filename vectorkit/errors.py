@@ -18,6 +18,7 @@
     ├── DatasetNotInstalled (ImportError)
     ├── DeviceNotFound            no accelerator where one was asked for
     ├── CorruptSnapshot           a snapshot's bytes do not give what its header promises
+    ├── SaveFailed (OSError)      the disk did not take a file; what was there is as it was
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
     │   ├── WriteInSubscriber
@@ -180,6 +181,12 @@ class CorruptSnapshot(VectorKitError):
     """A snapshot's bytes do not give what its header promises."""
 
     code = "corrupt_snapshot"
+
+
+class SaveFailed(VectorKitError, OSError):
+    """The disk did not take the whole of a file: it is full, over a quota, or broken."""
+
+    code = "save_failed"
 
 
 class WriteRefused(VectorKitError):

@@ -80,15 +80,6 @@ HEALTH: Final[Schema] = {
     "confirmed_offset": "int64",
     "last_heartbeat_ms": "float64",
 }
-OPERATIONS: Final[Schema] = {
-    "offset": "int64",
-    "node": "str",
-    "operation": "str",
-    "written_ms": "float64",
-    "applied_ms": "float64",
-    "delay_ms": "float64",
-    "fate": "str",
-}
 SYNCS: Final[Schema] = {
     "node": "str",
     "started_ms": "float64",
@@ -224,34 +215,6 @@ def health(run: Run) -> pd.DataFrame:
     place = {node: index for index, node in enumerate(run.options.node_ids)}
     samples = sorted(run.samples, key=lambda each: (place[each.node], each.time_ms))
     return _frame({name: [getattr(each, name) for each in samples] for name in HEALTH}, HEALTH)
-
-
-def operations(run: Run) -> pd.DataFrame:
-    """One row per write and replica: when it was written and applied there, and its fate.
-
-    `fate` is "stream", "snapshot" (it came inside a full sync) or "missing".
-    """
-    written: dict[int, tuple[str, int]] = {}
-    applied: dict[str, dict[int, tuple[int, str]]] = {}
-    nodes = [node for node, stats in run.stats.items() if stats.role == "replica"]
-    for row in run.trace.rows:
-        if row.event == "write":
-            written[row.number] = (row.kind, row.time_ns)
-        elif row.event == "apply":
-            mine = applied.setdefault(row.node, {})
-            first = row.number if row.kind == "stream" else len(mine) + 1
-            for offset in range(first, row.number + 1):
-                mine.setdefault(offset, (row.time_ns, row.kind))
-    rows: list[tuple[Any, ...]] = []
-    for offset, (operation, written_ns) in written.items():
-        for node in nodes:
-            head = (offset, node, operation, ns_to_ms(written_ns))
-            if (end := applied.get(node, {}).get(offset)) is None:
-                rows.append((*head, np.nan, np.nan, "missing"))
-            else:
-                applied_ns, fate = end
-                rows.append((*head, ns_to_ms(applied_ns), ns_to_ms(applied_ns - written_ns), fate))
-    return of_rows(rows, OPERATIONS)
 
 
 def syncs(run: Run) -> pd.DataFrame:

@@ -44,8 +44,16 @@ class CollectionConfig:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+class _Encodable:
+    """Keeps the bytes that `encode` has made: hash, log, wire and disk ask for the same."""
+
+    __slots__ = ("_encoded",)
+
+    _encoded: bytes
+
+
 @dataclass(frozen=True, slots=True)
-class CreateCollection:
+class CreateCollection(_Encodable):
     """A new, empty collection with its whole configuration."""
 
     collection: str
@@ -53,14 +61,14 @@ class CreateCollection:
 
 
 @dataclass(frozen=True, slots=True)
-class DropCollection:
+class DropCollection(_Encodable):
     """A collection goes, with all its rows."""
 
     collection: str
 
 
 @dataclass(frozen=True, slots=True)
-class RenameCollection:
+class RenameCollection(_Encodable):
     """A collection gets another name; rows and slots stay."""
 
     collection: str
@@ -68,7 +76,7 @@ class RenameCollection:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Upsert:
+class Upsert(_Encodable):
     """Rows written whole: vector and payload replace what was there. `payloads=None`: none."""
 
     collection: str
@@ -78,7 +86,7 @@ class Upsert:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class UpdateVectors:
+class UpdateVectors(_Encodable):
     """Parts of present rows: KEEP leaves the vectors or the payloads, `payloads=None` clears."""
 
     collection: str
@@ -88,7 +96,7 @@ class UpdateVectors:
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(_Encodable):
     """Rows taken out; the last rows move into the holes."""
 
     collection: str
@@ -96,7 +104,7 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SetCodebook:
+class SetCodebook(_Encodable):
     """A quantized collection encodes all its rows by this codebook (subspaces, 256, width)."""
 
     collection: str
@@ -104,7 +112,7 @@ class SetCodebook:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochStart:
+class EpochStart(_Encodable):
     """The first record of a master's epoch: it changes no collection."""
 
     epoch: int
@@ -129,11 +137,20 @@ _TYPE_OF: Final = {kind.__name__: kind for kind in _TYPES}
 
 
 def encode(operation: Operation) -> bytes:
-    """The canonical bytes of an operation: equal operations give equal bytes.
+    """The canonical bytes of an operation, made once: equal operations give equal bytes.
 
     >>> encode(Delete("words", ("king",)))[4:]
     b'{"collection":"words","ids":["king"],"type":"Delete"}'
     """
+    try:
+        return operation._encoded
+    except AttributeError:
+        encoded = _encode(operation)
+        object.__setattr__(operation, "_encoded", encoded)
+        return encoded
+
+
+def _encode(operation: Operation) -> bytes:
     header: dict[str, Any] = {"type": type(operation).__name__}
     rows = b""
     match operation:

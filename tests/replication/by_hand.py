@@ -1,6 +1,8 @@
 """A master and one replica, joined by hand: nothing travels unless a test carries it."""
 
-from vectorkit.replication import MasterNode, ReplicaNode, ReplicationOptions, Send, SetTimer
+from vectorkit.replication import Node, Persist, ReplicationOptions, Send, SetTimer
+from vectorkit.replication.identity import FIRST_EPOCH
+from vectorkit.replication.messages import Hello, MasterHeartbeat
 from vectorkit.units import NS_PER_MS
 
 MASTER, REPLICA = "node-0", "node-1"
@@ -17,21 +19,40 @@ def timers(effects):
     return [effect.at_ns / NS_PER_MS for effect in effects if isinstance(effect, SetTimer)]
 
 
+def handshake(generation, position, wants=""):
+    """A handshake of the replica with the master that a cluster begins with."""
+    return Hello(generation, 1, FIRST_EPOCH, position, wants)
+
+
+def heartbeat(generation, beat, head_offset, sent_offset):
+    """A heartbeat of a master that has heard none."""
+    return MasterHeartbeat(generation, beat, head_offset, sent_offset, 0)
+
+
 def offsets(records):
     """The offsets that each message of records carries."""
     return [[each.offset for each in message.records] for message in records]
 
 
 class Pair:
-    """Both nodes and one clock in milliseconds; `exchange` carries all until nobody speaks."""
+    """Both nodes and one clock in milliseconds; `exchange` carries all until nobody speaks.
 
-    def __init__(self, replica_count=1, **options):
-        self.options = ReplicationOptions(**options)
-        ids = [f"node-{number + 1}" for number in range(replica_count)]
-        self.master = MasterNode(MASTER, replica_ids=ids, now_ns=0, options=self.options)
-        self.replica = ReplicaNode(REPLICA, master_id=MASTER, now_ns=0, options=self.options)
+    Without disks by default: what a node would wait for its disk for happens at once.
+    """
+
+    def __init__(self, replica_count=1, has_durable_log=False, **options):
+        self.options = ReplicationOptions(has_durable_log=has_durable_log, **options)
+        ids = [MASTER, *[f"node-{number + 1}" for number in range(replica_count)]]
+        self.master, self.replica = (
+            Node(node_id, node_ids=ids, now_ns=0, options=self.options) for node_id in ids[:2]
+        )
         self.now_ms = 0.0
         self.seen = []
+        self.begun = {node.id: self._written(node, node.start(0)) for node in self.nodes}
+
+    @property
+    def nodes(self):
+        return self.master, self.replica
 
     @property
     def now_ns(self):
@@ -43,17 +64,29 @@ class Pair:
         self.master.observe(self.now_ns)
         return self
 
+    def _written(self, node, effects):
+        """The effects, and those that follow as the disk writes at once."""
+        for effect in list(effects):
+            if isinstance(effect, Persist):
+                effects += self._written(node, node.persisted(effect.number, self.now_ns))
+        return effects
+
     def to_master(self, *sent, source=REPLICA):
-        return [e for m in sent for e in self.master.receive(source, m, self.now_ns)]
+        return [e for m in sent for e in self._receive(self.master, source, m)]
 
     def to_replica(self, *sent, source=MASTER):
-        return [e for m in sent for e in self.replica.receive(source, m, self.now_ns)]
+        return [e for m in sent for e in self._receive(self.replica, source, m)]
+
+    def _receive(self, node, source, message):
+        return self._written(node, node.receive(source, message, self.now_ns))
 
     def tick_master(self):
-        return self.master.tick(self.now_ns)
+        return self._written(self.master, self.master.tick(self.now_ns))
 
     def tick_replica(self):
-        return self.replica.tick(self.now_ns)
+        """What the replica says now; what it said as it started, if that is not yet taken."""
+        effects = self.begun.pop(REPLICA, [])
+        return effects + self._written(self.replica, self.replica.tick(self.now_ns))
 
     def make(self, count=1, size=0):
         """Make so many collections, with names of about `size` bytes, and send nothing yet."""
@@ -64,7 +97,7 @@ class Pair:
     def write(self, count=1, size=0):
         """The same; the result is what the master sends."""
         self.make(count, size)
-        return self.master.flush(self.now_ns)
+        return self._written(self.master, self.master.flush(self.now_ns))
 
     def exchange(self, from_master=(), from_replica=()):
         """Carry messages between the two, in order and at once, until nobody speaks."""
@@ -83,8 +116,8 @@ class Pair:
 
     def hello(self):
         """The replica's next handshake, not yet carried."""
-        (hello,) = messages(self.tick_replica())
-        return hello
+        (sent,) = messages(self.tick_replica(), Hello)
+        return sent
 
     def is_equal(self):
         same_place = self.replica.log.head == self.master.log.head

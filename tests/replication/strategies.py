@@ -13,6 +13,7 @@ from vectorkit.operations import (
     Delete,
     DropCollection,
     EpochStart,
+    Operation,
     RenameCollection,
     UpdateVectors,
     Upsert,
@@ -20,7 +21,7 @@ from vectorkit.operations import (
 )
 from vectorkit.replication.log import Position, Record
 from vectorkit.replication.messages import Ack
-from vectorkit.types import KEEP, METRICS
+from vectorkit.types import KEEP, METRICS, Id
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 OFFSETS = st.integers(0, 2**63 - 1)
@@ -66,6 +67,9 @@ POSITIONS = st.builds(Position, OFFSETS, OFFSETS, st.binary(min_size=16, max_siz
 _BY_TYPE = {
     int: INTEGERS,
     str: NAMES,
+    bool: st.booleans(),
+    Id: NAMES | INTEGERS,
+    Operation: OPERATIONS,
     bytes: st.binary(max_size=50),
     tuple[int, ...]: st.lists(INTEGERS, max_size=5).map(tuple),
     tuple[Record, ...]: st.lists(RECORDS, min_size=1, max_size=4).map(tuple),

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.replication.by_hand import Pair, messages, offsets
-from vectorkit.errors import CollectionNotFound, ReadOnlyReplica, WriteRefused
-from vectorkit.replication import Applied, MasterNode, Position
+from tests.replication.by_hand import Pair, handshake, heartbeat, messages, offsets
+from vectorkit.errors import CollectionNotFound, ReadOnlyReplica
+from vectorkit.replication import Applied, Position
 from vectorkit.replication.messages import (
     Ack,
     Chunk,
@@ -21,7 +21,6 @@ from vectorkit.replication.messages import (
     StartFull,
 )
 from vectorkit.replication.wire import wire_size
-from vectorkit.store import VectorStore
 
 
 def filled(rows=40, **options):
@@ -168,7 +167,7 @@ def test_an_installed_snapshot_is_confirmed_at_its_place():
     (confirmed,) = messages(effects, Ack)
     assert confirmed == Ack(header.generation, header.position, 3, 3, 3, 3)
     assert [each for each in effects if isinstance(each, Applied)] == [
-        Applied(header.position, is_by_snapshot=True)
+        Applied(header.position, "snapshot")
     ]
 
 
@@ -233,7 +232,7 @@ def test_positions_keep_their_order_during_a_full_sync():
     pair.exchange(pair.write(3))
     pair.make(9)
     pair.at(5_000).tick_master()
-    pair.to_master(Hello(9, pair.replica.log.head, ""))
+    pair.to_master(handshake(9, pair.replica.log.head))
     info = pair.info()
     assert info.sync_reason == "too_old"
     positions = (
@@ -250,8 +249,8 @@ def test_a_full_sync_may_take_back_what_another_history_had_confirmed():
     pair = Pair()
     pair.write(3)
     pair.connect()
-    ahead = Position(pair.master.epoch, 9, b"h" * 16)
-    (header,) = messages(pair.to_master(Hello(9, ahead, "")))
+    ahead = Position(pair.master.role.epoch, 9, b"h" * 16)
+    (header,) = messages(pair.to_master(handshake(9, ahead)))
     pair.to_master(Ack(9, header.position, 4, 4, 4, 4))
     assert pair.master.stats(0).full_syncs == 2
     assert pair.info().applied_offset == 4
@@ -339,15 +338,15 @@ def test_a_dropped_collection_is_gone_after_a_full_sync():
 
 def test_the_pinned_snapshot_is_let_go_when_nobody_needs_it():
     pair, _ = filled()
-    pinned = weakref.ref(pair.master._source)
+    pinned = weakref.ref(pair.master.role._offers._source)
     pair.at(5_000).tick_master()
     assert pinned() is None
 
 
 def test_two_replicas_that_join_at_the_same_place_share_one_snapshot():
     pair = Pair(replica_count=2)
-    (one,) = messages(pair.to_master(Hello(1, Position(), "")))
-    (two,) = messages(pair.to_master(Hello(1, Position(), ""), source="node-2"))
+    (one,) = messages(pair.to_master(handshake(1, Position())))
+    (two,) = messages(pair.to_master(handshake(1, Position()), source="node-2"))
     assert one == two
     assert type(one) is StartFull
 
@@ -369,10 +368,10 @@ def test_a_replica_that_takes_a_full_sync_does_not_call_itself_equal():
     pair, header = filled()
     install(pair, header)
     pair.to_replica(Close(header.generation, "test"))
-    again = messages(pair.to_master(Hello(5, pair.master.log.head, "digest_mismatch")))[0]
+    again = messages(pair.to_master(handshake(5, pair.master.log.head, "digest_mismatch")))[0]
     hello = pair.hello()
     pair.to_replica(replace(again, generation=hello.generation))
-    pair.at(2_000).to_replica(MasterHeartbeat(hello.generation, 9, again.position.offset, 0))
+    pair.at(2_000).to_replica(heartbeat(hello.generation, 9, again.position.offset, 0))
     assert pair.replica.stats(pair.now_ns).lag_ms == 2_000
     assert pair.replica.stats(pair.now_ns).last_sync == 0
 
@@ -385,22 +384,15 @@ def test_a_chunk_that_does_not_come_is_asked_for_after_doubling_waits():
     assert asked == [1, 0, 1, 0, 1]
 
 
-def test_a_master_begins_with_an_empty_store():
-    store = VectorStore()
-    store.create_collection("words", dim=2)
-    with pytest.raises(WriteRefused, match="make the node first"):
-        MasterNode("node-0", replica_ids=[], now_ns=0, store=store)
-
-
 def test_a_heartbeat_during_a_full_sync_does_not_forget_that_it_is_one_more_attempt():
     pair, header = filled(sync_attempts_max=1)
     install(pair, header)
     head = header.position.offset
-    pair.to_replica(MasterHeartbeat(header.generation, 1, head, head))
+    pair.to_replica(heartbeat(header.generation, 1, head, head))
     pair.to_replica(Close(header.generation, "test"))
     hello = pair.hello()
     pair.to_replica(replace(header, generation=hello.generation, reason="digest_mismatch"))
-    pair.to_replica(MasterHeartbeat(hello.generation, 2, head, head))
+    pair.to_replica(heartbeat(hello.generation, 2, head, head))
     pair.to_replica(Close(hello.generation, "test"))
     asked = [messages(pair.at(ms).tick_replica(), Hello) != [] for ms in (0, 29_999, 30_000)]
     assert asked == [False, False, True]
@@ -409,6 +401,6 @@ def test_a_heartbeat_during_a_full_sync_does_not_forget_that_it_is_one_more_atte
 def test_records_that_were_unconfirmed_before_a_full_sync_are_not_probed_for_in_it():
     pair = Pair().connect()
     pair.write(2)
-    pair.to_master(Hello(10, pair.master.log.entry(1).position, "poisoned"))
+    pair.to_master(handshake(10, pair.master.log.entry(1).position, "poisoned"))
     pair.to_master(RequestChunks(10, (0,)))
     assert messages(pair.at(400).tick_master(), Records, Close) == []

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.replication.by_hand import MASTER, REPLICA, Pair, messages, timers
+from tests.replication.by_hand import MASTER, REPLICA, Pair, handshake, messages, timers
 from vectorkit.replication import Position, SyncChanged
 from vectorkit.replication.messages import (
     Ack,
@@ -21,20 +21,20 @@ from vectorkit.store import VectorStore
 
 def answer_to(pair, position, wants="", generation=10):
     """What the master says first to a replica that stands there."""
-    return messages(pair.to_master(Hello(generation, position, wants)))[0]
+    return messages(pair.to_master(handshake(generation, position, wants)))[0]
 
 
 def test_a_replica_that_stands_in_the_masters_history_goes_on_from_there():
     pair = Pair()
     pair.write(4)
     there = pair.master.log.entry(2).position
-    assert answer_to(pair, there) == StartPartial(10, pair.master.epoch, 5)
+    assert answer_to(pair, there) == StartPartial(10, pair.master.role.epoch, 5)
 
 
 def test_an_accepted_handshake_is_followed_by_exactly_the_records_above_it():
     pair = Pair()
     pair.write(4)
-    hello = Hello(10, pair.master.log.entry(2).position, "")
+    hello = handshake(10, pair.master.log.entry(2).position)
     _, records = messages(pair.to_master(hello))
     assert [each.offset for each in records.records] == [3, 4, 5]
     assert records.hash == pair.master.log.head.hash
@@ -106,21 +106,21 @@ def test_a_needed_full_sync_is_remembered_until_it_has_succeeded():
 def test_a_handshake_of_an_older_connection_is_dropped():
     pair = Pair()
     answer_to(pair, Position(), generation=10)
-    assert messages(pair.to_master(Hello(9, Position(), ""))) == []
+    assert messages(pair.to_master(handshake(9, Position()))) == []
 
 
 def test_a_duplicated_handshake_gets_the_same_answer_and_starts_nothing():
     pair = Pair()
     first = answer_to(pair, Position())
     pair.write()
-    effects = pair.to_master(Hello(10, Position(), ""))
+    effects = pair.to_master(handshake(10, Position()))
     assert messages(effects) == [first]
     assert [effect for effect in effects if isinstance(effect, SyncChanged)] == []
 
 
 def test_a_handshake_of_a_stranger_is_dropped():
     pair = Pair()
-    assert messages(pair.to_master(Hello(10, Position(), ""), source="node-7")) == []
+    assert messages(pair.to_master(handshake(10, Position()), source="node-7")) == []
 
 
 def test_a_master_drops_messages_of_an_older_connection():
@@ -165,7 +165,7 @@ def test_dropped_messages_count_as_received_bytes():
 def test_unanswered_handshakes_back_off_from_half_a_second_to_thirty():
     pair, at_ms = Pair(), [0.0]
     for _ in range(9):
-        (next_ms,) = timers(pair.at(at_ms[-1]).tick_replica())
+        next_ms = timers(pair.at(at_ms[-1]).tick_replica())[-1]
         at_ms.append(next_ms)
     waits = [late - early for early, late in pairwise(at_ms)]
     assert waits == [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]
@@ -219,7 +219,7 @@ def test_a_replica_that_is_told_to_close_shakes_hands_at_once():
 def test_a_new_connection_replaces_the_old_one_and_its_sync():
     pair = Pair()
     answer_to(pair, Position(), generation=10)
-    effects = pair.to_master(Hello(11, Position(), ""))
+    effects = pair.to_master(handshake(11, Position()))
     changes = [effect for effect in effects if isinstance(effect, SyncChanged)]
     assert changes == [
         SyncChanged(REPLICA, "lost", "full", "first_sync"),
@@ -232,15 +232,19 @@ def test_a_snapshot_below_what_a_replica_has_confirmed_is_refused():
     pair.exchange(pair.write(3))
     pair.to_replica(Close(1, "too_old"))
     generation = pair.hello().generation
-    there, empty = Position(pair.master.epoch, 3), VectorStore().digest()
-    header = StartFull(generation, 1, "first_sync", there, empty, 0, 0)
+    there, empty = Position(pair.master.role.epoch, 3), VectorStore().digest()
+    header = StartFull(generation, 1, "first_sync", there, (), 0, empty, 0, 0)
     assert messages(pair.to_replica(header)) == []
     assert pair.replica.log.head == pair.master.log.head
 
 
 def test_nodes_say_who_they_are():
     pair = Pair()
-    assert (pair.master.id, pair.replica.id, pair.replica.master_id) == (MASTER, REPLICA, MASTER)
+    assert (pair.master.id, pair.replica.id, pair.replica.role.master_id) == (
+        MASTER,
+        REPLICA,
+        MASTER,
+    )
 
 
 def test_records_that_overtake_the_answer_to_the_handshake_are_kept():
@@ -268,7 +272,7 @@ def test_an_answer_that_is_not_heard_is_sent_again_after_doubling_waits():
     for position, kind in ((Position(), StartFull), (None, StartPartial)):
         pair = Pair()
         pair.write(2)
-        hello = Hello(10, position or pair.master.log.entry(2).position, "")
+        hello = handshake(10, position or pair.master.log.entry(2).position)
         answer, *_ = messages(pair.to_master(hello))
         again = [messages(pair.at(ms).tick_master(), kind) for ms in (199, 200, 599, 600)]
         assert again == [[], [answer], [], [answer]]

@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.replication.by_hand import Pair, messages
+from tests.replication.by_hand import Pair, handshake, heartbeat, messages
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.replication import ReplicaStatus, ReplicationOptions, status_of
 from vectorkit.replication.messages import (
     Ack,
     Close,
-    Hello,
     MasterHeartbeat,
     Records,
     ReplicaHeartbeat,
@@ -102,7 +101,7 @@ def test_heartbeats_go_out_both_ways_once_an_interval():
     for ms in range(0, 4_001, 100):
         if messages(pair.at(ms).tick_master(), MasterHeartbeat):
             down.append(ms)
-            pair.to_replica(MasterHeartbeat(1, 1, 1, 1))
+            pair.to_replica(heartbeat(1, 1, 1, 1))
         if sent := messages(pair.tick_replica(), ReplicaHeartbeat):
             up.append(ms)
             pair.to_master(*sent)
@@ -245,14 +244,14 @@ def test_a_replica_is_syncing_until_it_has_reached_where_the_head_was():
 
 def test_a_replica_knows_no_lag_while_it_is_at_the_head_that_was_named_last():
     pair = Pair().connect()
-    pair.at(1_000).to_replica(MasterHeartbeat(1, 1, 1, 1))
+    pair.at(1_000).to_replica(heartbeat(1, 1, 1, 1))
     stats = pair.at(2_999).replica.stats(pair.now_ns)
     assert (stats.lag_ms, stats.last_sync) == (0, 1_000)
 
 
 def test_r3_a_cut_replicas_lag_grows_while_its_last_sync_stands_still():
     pair = Pair().connect()
-    pair.at(1_000).to_replica(MasterHeartbeat(1, 1, 1, 1))
+    pair.at(1_000).to_replica(heartbeat(1, 1, 1, 1))
     seen = [pair.at(ms).replica.stats(pair.now_ns) for ms in (3_000, 10_000, 70_000)]
     assert [stats.lag_ms for stats in seen] == [2_000, 9_000, 69_000]
     assert [stats.last_sync for stats in seen] == [1_000] * 3
@@ -260,8 +259,8 @@ def test_r3_a_cut_replicas_lag_grows_while_its_last_sync_stands_still():
 
 def test_a_replica_below_the_head_that_was_named_lags_since_it_last_was_equal():
     pair = Pair().connect()
-    pair.at(1_000).to_replica(MasterHeartbeat(1, 1, 1, 1))
-    pair.at(2_000).to_replica(MasterHeartbeat(1, 2, 5, 1))
+    pair.at(1_000).to_replica(heartbeat(1, 1, 1, 1))
+    pair.at(2_000).to_replica(heartbeat(1, 2, 5, 1))
     stats = pair.at(2_400).replica.stats(pair.now_ns)
     assert (stats.lag_ms, stats.lag_operations, stats.master_offset) == (400, 4, 5)
 
@@ -269,7 +268,7 @@ def test_a_replica_below_the_head_that_was_named_lags_since_it_last_was_equal():
 def test_a_replica_that_catches_up_has_no_lag_and_a_new_last_sync():
     pair = Pair().connect()
     sent = messages(pair.at(900).write(2), Records)
-    pair.at(1_000).to_replica(MasterHeartbeat(1, 1, 3, 3))
+    pair.at(1_000).to_replica(heartbeat(1, 1, 3, 3))
     pair.at(1_300).to_replica(*sent)
     stats = pair.at(1_350).replica.stats(pair.now_ns)
     assert (stats.lag_ms, stats.last_sync, stats.replica_offset) == (0, 1_300, 3)
@@ -293,5 +292,5 @@ def test_r6_the_master_goes_on_without_the_replicas_it_has_lost():
 def test_a_handshake_counts_as_a_sign_of_life():
     pair = Pair().at(61_000)
     assert pair.info().status is DISCONNECTED
-    pair.to_master(Hello(1, pair.replica.log.head, ""))
+    pair.to_master(handshake(1, pair.replica.log.head))
     assert (pair.info().status, pair.info().last_heartbeat) == (SYNCING, 61_000)

@@ -144,7 +144,7 @@ def test_a_record_larger_than_the_log_stays_until_the_next():
 def test_after_a_reset_history_goes_on_behind_the_snapshot():
     log = filled([EpochStart(1)] * 5)
     there = Position(epoch=3, offset=40, hash=b"h" * 16)
-    log.reset(there)
+    log.reset(there, [])
     assert (log.base, log.head, log.first_offset, len(log)) == (there, there, 41, 0)
     assert log.holds(there)
     assert offsets_since(log, 40) == []
@@ -156,7 +156,7 @@ def test_after_a_reset_history_goes_on_behind_the_snapshot():
 
 def test_after_a_reset_the_bytes_held_count_from_zero():
     log = filled([EpochStart(1)] * 5)
-    log.reset(Position(1, 40, b"h" * 16))
+    log.reset(Position(1, 40, b"h" * 16), [])
     assert log.size_bytes == 0
     log.append(EpochStart(1), epoch=1, now_ns=0)
     assert log.size_bytes == len(encode(EpochStart(1)))

@@ -2,13 +2,12 @@
 
 import pytest
 
-from tests.replication.by_hand import REPLICA, Pair, messages, offsets, timers
+from tests.replication.by_hand import REPLICA, Pair, handshake, messages, offsets, timers
 from vectorkit.operations import DropCollection
 from vectorkit.replication import Applied, ReplicationLog, Send, SyncChanged
 from vectorkit.replication.messages import (
     Ack,
     Close,
-    Hello,
     MasterHeartbeat,
     Records,
     Resume,
@@ -224,7 +223,7 @@ def test_batches_hold_what_fits_and_lose_nothing():
     pair.write(10)
     pair.connect()
     pair.exchange(pair.write(0))
-    hello = Hello(10, pair.master.log.entry(1).position, "")
+    hello = handshake(10, pair.master.log.entry(1).position)
     batches = messages(pair.to_master(hello), Records)
     assert [offset for batch in offsets(batches) for offset in batch] == list(range(2, 12))
     sizes = [sum(len(each.encoded) for each in batch.records) for batch in batches]
@@ -275,14 +274,16 @@ def test_records_that_do_not_continue_the_history_are_refused_and_end_the_connec
     effects = pair.to_replica(forged)
     assert (applied(effects), messages(effects)) == ([], [])
     assert pair.replica.log.head.offset == 1
-    assert messages(pair.tick_replica()) == [Hello(3, pair.replica.log.head, "different_history")]
+    assert messages(pair.tick_replica()) == [
+        handshake(2, pair.replica.log.head, "different_history")
+    ]
 
 
 def other_history(pair, *operations):
     """Records that continue the replica's history by operations that its master never made."""
     log = ReplicationLog(capacity_operations=99, capacity_bytes=9_999)
-    log.reset(pair.replica.log.head)
-    entries = [log.append(each, epoch=pair.master.epoch, now_ns=0) for each in operations]
+    log.reset(pair.replica.log.head, pair.replica.log.epochs)
+    entries = [log.append(each, epoch=pair.master.role.epoch, now_ns=0) for each in operations]
     return Records(1, tuple(each.record for each in entries), log.head.hash)
 
 

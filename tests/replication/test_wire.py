@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.replication.strategies import RECORDS, messages_of
 from vectorkit.operations import decode as decode_operation
 from vectorkit.operations import encode as encode_operation
-from vectorkit.replication.messages import MESSAGE_TYPES, Close, Message, Records
+from vectorkit.replication.messages import CONNECTION_TYPES, MESSAGE_TYPES, Close, Message, Records
 from vectorkit.replication.wire import decode, encode, wire_size
 
 BY_TYPE = pytest.mark.parametrize("kind", MESSAGE_TYPES, ids=lambda kind: kind.__name__)
@@ -49,11 +49,12 @@ def test_the_operation_of_a_record_that_travelled_has_the_bytes_that_were_hashed
 
 def test_every_message_has_a_number_on_the_wire():
     assert set(MESSAGE_TYPES) == set(get_args(Message))
-    assert len(MESSAGE_TYPES) == 11
+    assert len(MESSAGE_TYPES) == 24
 
 
-def test_every_message_names_its_connection_first():
-    assert {fields(kind)[0].name for kind in MESSAGE_TYPES} == {"generation"}
+def test_messages_within_a_connection_name_it_first_and_no_others_do():
+    named = {kind for kind in MESSAGE_TYPES if fields(kind)[0].name == "generation"}
+    assert named == set(CONNECTION_TYPES)
 
 
 def test_bytes_behind_a_message_are_a_programming_error():

@@ -16,7 +16,7 @@ def statuses(run, replica):
 
 def check_history(run):
     """Every node has made the master's history, dense and in order, each operation once."""
-    written = {row.number: (row.value, row.text) for row in rows(run, "write")}
+    written = {row.number: (row.value, row.text) for row in rows(run, "append")}
     assert list(written) == list(range(1, len(written) + 1))
     at = dict.fromkeys(sorted(run.stats), 0)
     del at[MASTER]

@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple
 
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int
 
 from vectorkit.collections.state import CollectionState
 from vectorkit.kernels import candidates, select, sharded, write
 from vectorkit.kernels.select import TileScores
+from vectorkit.kernels.shapes import Array, Bool, Float, Int
 from vectorkit.kernels.write import Arrays, Rows
 from vectorkit.types import Metric
 

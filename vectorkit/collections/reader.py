@@ -69,7 +69,7 @@ class Reader(ABC):
 
     @abstractmethod
     def _peek(self, look: Callable[[View], Any]) -> Any:
-        """What `look` finds in the present tables; rows that were just written may be on the way."""
+        """What `look` finds in the present tables; no write is brought to the device for it."""
 
     @abstractmethod
     def _slot(self, row_id: Id, view: View) -> int | None:
@@ -195,7 +195,7 @@ class Reader(ABC):
         """Write the present rows to one file, or leave what is there; on the disk on return.
 
         The rows are those of a snapshot, so nobody waits for the disk. `vectorkit.load` reads it.
-        Raises OSError.
+        Raises SaveFailed where the disk is full, and OSError where the path is no place for a file.
         """
         files.write(path, self.snapshot()._contents())
 

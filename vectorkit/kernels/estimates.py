@@ -7,8 +7,8 @@ they are on the same scale.
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 
+from vectorkit.kernels.shapes import Array, Float
 from vectorkit.types import Metric
 
 

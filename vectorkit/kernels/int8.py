@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int8
 
 from vectorkit.kernels.estimates import estimated_scores
+from vectorkit.kernels.shapes import Array, Float, Int8
 from vectorkit.types import Metric
 
 Codes = tuple[Int8[Array, "tile dim"], Float[Array, " tile"], Float[Array, " tile"]]

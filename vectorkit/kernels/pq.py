@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, UInt8
 
 from vectorkit.kernels.estimates import estimated_scores
+from vectorkit.kernels.shapes import Array, Float, UInt8
 from vectorkit.types import Metric
 
 Codes = tuple[UInt8[Array, "tile subspaces"], Float[Array, " tile"]]

@@ -12,8 +12,8 @@ from typing import Any, Final
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
 
+from vectorkit.kernels.shapes import Array, Bool, Float, Int, Shaped
 from vectorkit.types import Metric
 
 TILE_NUMBERS: Final = 1 << 21

@@ -10,7 +10,7 @@ from vectorkit.cache import QueryCache
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader
 
 if TYPE_CHECKING:
-    from vectorkit.sim import Run
+    from vectorkit.sim import Findings, Run
 
 _ROWS_MAX: Final = 20
 
@@ -71,6 +71,24 @@ def run(finished: Run) -> str:
     return _facts(facts)
 
 
+def findings(found: Findings) -> str:
+    """Each check with its verdict and the first line of its evidence, the broken ones first."""
+    order = ("broken", "held", "not_exercised")
+    rows = [
+        (
+            each.name.replace("_", " "),
+            each.verdict.replace("_", " "),
+            "yes" if each.is_promised else "no",
+            f"{each.observed_count:,}",
+            each.evidence[0] if each.evidence else "",
+        )
+        for each in sorted(found, key=lambda each: order.index(each.verdict))
+    ]
+    return _table(
+        ("check", "verdict", "promised", "violations", "evidence"), rows, rows_max=len(rows)
+    )
+
+
 def _facts(facts: Iterable[tuple[str, object]]) -> str:
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{_text(value)}</td></tr>" for name, value in facts
@@ -78,13 +96,15 @@ def _facts(facts: Iterable[tuple[str, object]]) -> str:
     return f"<table>{rows}</table>"
 
 
-def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def _table(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], *, rows_max: int = _ROWS_MAX
+) -> str:
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(
         "<tr>" + "".join(f"<td>{_text(value)}</td>" for value in row) + "</tr>"
-        for row in rows[:_ROWS_MAX]
+        for row in rows[:rows_max]
     )
-    more = len(rows) - _ROWS_MAX
+    more = len(rows) - rows_max
     tail = f'<tr><td colspan="{len(names)}">… {more:,} more</td></tr>' if more > 0 else ""
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}{tail}</tbody></table>"
 

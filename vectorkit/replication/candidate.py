@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from functools import partial
+from typing import ClassVar, Final, Literal
 
 from vectorkit.replication.effects import RoleChanged
-from vectorkit.replication.member import Member, epoch_of, round_of, slot_of
+from vectorkit.replication.identity import epoch_of, round_of, slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Announce, Message, Prepare, Promise, Reject, Stand
 from vectorkit.replication.role import Role, RoleName
 from vectorkit.units import NS_PER_MS
+
+_RAISES_MAX: Final = 3
+"""How often one attempt goes on with a higher epoch where a promise stood in its way."""
 
 
 @dataclass(slots=True)
@@ -19,6 +24,9 @@ class Promotion:
 
     `missing` are the nodes without whose answer it could not go on; `residual_lag` is how many
     operations the node lacked of what anybody had heard of.
+
+    >>> Promotion("node-1", epoch=131073).state
+    'asking'
     """
 
     node: str
@@ -57,6 +65,7 @@ class CandidateNode(Role):
         term = round_of(max(member.promise, member.heard_epoch)) + 1
         self.promotion = Promotion(member.id, epoch_of(term, member.index), is_forced)
         self._answers: dict[int, Promise] = {}
+        self._raises_left = _RAISES_MAX
         self._has_asked = False
         self._is_chosen = False
         self._ends_ns = member.now_ns + member.options.stand_timeout_ms * NS_PER_MS
@@ -80,7 +89,7 @@ class CandidateNode(Role):
         """Its own promise comes first, and is durable before anybody is asked."""
         epoch = self.epoch
         self.member.outbox.add(RoleChanged(self.name, epoch, self.promotion.is_forced))
-        self.member.make_promise(epoch, self._ask)
+        self.member.make_promise(epoch, partial(self._ask, epoch))
 
     def tick(self) -> None:
         """Ask again those who have not answered, or give up."""
@@ -108,7 +117,7 @@ class CandidateNode(Role):
             case Reject() if message.epoch == self.epoch and self.member.knows(message.index):
                 self.member.heard_epoch = max(self.member.heard_epoch, message.promise)
                 if message.promise > self.epoch:
-                    self._fail("failed", f"{source} has promised a higher epoch")
+                    self._raise(f"{source} has promised a higher epoch")
             case _:
                 pass
 
@@ -122,13 +131,33 @@ class CandidateNode(Role):
         if self._is_chosen:
             self._serve_if_ready()
 
+    def end(self) -> None:
+        """Another role before it was decided: somebody stands for more."""
+        if self.promotion.state == "asking":
+            self._note_answers()
+            self.promotion.state = "failed"
+            self.promotion.reason = "another node stands for a higher epoch"
+
     def deadlines(self) -> Iterable[int | None]:
         """The end of the attempt, and the next time to ask."""
         return () if self._is_chosen else (self._ends_ns, self._ask_again_ns)
 
-    def _ask(self) -> None:
+    def _raise(self, reason: str) -> None:
+        """Stand for an epoch above the one that stood in the way; answers so far are void."""
+        if self._raises_left == 0:
+            self._fail("failed", reason)
+            return
+        self._raises_left -= 1
         member = self.member
-        if member.role is not self or member.promise != self.epoch:
+        self.promotion.epoch = epoch_of(round_of(member.heard_epoch) + 1, member.index)
+        self._answers.clear()
+        self._has_asked = False
+        self._ask_again_ns = None
+        member.make_promise(self.epoch, partial(self._ask, self.epoch))
+
+    def _ask(self, epoch: int) -> None:
+        member = self.member
+        if member.role is not self or not epoch == self.epoch == member.promise:
             return
         self._has_asked = True
         here = member.flushed

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final
 
 from vectorkit.errors import VectorKitError
@@ -13,6 +14,7 @@ from vectorkit.replication.effects import Noted
 from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
+    Ack,
     ClientRead,
     ClientReply,
     ClientWrite,
@@ -24,6 +26,8 @@ from vectorkit.replication.reads import payload_of
 from vectorkit.units import NS_PER_MS
 
 NOWHERE: Final = Position()
+REMEMBERED: Final = 1_024
+"""How many writes of a client are remembered: a copy of one must not be a second write."""
 
 
 @dataclass(slots=True)
@@ -41,41 +45,67 @@ class _Read:
     request: int
     payload: str
     deadline_ns: int
-    round: int = 0
-    """The round of questions that has to be answered; 0 where none has."""
-    confirmed_by: set[int] = field(default_factory=set)
+    round: int
+    """The round of questions that has to be answered."""
 
 
 class Clients:
-    """Writes and reads that wait. Everything is counted again at the moment of an answer."""
+    """Writes and reads that wait. Everything is counted again at the moment of an answer.
+
+    Offsets, rounds and deadlines only grow, so whatever can be answered stands at the front.
+    """
 
     def __init__(self, member: Member, epoch: int, peers: Mapping[str, Peer]) -> None:
         self._member = member
         self._epoch = epoch
         self._peers = peers
+        self._reached: Callable[[Ack], int] = _REACHED[member.options.write_concern.stage]
+        self._timeout_ns = member.options.write_concern.timeout_ms * NS_PER_MS
         self._writes: deque[_Write] = deque()
         self._reads: deque[_Read] = deque()
+        """Reads that wait for the own disk."""
+        self._proofs: deque[_Read] = deque()
+        """Linearizable reads, which wait for others too."""
+        self._seen: dict[str, dict[int, None]] = {}
+        self._forgotten: dict[str, int] = {}
         self._round = 0
+        self._round_of = dict.fromkeys(range(len(member.node_ids)), 0)
+        """The latest round that each slot has answered."""
         self._ask_again_ns: int | None = None
         self._confirmed_offset = 0
+
+    # What the write concern says now
 
     @property
     def confirmed_offset(self) -> int:
         """Up to where the write concern holds: by the acks that count now, and the own copy."""
-        member, concern = self._member, self._member.options.write_concern
-        own = self._own(concern.stage)
+        member = self._member
+        own = member.flushed.offset
+        if member.options.write_concern.stage == "visible":
+            own = min(own, member.visible_offset)
         asked = member.replica_count
         if not asked:
             return own
-        offsets = sorted((self._reached(peer) for peer in self._peers.values()), reverse=True)
-        return min(own, offsets[asked - 1]) if len(offsets) >= asked else 0
+        offsets = self._offsets()
+        if len(offsets) < asked:
+            return 0
+        offsets.sort(reverse=True)
+        return min(own, offsets[asked - 1])
 
     def confirmed_by(self, offset: int) -> int:
         """How many replicas have confirmed an offset."""
-        return sum(self._reached(peer) >= offset for peer in self._peers.values())
+        return sum(reached >= offset for reached in self._offsets())
+
+    def _offsets(self) -> list[int]:
+        counted = [peer.counted for peer in self._peers.values()]
+        return [self._reached(ack) for ack in counted if ack is not None]
+
+    # Writes
 
     def write(self, source: str, message: ClientWrite, write: Callable[[], object]) -> None:
-        """Make a client's write by the store's own path; the answer comes when it is confirmed."""
+        """Make a client's write, once; the answer comes when it is confirmed."""
+        if self._is_copy(source, message.request):
+            return
         before = self._member.log.head.offset
         try:
             write()
@@ -83,101 +113,62 @@ class Clients:
             self._reply(source, message.request, "refused", NOWHERE, error=error.code)
             return
         head = self._member.log.head
-        if head.offset == before:  # Nothing to do, such as a delete of what is not there.
-            self._reply(source, message.request, "ok", head)
-            return
+        if head.offset == before:
+            # Nothing to do, such as a delete of what is not there: true once that is confirmed.
+            self.appended(head)
         self._writes[-1].client, self._writes[-1].request = source, message.request
+        if head.offset == before:
+            self.settle()
 
     def appended(self, position: Position) -> None:
         """A record waits for its confirmation, whoever wrote it."""
-        timeout_ns = self._member.options.write_concern.timeout_ms * NS_PER_MS
-        self._writes.append(_Write(position, "", 0, self._member.now_ns + timeout_ns))
+        deadline_ns = self._member.now_ns + self._timeout_ns
+        self._writes.append(_Write(position, "", 0, deadline_ns))
+
+    def _is_copy(self, client: str, request: int) -> bool:
+        """Whether a write has come before, or is so old that nobody can tell.
+
+        A client's numbers grow. What it asked of an earlier master is not remembered here.
+        """
+        seen, forgotten = self._seen.setdefault(client, {}), self._forgotten.get(client, -1)
+        if request in seen or request <= forgotten:
+            return True
+        seen[request] = None
+        if len(seen) > REMEMBERED:
+            oldest = next(iter(seen))
+            del seen[oldest]
+            self._forgotten[client] = max(forgotten, oldest)
+        return False
+
+    # Reads
 
     def read(self, source: str, message: ClientRead) -> None:
         """Read the present state; answer once its last record is flushed, or the read proven."""
         member = self._member
-        payload = payload_of(member.readable(), message.collection, message.row_id)
-        timeout_ns = member.options.write_concern.timeout_ms * NS_PER_MS
-        position = member.visible if member.options.refresh_ms else member.log.head
+        head, deadline_ns = member.log.head, member.now_ns + self._timeout_ns
         if message.policy == "linearizable":
-            position = member.log.head
             payload = payload_of(member.store, message.collection, message.row_id)
-        waiting = _Read(position, source, message.request, payload, member.now_ns + timeout_ns)
-        if message.policy == "linearizable":
             self._round += 1
-            waiting.round = self._round
-            waiting.confirmed_by.add(member.slot)
+            self._round_of[member.slot] = self._round
+            self._proofs.append(
+                _Read(head, source, message.request, payload, deadline_ns, self._round)
+            )
             self._ask()
-        self._reads.append(waiting)
+        else:
+            payload = payload_of(member.readable(), message.collection, message.row_id)
+            position = member.visible if member.options.refresh_ms else head
+            self._reads.append(_Read(position, source, message.request, payload, deadline_ns, 0))
         self.settle()
 
     def on_confirmed(self, message: EpochConfirmed, slot: int) -> None:
         """A node has promised nothing higher: good for every read that came before the round."""
-        for waiting in self._reads:
-            if 0 < waiting.round <= message.round:
-                waiting.confirmed_by.add(slot)
+        self._round_of[slot] = max(self._round_of[slot], message.round)
         self.settle()
 
-    def settle(self) -> None:
-        """Answer whatever can be answered now."""
-        member = self._member
-        confirmed_offset = self.confirmed_offset
-        if confirmed_offset > self._confirmed_offset:
-            self._confirmed_offset = confirmed_offset
-            member.outbox.add(Noted("confirm", number=confirmed_offset, value=self._epoch))
-        while self._writes and self._writes[0].position.offset <= confirmed_offset:
-            self._answer(self._writes.popleft(), "ok")
-        for waiting in [each for each in self._reads if self._is_safe(each, confirmed_offset)]:
-            self._reads.remove(waiting)
-            self._reply(
-                waiting.client, waiting.request, "ok", waiting.position, payload=waiting.payload
-            )
-
-    def tick(self) -> None:
-        """Time-outs, and questions that went unanswered."""
-        member = self._member
-        while self._writes and member.now_ns >= self._writes[0].deadline_ns:
-            late = self._writes.popleft()
-            is_degraded = member.options.write_concern.on_timeout == "degrade"
-            name = "degraded_acks" if is_degraded else "write_concern_timeouts"
-            setattr(member.counters, name, getattr(member.counters, name) + 1)
-            confirmed = self.confirmed_by(late.position.offset)
-            event = "degrade" if is_degraded else "timeout"
-            member.outbox.add(Noted(event, number=late.position.offset, value=confirmed))
-            self._answer(late, "degraded" if is_degraded else "timeout", confirmed)
-        while self._reads and member.now_ns >= self._reads[0].deadline_ns:
-            late_read = self._reads.popleft()
-            self._reply(late_read.client, late_read.request, "timeout", NOWHERE)
-        if self._ask_again_ns is not None and member.now_ns >= self._ask_again_ns:
-            self._ask_again_ns = None
-            if any(each.round for each in self._reads):
-                self._ask()
-
-    def deadlines(self) -> Iterable[int | None]:
-        """The first time-out, and the next time to ask."""
-        yield self._ask_again_ns
-        yield self._writes[0].deadline_ns if self._writes else None
-        yield self._reads[0].deadline_ns if self._reads else None
-
-    def _own(self, stage: Stage) -> int:
-        member = self._member
-        if stage == "visible":
-            return min(member.visible_offset, member.flushed.offset)
-        return member.flushed.offset
-
-    def _reached(self, peer: Peer) -> int:
-        ack = peer.counted
-        return (
-            0
-            if ack is None
-            else int(getattr(ack, _FIELD[self._member.options.write_concern.stage]))
-        )
-
-    def _is_safe(self, waiting: _Read, confirmed_offset: int) -> bool:
-        if not waiting.round:
-            return self._member.flushed.offset >= waiting.position.offset
-        is_confirmed = confirmed_offset >= waiting.position.offset
-        return is_confirmed and len(waiting.confirmed_by) >= self._member.quorum
+    @property
+    def _proven_round(self) -> int:
+        """The latest round that N − n nodes have answered, itself included."""
+        return sorted(self._round_of.values(), reverse=True)[self._member.quorum - 1]
 
     def _ask(self) -> None:
         member = self._member
@@ -185,11 +176,78 @@ class Clients:
             member.outbox.send(node_id, ConfirmEpoch(self._epoch, self._round))
         self._ask_again_ns = member.now_ns + member.options.resend_after_ms * NS_PER_MS
 
+    # Answers
+
+    def settle(self) -> None:
+        """Answer whatever can be answered now; nothing where a higher epoch is promised."""
+        member = self._member
+        if member.promise > self._epoch:
+            return
+        confirmed_offset = self.confirmed_offset
+        if confirmed_offset > self._confirmed_offset:
+            self._confirmed_offset = confirmed_offset
+            epoch = member.log.epoch_of(confirmed_offset)
+            member.outbox.add(Noted("confirm", number=confirmed_offset, value=epoch))
+        writes, reads, proofs = self._writes, self._reads, self._proofs
+        while writes and writes[0].position.offset <= confirmed_offset:
+            self._answer(writes.popleft(), "ok")
+        flushed_offset = member.flushed.offset
+        while reads and reads[0].position.offset <= flushed_offset:
+            self._answer_read(reads.popleft())
+        if proofs and proofs[0].position.offset <= confirmed_offset:
+            proven_round = self._proven_round
+            while (
+                proofs
+                and proofs[0].position.offset <= confirmed_offset
+                and proofs[0].round <= proven_round
+            ):
+                self._answer_read(proofs.popleft())
+
+    def tick(self) -> None:
+        """Time-outs, and questions that went unanswered."""
+        member = self._member
+        now_ns = member.now_ns
+        self.settle()
+        while self._writes and now_ns >= self._writes[0].deadline_ns:
+            self._give_up(self._writes.popleft())
+        for waiting in (self._reads, self._proofs):
+            while waiting and now_ns >= waiting[0].deadline_ns:
+                late = waiting.popleft()
+                self._reply(late.client, late.request, "timeout", NOWHERE)
+        if self._ask_again_ns is not None and now_ns >= self._ask_again_ns:
+            self._ask_again_ns = None
+            if self._proofs:
+                self._ask()
+
+    def deadlines(self) -> Iterable[int | None]:
+        """The first time-out, and the next time to ask."""
+        return (
+            self._ask_again_ns,
+            self._writes[0].deadline_ns if self._writes else None,
+            self._reads[0].deadline_ns if self._reads else None,
+            self._proofs[0].deadline_ns if self._proofs else None,
+        )
+
+    def _give_up(self, late: _Write) -> None:
+        """A write whose concern is not met in time: degraded, if the own disk has it at least."""
+        member, offset = self._member, late.position.offset
+        is_degraded = member.options.write_concern.on_timeout == "degrade"
+        is_degraded = is_degraded and offset <= member.flushed.offset
+        name = "degraded_acks" if is_degraded else "write_concern_timeouts"
+        setattr(member.counters, name, getattr(member.counters, name) + 1)
+        confirmed = self.confirmed_by(offset)
+        event = "degrade" if is_degraded else "timeout"
+        member.outbox.add(Noted(event, number=offset, value=confirmed))
+        self._answer(late, "degraded" if is_degraded else "timeout", confirmed)
+
     def _answer(self, write: _Write, outcome: str, confirmed: int = 0) -> None:
         if outcome != "timeout":
             self._member.acknowledged = write.position
         if write.client:
             self._reply(write.client, write.request, outcome, write.position, confirmed=confirmed)
+
+    def _answer_read(self, read: _Read) -> None:
+        self._reply(read.client, read.request, "ok", read.position, payload=read.payload)
 
     def _reply(
         self,
@@ -206,9 +264,9 @@ class Clients:
         self._member.outbox.send(client, reply)
 
 
-_FIELD: Final[dict[Stage, str]] = {
-    "received": "received_offset",
-    "flushed": "flushed_offset",
-    "applied": "applied_offset",
-    "visible": "visible_offset",
+_REACHED: Final[dict[Stage, Callable[[Ack], int]]] = {
+    "received": attrgetter("received_offset"),
+    "flushed": attrgetter("flushed_offset"),
+    "applied": attrgetter("applied_offset"),
+    "visible": attrgetter("visible_offset"),
 }

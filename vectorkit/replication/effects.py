@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vectorkit.replication.durable import Change
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Put a message on the link to a node or a client.
 
-    >>> from vectorkit.replication import Node
-    >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
-    >>> [effect.target for effect in node.start(now_ns=0) if isinstance(effect, Send)]
-    ['node-0']
+    >>> from vectorkit.replication.messages import Close
+    >>> Send("node-1", Close(generation=1, reason="too_old"), size_bytes=18).target
+    'node-1'
     """
 
     target: str
@@ -24,8 +22,7 @@ class Send:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(NamedTuple):
     """Call `tick` at this time of the node's clock; it replaces the timer set before.
 
     >>> SetTimer(at_ns=500_000_000).at_ns
@@ -35,8 +32,7 @@ class SetTimer:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(NamedTuple):
     """Write these changes to the disk, all or none, after those before; then call `persisted`.
 
     `size_bytes` is what they take on the disk. After a crash, records of changes that were not
@@ -51,8 +47,7 @@ class Persist:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """A master has given an operation its place in history; no disk holds it yet.
 
     >>> Appended(Position(epoch=65536, offset=1), "EpochStart").operation_type
@@ -63,8 +58,7 @@ class Appended:
     operation_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """The store holds the history up to here.
 
     `source` is "stream" for one operation, "snapshot" for a full sync, "replay" for a restart.
@@ -77,8 +71,7 @@ class Applied:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class SyncChanged:
+class SyncChanged(NamedTuple):
     """A sync with a node begins or ends: what kind, and why.
 
     `phase` is "started", "finished" or "lost", `kind` is "full" or "partial".
@@ -93,8 +86,7 @@ class SyncChanged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RoleChanged:
+class RoleChanged(NamedTuple):
     """A node has another role: "master", "replica", "candidate" or "returning".
 
     `is_forced`: the epoch began without enough intact answers, and guarantees nothing.
@@ -109,15 +101,14 @@ class RoleChanged:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """Anything else worth a row of a trace.
 
     `event` is one of
 
     - "promise": the promise of epoch `number` is durable;
     - "visible": readers see the history up to offset `number`;
-    - "confirm": the write concern holds for this master's writes up to offset `number`;
+    - "confirm": the write concern holds up to offset `number`, whose record is of epoch `value`;
     - "degrade", "timeout": the write at offset `number` was answered before it did; `value`
       replicas had confirmed;
     - "discard": `number` operations that this node had acknowledged are not in the history that

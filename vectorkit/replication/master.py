@@ -9,14 +9,12 @@ from vectorkit.errors import WriteRefused
 from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
 from vectorkit.replication.effects import RoleChanged, SyncChanged
-from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.log import Position
-from vectorkit.replication.member import Member, slot_of
+from vectorkit.replication.identity import slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Ack,
     Announce,
     ClientRead,
-    ClientReply,
     ClientWrite,
     Close,
     EpochConfirmed,
@@ -31,7 +29,7 @@ from vectorkit.replication.messages import (
 )
 from vectorkit.replication.offers import Offers
 from vectorkit.replication.peer import Peer
-from vectorkit.replication.reads import lacks_write
+from vectorkit.replication.reads import master_refusal, refused
 from vectorkit.replication.role import Role, RoleName
 from vectorkit.replication.sender import Sender
 from vectorkit.store import write
@@ -44,6 +42,11 @@ class MasterNode(Role):
     It serves nobody before that record is flushed, and is master no more as soon as its node has
     promised a higher epoch. `step_down` makes the role after it for a master of a higher epoch,
     `stand` a candidate above a promise that it has heard of.
+
+    >>> from vectorkit.replication import Node
+    >>> node = Node("node-0", node_ids=["node-0", "node-1"], now_ns=0)
+    >>> isinstance(node.role, MasterNode), node.role.epoch
+    (True, 65536)
     """
 
     name: ClassVar[RoleName] = "master"
@@ -102,11 +105,6 @@ class MasterNode(Role):
         """What it knows of one of them."""
         return self._peers[node_id]
 
-    def is_active(self, peer: Peer, now_ns: int) -> bool:
-        """Whether a replica has been heard and is not Disconnected."""
-        status = peer.status(now_ns, self.member.options)
-        return peer.generation > 0 and status is not ReplicaStatus.DISCONNECTED
-
     # The journal of the store
 
     def append(self, operation: Operation, encoded: bytes) -> None:
@@ -135,9 +133,11 @@ class MasterNode(Role):
 
     def flush(self) -> None:
         """Send what has been written since."""
-        if self._is_serving:
-            for peer in self._open_peers():
+        for peer in self._peers.values():
+            if self._is_serving and peer.is_open:
                 self._pump(peer)
+            else:
+                peer.note_lag(self.member.log)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
@@ -159,9 +159,8 @@ class MasterNode(Role):
         for peer in self._open_peers():
             if now_ns >= peer.last_heard_ns + timeout_ns:
                 self._drop(peer)
-            elif peer.resend_at_ns is not None and now_ns >= peer.resend_at_ns:
-                if not self._sender.probe(peer):
-                    self._close(peer, "too_old")
+            elif peer.is_due(now_ns) and not self._sender.probe(peer):
+                self._close(peer, "too_old")
         self.clients.tick()
         if member.refresh():
             self.clients.settle()
@@ -212,7 +211,8 @@ class MasterNode(Role):
 
     def lag_ns(self, now_ns: int) -> int:
         """The largest of its active replicas."""
-        active = [peer for peer in self._peers.values() if self.is_active(peer, now_ns)]
+        options = self.member.options
+        active = [peer for peer in self._peers.values() if peer.is_active(now_ns, options)]
         return max((peer.lag_ns(now_ns) for peer in active), default=0)
 
     def deadlines(self) -> Iterable[int | None]:
@@ -231,12 +231,10 @@ class MasterNode(Role):
     def _on_client(self, source: str, message: ClientWrite | ClientRead) -> None:
         member = self.member
         refusal = "" if self._is_serving else "not_master"
-        if isinstance(message, ClientRead) and lacks_write(member, message):
-            refusal = refusal or "write_not_in_history"
+        if not refusal and isinstance(message, ClientRead):
+            refusal = master_refusal(member, message)
         if refusal:
-            outcome = "not_master" if refusal == "not_master" else "refused"
-            reply = ClientReply(message.request, outcome, Position(), "", refusal, 0, member.id)
-            member.outbox.send(source, reply)
+            member.outbox.send(source, refused(member, self, message.request, refusal))
         elif isinstance(message, ClientWrite):
             operation = message.operation
             self.clients.write(source, message, lambda: write(member.store, operation))
@@ -247,8 +245,9 @@ class MasterNode(Role):
     # Connections
 
     def _announce(self, node_id: str) -> None:
-        head_offset = self.member.log.head.offset
-        self.member.outbox.send(node_id, Announce(self._epoch, head_offset))
+        peer, head_offset = self._peers[node_id], self.member.log.head.offset
+        given_up = 0 if peer.is_open else peer.generation
+        self.member.outbox.send(node_id, Announce(self._epoch, head_offset, given_up))
 
     def _on_hello(self, peer: Peer, hello: Hello) -> None:
         member = self.member
@@ -348,7 +347,7 @@ class MasterNode(Role):
             has_progress = True
             peer.take_positions(ack)
             self._finish_full(peer)
-        elif ack.received_offset < peer.received_offset or not log.holds(ack.position):
+        elif peer.is_old(ack) or not log.holds(ack.position):
             return
         else:
             has_progress = ack.received_offset > peer.received_offset

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final, Protocol
 
 from vectorkit.errors import VectorKitError
 from vectorkit.operations import Operation
@@ -25,6 +25,7 @@ from vectorkit.replication.durable import (
     intact_frames,
 )
 from vectorkit.replication.effects import Appended, Applied, Noted
+from vectorkit.replication.identity import SLOT_BITS, index_of, slot_of
 from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
 from vectorkit.replication.messages import Ack, StartFull
 from vectorkit.replication.options import ReplicationOptions
@@ -34,42 +35,24 @@ from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.store.store import Journal
 from vectorkit.units import NS_PER_MS
 
-if TYPE_CHECKING:
-    from vectorkit.replication.role import Role
-
-SLOT_BITS: Final = 8
-_INDEX_BITS: Final = 16
 _BOOT_SHIFT: Final = 24
 _INCARNATION_SHIFT: Final = 48
 
 
-def index_of(slot: int, incarnation: int) -> int:
-    """A node's index: its slot, and how often the slot has come back without state."""
-    return incarnation << SLOT_BITS | slot
+class Hooks(Protocol):
+    """What a role does when the node's history or its knowledge of others changes."""
 
+    def on_flushed(self) -> None:
+        """The disk holds more of the history, and the store has what of it could be applied."""
+        ...
 
-def slot_of(index: int) -> int:
-    """The slot of an index, or of the owner of an epoch."""
-    return index & ((1 << SLOT_BITS) - 1)
+    def on_installed(self) -> None:
+        """Another store and history are in place."""
+        ...
 
-
-def epoch_of(term: int, index: int) -> int:
-    """`round << 16 | node_index`: unique to its node, totally ordered."""
-    return term << _INDEX_BITS | index
-
-
-def owner_of(epoch: int) -> int:
-    """The index of the node whose epoch it is."""
-    return epoch & ((1 << _INDEX_BITS) - 1)
-
-
-def round_of(epoch: int) -> int:
-    """How many rounds of mastership came before, about."""
-    return epoch >> _INDEX_BITS
-
-
-FIRST_EPOCH: Final = epoch_of(1, 0)
-"""Served by slot 0 when a cluster begins."""
+    def on_replaced(self, node_id: str) -> None:
+        """A node has come back under a newer index: what its older one said is void."""
+        ...
 
 
 class Member:
@@ -78,8 +61,9 @@ class Member:
     `promise` is in force as soon as it is set, `durable_promise` once the disk has it.
     """
 
-    become: Callable[[Role], None]
-    role: Role
+    become: Callable[[Any], None]
+    """Gives the node another role."""
+    role: Hooks
 
     def __init__(
         self, node_id: str, node_ids: Sequence[str], options: ReplicationOptions, now_ns: int
@@ -109,7 +93,8 @@ class Member:
         self.outbox = Outbox(self.counters, has_disk=options.has_durable_log)
         self.next_refresh_ns = now_ns
         self._published: StoreSnapshot | None = None
-        self._held_offset = 0  # What the store holds: a master's is ahead of its disk.
+        self._to_show: tuple[Position, StoreSnapshot] | None = None
+        self._held_offset = 0
         self._unflushed: deque[Entry] = deque()
         self._checkpoint_offset = 0
         self._generations = 0
@@ -117,6 +102,7 @@ class Member:
     def attach(self, journal: Journal) -> None:
         """Put the node into its store's commit path."""
         self._applier = self.store.attach(journal)
+        self._show_all()
 
     # Facts
 
@@ -155,7 +141,9 @@ class Member:
         """A number for a connection that no connection of this node has had."""
         self._generations += 1
         incarnation = self.index >> SLOT_BITS
-        return incarnation << _INCARNATION_SHIFT | self.boot << _BOOT_SHIFT | self._generations
+        return (
+            incarnation << _INCARNATION_SHIFT | (self.boot - 1) << _BOOT_SHIFT | self._generations
+        )
 
     def knows(self, index: int) -> bool:
         """Take note of a node's index; False where it is retired or has been replaced."""
@@ -198,6 +186,7 @@ class Member:
             self.flushed = entry.position
             self._apply(entry, "stream")
         self._checkpoint()
+        self._show()
         self.role.on_flushed()
 
     def _apply(self, entry: Entry, source: str) -> None:
@@ -213,8 +202,9 @@ class Member:
                 self.outbox.add(Noted("quarantine", number=offset, text=error.code))
                 return
             self._held_offset = offset
-            self.counters.total_replicated += source == "stream"
-            self.outbox.add(Applied(entry.position, source))
+            if source == "stream":
+                self.counters.total_replicated += 1
+                self.outbox.add(Applied(entry.position, source))
         self.applied = entry.position
         if not self.options.refresh_ms:
             self.visible = entry.position
@@ -222,21 +212,41 @@ class Member:
     # What readers see
 
     def refresh(self) -> bool:
-        """Show readers what is applied, where that is due; whether they see more now."""
-        if not self.options.refresh_ms or self.now_ns < self.next_refresh_ns:
+        """Renew what readers see, where that is due; whether they see more now."""
+        if self.options.refresh_ms and self.now_ns >= self.next_refresh_ns:
+            self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
+            self._to_show = self._held, self.store.snapshot()
+        return self._show()
+
+    def _show(self) -> bool:
+        """Show what was pinned last, once it is flushed: nobody sees what a crash could undo."""
+        if self._to_show is None or self.flushed.offset < self._to_show[0].offset:
             return False
-        self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
-        is_settled = self._held_offset == self.applied_offset  # Of a master: nothing unflushed.
-        if self.visible_offset >= self.applied_offset or not is_settled:
+        before_offset = self.visible_offset
+        (self.visible, self._published), self._to_show = self._to_show, None
+        if self.visible_offset == before_offset:
             return False
-        self._published = self.store.snapshot()
-        self.visible = self.applied
         self.outbox.add(Noted("visible", number=self.visible_offset))
         return True
+
+    def _show_all(self) -> None:
+        """Show another store, that of a disk or of a full sync."""
+        self.visible, self._to_show = self.applied, None
+        self._published = self.store.snapshot() if self.options.refresh_ms else None
+
+    @property
+    def _held(self) -> Position:
+        """The history that the store holds: a master's is ahead of its disk."""
+        return self.log.head if self._held_offset == self.log.head.offset else self.applied
 
     def readable(self) -> VectorStore | StoreSnapshot:
         """What readers see now."""
         return self.store if self._published is None else self._published
+
+    @property
+    def shows_unflushed(self) -> bool:
+        """Whether readers would see more than its disk holds: a node that was master just now."""
+        return self._published is None and self._held_offset > self.applied_offset
 
     def ack(self, generation: int) -> Ack:
         """How far this node has come."""
@@ -289,9 +299,9 @@ class Member:
             self._applier.install(built)
             self.log.reset(position, epochs)
             self._unflushed.clear()
-            self.flushed = self.applied = self.visible = position
+            self.flushed = self.applied = position
             self._held_offset = self._checkpoint_offset = position.offset
-            self._published = None
+            self._show_all()
             self.is_lost = self.is_poisoned = False
             self.outbox.add(Applied(position, "snapshot"))
             self.role.on_installed()
@@ -305,9 +315,7 @@ class Member:
         due_offset = self._checkpoint_offset + self.options.checkpoint_operations
         if self.applied_offset < max(due_offset, 1):
             return
-        position = self.log.head if self._held_offset == self.log.head.offset else self.flushed
-        if self._held_offset != position.offset:
-            return
+        position = self._held
         epochs = tuple(each for each in self.log.epochs if each[1] <= position.offset)
         checkpoint = Checkpoint(position, epochs, self.store.digest(), self.store.snapshot())
         self._checkpoint_offset = position.offset
@@ -342,10 +350,10 @@ class Member:
         self.outbox.persist(SetIdentity(self.index, self.boot, self.is_lost))
 
     def _restore(self, image: Image, frames: list[Frame], store: VectorStore | None) -> None:
-        checkpoint = image.checkpoint
+        checkpoint, has_torn_tail = image.checkpoint, len(frames) < len(image.frames)
         if checkpoint is not None and store is not None:
             self._applier.install(store)
-            self.flushed = self.applied = self.visible = checkpoint.position
+            self.flushed = self.applied = checkpoint.position
             self._held_offset = self._checkpoint_offset = checkpoint.position.offset
             base = checkpoint.position
             if frames and 1 < frames[0].record.offset <= base.offset:
@@ -359,7 +367,8 @@ class Member:
             elif entry.record.offset > self.flushed.offset:
                 self.flushed = entry.position
                 self._apply(entry, "replay")
-        if self._unflushed or len(image.frames) > len(frames) + 1:
+        self._show_all()
+        if self._unflushed or has_torn_tail:
             last = self.log.head.offset
             self.outbox.persist(SetMark(last), partial(self._flushed_to, last))
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
-from vectorkit.operations import Operation
+from vectorkit.operations import EpochStart, Operation
 from vectorkit.replication.candidate import CandidateNode, Promotion
 from vectorkit.replication.durable import Image
-from vectorkit.replication.effects import Effect
+from vectorkit.replication.effects import Appended, Applied, Effect
 from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.log import Position, ReplicationLog
+from vectorkit.replication.identity import FIRST_EPOCH, owner_of
+from vectorkit.replication.log import ReplicationLog
 from vectorkit.replication.master import MasterNode
-from vectorkit.replication.member import FIRST_EPOCH, Member, owner_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Announce,
     AskPromise,
     ClientRead,
-    ClientReply,
     ClientWrite,
     ConfirmEpoch,
     EpochConfirmed,
@@ -31,7 +32,7 @@ from vectorkit.replication.messages import (
 )
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.peer import Peer
-from vectorkit.replication.reads import serve
+from vectorkit.replication.reads import refused, serve
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.report import node_stats, replica_info
 from vectorkit.replication.returning import ReturningNode
@@ -82,7 +83,10 @@ class Node:
             image = first_image(self.member.slot)
         self.member.role = self._follow()
         self.member.recover(image, incarnation)
+        if not is_new and not self.member.is_lost:
+            self.member.outbox.add(Applied(self.member.applied, "replay"))
         if is_new and not self.member.slot:
+            self.member.outbox.add(Appended(self.log.head, EpochStart.__name__))
             self._become(self._serve(FIRST_EPOCH, is_forced=False))
         self.member.outbox.after_changes(lambda: self._come_up(is_new))
 
@@ -96,7 +100,7 @@ class Node:
     @property
     def role(self) -> Role:
         """What it is now."""
-        return self.member.role
+        return cast("Role", self.member.role)
 
     @property
     def store(self) -> VectorStore:
@@ -159,8 +163,6 @@ class Node:
         """The disk holds all changes of the `Persist` effects up to this number."""
         self.member.now_ns = now_ns
         self.member.outbox.persisted(number)
-        if isinstance(self.role, MasterNode):
-            self.role.flush()
         return self._drain()
 
     def receive(self, source: str, message: Message, now_ns: int) -> list[Effect]:
@@ -227,23 +229,21 @@ class Node:
         elif is_new and self.member.slot:
             self._become(self._follow(self.member.node_ids[0], FIRST_EPOCH))
         elif not is_new:
-            was_master = owner_of(self.member.log.head.epoch) == self.member.index
-            self._become(self._follow(has_served=was_master and bool(self.log.head.offset)))
+            self._become(self._follow())
 
     def _become(self, role: Role) -> None:
-        self.member.role.end()
+        self.role.end()
         self.member.role = role
         if isinstance(role, CandidateNode):
             self.promotion = role.promotion
         role.start()
 
-    def _follow(
-        self, master_id: str | None = None, epoch: int = 0, *, has_served: bool = False
-    ) -> Role:
-        """A replica; one that has served before it restarted stands soon if nobody else serves."""
+    def _follow(self, master_id: str | None = None, epoch: int = 0) -> Role:
+        """A replica; one that was the last to serve stands soon if nobody else does."""
         member = self.member
+        has_served = self.log.head.offset > 0 and owner_of(self.log.head.epoch) == member.index
         stands_at_ns = None
-        if has_served:
+        if has_served and master_id is None:
             stands_at_ns = member.now_ns + 2 * member.options.backoff_ms_min * NS_PER_MS
         return ReplicaNode(
             member, self._stand, master_id=master_id, epoch=epoch, stands_at_ns=stands_at_ns
@@ -292,10 +292,7 @@ class Node:
             case ClientRead() if not isinstance(self.role, MasterNode):
                 self.member.outbox.send(source, serve(self.member, self.role, message))
             case ClientWrite() if not isinstance(self.role, MasterNode):
-                master = self.role.master_id or ""
-                reply = ClientReply(
-                    message.request, "not_master", Position(), "", "not_master", 0, master
-                )
+                reply = refused(self.member, self.role, message.request, "not_master")
                 self.member.outbox.send(source, reply)
             case _:
                 self.role.receive(source, message)

@@ -107,14 +107,14 @@ class ReplicationOptions:
                 wanted="None, or an integer of 0 or more",
                 remedy="leave it out to promote whatever the lag",
             )
-        if not self.has_durable_log and self.write_concern.stage == "flushed":
-            if self.write_concern.count != 0:
-                raise InvalidOption(
-                    "nothing is flushed without durable logs",
-                    got='stage="flushed", has_durable_log=False',
-                    wanted='another stage: "received", "applied" or "visible"',
-                    remedy="give the nodes disks, or ask for less",
-                )
+        asks_for_disks = self.write_concern.stage == "flushed" and self.write_concern.count != 0
+        if asks_for_disks and not self.has_durable_log:
+            raise InvalidOption(
+                "nothing is flushed without durable logs",
+                got='stage="flushed", has_durable_log=False',
+                wanted='another stage: "received", "applied" or "visible"',
+                remedy="give the nodes disks, or ask for less",
+            )
 
     def _refuse_order(self, small: str, large: str, *, times: int = 1) -> None:
         if times * getattr(self, small) > getattr(self, large):

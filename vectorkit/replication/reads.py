@@ -8,30 +8,63 @@ from typing import Final
 from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import ClientRead, ClientReply
+from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.role import Role
 from vectorkit.store import StoreSnapshot, VectorStore
 from vectorkit.types import Id
 from vectorkit.units import NS_PER_MS
 
 MASTER_POLICIES: Final = ("master", "linearizable")
+_JSON: Final = json.JSONEncoder(sort_keys=True)
 
 
 def payload_of(store: VectorStore | StoreSnapshot, collection: str, row_id: Id) -> str:
     """The payload of a row as JSON, "null" where it has none, "" where there is no such row."""
-    if collection not in store or row_id not in store[collection]:
+    if collection not in store:
         return ""
-    return json.dumps(store[collection].payload(row_id), sort_keys=True)
+    rows = store[collection]
+    return _JSON.encode(rows.payload(row_id)) if row_id in rows else ""
+
+
+def proves_reads(options: ReplicationOptions, nodes: int) -> bool:
+    """Whether a cluster's write concern lets a master prove that a read is linearizable.
+
+    What was read has to stand on the disks of more nodes than the master's.
+
+    >>> from vectorkit.replication import WriteConcern
+    >>> proves_reads(ReplicationOptions(write_concern=WriteConcern(count=1)), nodes=3)
+    True
+    >>> proves_reads(ReplicationOptions(), nodes=3)
+    False
+    """
+    concern = options.write_concern
+    is_kept = options.has_durable_log and concern.stage != "received"
+    return is_kept and concern.replica_count(nodes) >= 1
 
 
 def serve(member: Member, role: Role, read: ClientRead) -> ClientReply:
     """The answer of a node that is not the serving master."""
     refusal = _refusal(member, role, read)
-    master = role.master_id or ""
     if refusal:
-        outcome = "not_master" if refusal == "not_master" else "refused"
-        return ClientReply(read.request, outcome, Position(), "", refusal, 0, master)
+        return refused(member, role, read.request, refusal)
     payload = payload_of(member.readable(), read.collection, read.row_id)
+    master = role.master_id or ""
     return ClientReply(read.request, "ok", member.visible, payload, "", 0, master)
+
+
+def refused(member: Member, role: Role, request: int, error: str) -> ClientReply:
+    """The answer to a request that is refused; it names the node's own master, if it knows one."""
+    outcome = "not_master" if error == "not_master" else "refused"
+    return ClientReply(request, outcome, Position(), "", error, 0, role.master_id or "")
+
+
+def master_refusal(member: Member, read: ClientRead) -> str:
+    """Why a master refuses a read; "" where it does not."""
+    if lacks_write(member, read):
+        return "write_not_in_history"
+    if read.policy == "linearizable" and not proves_reads(member.options, len(member.node_ids)):
+        return "write_concern_too_weak"
+    return ""
 
 
 def lacks_write(member: Member, read: ClientRead) -> bool:
@@ -47,6 +80,8 @@ def _refusal(member: Member, role: Role, read: ClientRead) -> str:
         return "not_master"
     if member.is_lost:
         return "no_state"
+    if member.shows_unflushed:
+        return "unflushed"
     if lacks_write(member, read):
         return "write_not_in_history"
     if read.policy == "bounded_staleness":

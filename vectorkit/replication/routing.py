@@ -3,7 +3,7 @@
 | policy | asks | promise, kept by the node that serves |
 |---|---|---|
 | `master` | the master | what the master has on its own disk |
-| `nearest` | the node with the shortest way | none |
+| `nearest` | the node with the shortest way; of equal ones, each client its own | none |
 | `round_robin` | one node after the other | none |
 | `sticky` | always the same node | reads never go back while it lives |
 | `bounded_staleness` | as `nearest` | at most `bound_ms` behind the master that the node follows |
@@ -59,7 +59,9 @@ def _master(view: View) -> str:
 
 def _nearest(view: View) -> str:
     places = range(len(view.nodes))
-    order = sorted(places, key=lambda place: (view.distances[place], place))
+    order = sorted(
+        places, key=lambda place: (view.distances[place], (place - view.client) % len(view.nodes))
+    )
     return _first_alive([view.nodes[place] for place in order], view)
 
 

@@ -1,6 +1,9 @@
 """A deterministic simulation of a replicated vector store: virtual time, faults as data."""
 
+from vectorkit.replication import Failover, WriteConcern, majority
+from vectorkit.sim.checks import Finding, Findings
 from vectorkit.sim.cluster import Cluster
+from vectorkit.sim.explain import Explanation
 from vectorkit.sim.fault_lists import fault_from_dict
 from vectorkit.sim.faults import (
     CURRENT_MASTER,
@@ -32,11 +35,12 @@ from vectorkit.sim.nemeses import (
     rolling_restart,
     swizzle_clog,
 )
-from vectorkit.sim.options import ClusterOptions, Disk, Link, Workload
+from vectorkit.sim.options import ClusterOptions, Disk, Link
 from vectorkit.sim.random_faults import random_faults
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import simulate
+from vectorkit.sim.workload import Workload
 
 __all__ = [
     "CURRENT_MASTER",
@@ -51,7 +55,11 @@ __all__ = [
     "Cut",
     "Degrade",
     "Disk",
+    "Explanation",
+    "Failover",
     "Fault",
+    "Finding",
+    "Findings",
     "FlipBit",
     "FullDisk",
     "Link",
@@ -66,10 +74,12 @@ __all__ = [
     "SlowDisk",
     "StalledDisk",
     "Workload",
+    "WriteConcern",
     "fault_from_dict",
     "flapping_link",
     "isolate_master",
     "majorities_ring",
+    "majority",
     "random_faults",
     "rare_paths",
     "rolling_restart",

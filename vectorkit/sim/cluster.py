@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
 from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
-from vectorkit.replication import MasterNode, Promotion, ReplicaInfo, ReplicationStats
+from vectorkit.replication import (
+    MasterNode,
+    NodeStatus,
+    Promotion,
+    ReplicaInfo,
+    ReplicationStats,
+    node_status,
+)
+from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
 from vectorkit.sim.fault_lists import checked_faults
 from vectorkit.sim.faults import ClockOffset, Fault, Partition
@@ -18,13 +25,14 @@ from vectorkit.sim.network import LinkCounts
 from vectorkit.sim.observer import Observer
 from vectorkit.sim.options import (
     ClusterOptions,
-    Workload,
     refuse_negative,
     refuse_seed,
     refuse_type,
 )
+from vectorkit.sim.recall import RecallProbe
+from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
-from vectorkit.sim.workload import Writes
+from vectorkit.sim.workload import Workload, refuse_reads
 from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
 
@@ -63,14 +71,26 @@ class Cluster:
         if workload is not None:
             refuse_type("workload", workload, Workload)
         self.seed = seed
-        self.faults = checked_faults(faults, self.options.node_ids)
-        self._writes = None if workload is None else Writes(workload, seed=seed)
+        self._client_ids = () if workload is None else workload.client_ids
+        self.faults = checked_faults(faults, self.options.node_ids, self._client_ids)
         self._engine = Engine(
-            self.options, seed=seed, client_ids=(), offsets_ns=clock_offsets_ns(self.faults)
+            self.options,
+            seed=seed,
+            client_ids=self._client_ids,
+            offsets_ns=clock_offsets_ns(self.faults),
         )
+        self._clients: Clients | None = None
+        self._probe: RecallProbe | None = None
+        if workload is not None:
+            refuse_reads(workload, self.options)
+            requests = Requests(workload, seed=seed)
+            self._clients = Clients(self._engine, requests)
+            if self.options.recall_every_ms:
+                self._probe = RecallProbe(
+                    self._engine, workload.collection, requests.vectors, seed=seed
+                )
         self._observer = Observer(self._engine)
         self._is_writing = True
-        self._engine.on("write", self._on_write)
         self._start()
 
     # What a notebook does with it
@@ -110,8 +130,8 @@ class Cluster:
         self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:
-        """Cut these nodes, as a group, off from all others, until `heal`."""
-        self._refuse_unknown(node_ids)
+        """Cut these nodes and clients, as a group, off from all others, until `heal`."""
+        self._refuse_unknown(node_ids, has_clients=True)
         self._engine.flush()
         self._injector.begin(Partition(at_ms=self.now_ms, isolate=node_ids))
 
@@ -122,7 +142,7 @@ class Cluster:
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen, `at_ms` from now on; `finish` ends it if nothing did before."""
-        checked_faults([fault], self.options.node_ids)
+        checked_faults([fault], self.options.node_ids, self._client_ids)
         if isinstance(fault, ClockOffset):
             raise InvalidOption(
                 "a clock that has been looked at cannot be set",
@@ -168,7 +188,8 @@ class Cluster:
         effects = machine.node.promote(local_ns, force=force, max_lag_operations=max_lag_operations)
         self._engine.perform(node_id, effects)
         promotion = machine.node.promotion
-        while promotion is not None and promotion.state == "asking":
+        life = machine.life
+        while promotion is not None and promotion.state == "asking" and machine.life == life:
             self.advance(ms=1)
         if promotion is None or promotion.state != "won":
             raise _refused(node_id, promotion)
@@ -194,7 +215,7 @@ class Cluster:
                 raise WriteConcernTimeout(
                     "the write concern was not met in time",
                     got=f"{confirmed} of {required} replicas at offset {head_offset}",
-                    wanted=f"{required} that {concern.stage} it in {concern.timeout_ms} ms",
+                    wanted=f"{required} replicas, {concern.stage}, within {concern.timeout_ms} ms",
                     remedy="it may still take effect: read before you write it again",
                     required=required,
                     confirmed=confirmed,
@@ -209,6 +230,12 @@ class Cluster:
         machine = self._engine.machines[node_id]
         return machine.node.stats(machine.clock.local_ns(self._engine.now_ns))
 
+    def status(self, node_id: str) -> NodeStatus:
+        """Role, figures and replicas of a node now; `to_dict` gives it as JSON."""
+        self._refuse_unknown([node_id])
+        machine = self._engine.machines[node_id]
+        return node_status(machine.node, machine.clock.local_ns(self._engine.now_ns))
+
     def replicas(self) -> list[ReplicaInfo]:
         """What the master knows of its replicas now."""
         machine = self._engine.machines[self._master_id()]
@@ -219,16 +246,18 @@ class Cluster:
         return {names: replace(counts) for names, counts in self._engine.network.counts.items()}
 
     def finish(self) -> Run:
-        """End writes and faults, wait until all nodes are equal, and give the run.
+        """End requests and faults, wait for answers until all nodes are equal, and give the run.
 
         All faults end, and all nodes that are down start. A run that is not equal after
         `SETTLE_MS_MAX` says so in `run.is_converged`, and in `run.stuck` which node hangs and why.
         """
         self._is_writing = False
+        if self._clients is not None:
+            self._clients.stop()
         self._engine.flush()
         self._injector.end_all()
         settled_ms = 0
-        while not self._observer.is_settled() and settled_ms < SETTLE_MS_MAX:
+        while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
             settled_ms += _SETTLE_STEP_MS
         is_settled = self._observer.is_settled()
@@ -252,6 +281,7 @@ class Cluster:
             faults=self.faults,
             trace=engine.trace.copy(),
             samples=tuple(self._observer.samples),
+            recall_samples=() if self._probe is None else tuple(self._probe.samples),
             stats={node_id: self.stats(node_id) for node_id in engine.machines},
             replicas=tuple(self.replicas()) if engine.master_id else (),
             duration_ms=self.now_ms,
@@ -267,27 +297,15 @@ class Cluster:
 
     def _start(self) -> None:
         engine = self._engine
-        if self._writes is not None:
-            self._writes.load(self.store)
-            self._schedule_write(0)
+        if self._clients is not None:
+            self._clients.start(self.store)
         self._injector = Injector(engine, self.faults)
         engine.start()
         self._observer.start()
 
-    def _on_write(self, number: int) -> None:
-        if self._writes is None or not self._is_writing:
-            return
-        self._schedule_write(number + 1)
-        if self._engine.master_id is not None:
-            with suppress(WriteRefused):  # Its disk is full, or its epoch has not begun.
-                self._writes.make(self.store, number)
-            self._engine.flush()
-
-    def _schedule_write(self, number: int) -> None:
-        assert self._writes is not None
-        time_ns = self._writes.time_ns(number)
-        if time_ns is not None:
-            self._engine.scheduler.at(time_ns, "write", number)
+    def _is_settled(self) -> bool:
+        is_answered = self._clients is None or not self._clients.are_waiting
+        return is_answered and self._observer.is_settled()
 
     def _master_id(self) -> str:
         master_id = self._engine.master_id
@@ -303,8 +321,8 @@ class Cluster:
             remedy="advance the time, restart a node, or promote one",
         )
 
-    def _refuse_unknown(self, node_ids: Sequence[str]) -> None:
-        known = self.options.node_ids
+    def _refuse_unknown(self, node_ids: Sequence[str], *, has_clients: bool = False) -> None:
+        known = self.options.node_ids + (self._client_ids if has_clients else ())
         unknown = [node_id for node_id in node_ids if node_id not in known]
         if unknown or not node_ids:
             raise InvalidOption(

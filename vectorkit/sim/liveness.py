@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from vectorkit.replication import CandidateNode, ReplicaNode, ReturningNode
+from vectorkit.replication.candidate import CandidateNode
+from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.returning import ReturningNode
 from vectorkit.sim.engine import Engine
 
 

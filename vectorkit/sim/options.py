@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, cast
 
-from vectorkit.collections.checks import checked_metric
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern
 
 Law = Literal["uniform", "exponential", "lognormal"]
 LAWS: Final[tuple[Law, ...]] = ("uniform", "exponential", "lognormal")
 _CLIENT: Final = re.compile(r"client-(0|[1-9]\d*)")
-_SOURCE: Final = re.compile(r"glove:[1-9]\d*|uniform:[1-9]\d*x[1-9]\d*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +106,8 @@ class ClusterOptions:
     failover: Failover | None = None
     sample_every_ms: float = 250.0
     """How often health is sampled."""
+    recall_every_ms: float = 0.0
+    """How often the answers of replicas are compared with their master's; 0 for never."""
     event_count_max: int = 20_000_000
     """A run of more events stops with LimitReached."""
 
@@ -118,6 +118,7 @@ class ClusterOptions:
         if self.disk is not None:
             refuse_type("disk", self.disk, Disk)
         refuse_negative("sample_every_ms", self.sample_every_ms)
+        refuse_negative("recall_every_ms", self.recall_every_ms)
         if not isinstance(self.replicas, int) or not 0 <= self.replicas <= 99:
             raise InvalidOption(
                 "a cluster cannot have this many replicas",
@@ -184,39 +185,6 @@ class ClusterOptions:
         return tuple(f"node-{index}" for index in range(self.replicas + 1))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """A live load: rows of `source` are there at the start, then `writes_per_s` updates a second.
-
-    `source` names vectors: "glove:50000" for so many real words, "uniform:2000x16" for so many
-    rows of so many drawn numbers. Each write moves one row, drawn uniformly, towards another.
-
-    >>> Workload(writes_per_s=100, source="uniform:2000x16").collection
-    'uniform'
-    """
-
-    writes_per_s: float = 100.0
-    source: str = "uniform:2000x16"
-    metric: str = "cosine"
-
-    def __post_init__(self) -> None:
-        """Refuse loads that cannot be."""
-        refuse_negative("writes_per_s", self.writes_per_s)
-        checked_metric(self.metric)
-        if not isinstance(self.source, str) or not _SOURCE.fullmatch(self.source):
-            raise InvalidOption(
-                "there is no such source of vectors",
-                got=f"source={self.source!r}",
-                wanted='"glove:50000" or "uniform:2000x16"',
-                remedy="name the data and how many rows of it",
-            )
-
-    @property
-    def collection(self) -> str:
-        """The name of the collection that it writes to."""
-        return self.source.partition(":")[0]
-
-
 def refuse_negative(name: str, value: object) -> None:
     """Raise InvalidOption for what is no finite number of zero or more."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -226,6 +194,29 @@ def refuse_negative(name: str, value: object) -> None:
             got=f"{name}={value!r}",
             wanted=f"{name} as a finite number of 0 or more",
             remedy="pass a plain number",
+        )
+
+
+def refuse_range(name: str, value: object, least: int, most: int) -> None:
+    """Raise InvalidOption for what is no integer within these bounds."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or not least <= cast("int", value) <= most:
+        raise InvalidOption(
+            "an option is out of its range",
+            got=f"{name}={value!r}",
+            wanted=f"{name} as an integer from {least:,} to {most:,}",
+            remedy="pass a whole number in this range",
+        )
+
+
+def refuse_choice(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Raise InvalidOption for what is none of these."""
+    if value not in allowed:
+        raise InvalidOption(
+            "there is no such choice",
+            got=f"{name}={value!r}",
+            wanted=" or ".join(map(repr, allowed)),
+            remedy="pass one of these, or leave it out",
         )
 
 

@@ -8,10 +8,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vectorkit.replication import ReplicaInfo, ReplicationStats
+from vectorkit.sim.checks import Facts, Findings, check
+from vectorkit.sim.explain import Explanation, explain
 from vectorkit.sim.faults import Fault
 from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
+from vectorkit.sim.recall import RecallSample
 from vectorkit.sim.trace import Trace
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ class Run:
     replicas: tuple[ReplicaInfo, ...]
     duration_ms: float
     event_count: int
+    recall_samples: tuple[RecallSample, ...] = ()
     stuck: tuple[StuckNode, ...] = ()
     """The nodes that had not come into line when the run gave up waiting, and why."""
 
@@ -53,6 +57,29 @@ class Run:
         ends = {row.node: (row.number, row.value, row.text) for row in digests}
         return len(set(ends.values())) == 1
 
+    @cached_property
+    def facts(self) -> Facts:
+        """What the checks may know of the run, and what they have worked out."""
+        return Facts(self.options, self.trace.rows, self.samples, self.stats)
+
+    def check(self) -> Findings:
+        """What was promised and kept, broken, or never put to the test, each with the evidence.
+
+        >>> from vectorkit import sim
+        >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+        >>> run.check()["nodes_converge"].verdict, run.check().broken
+        ('held', ())
+        """
+        return check(self.facts)
+
+    def explain(self, offset: int, *, epoch: int | None = None) -> Explanation:
+        """The life of one write: asked for, written, copied, confirmed, read, or lost, and why.
+
+        The record at an offset of the final history, or of the history of `epoch`. Raises
+        InvalidInput where there is none.
+        """
+        return explain(self.facts, offset, epoch=epoch)
+
     @property
     def health(self) -> pd.DataFrame:
         """A row per replica and sample, and per change of status."""
@@ -62,10 +89,27 @@ class Run:
 
     @property
     def operations(self) -> pd.DataFrame:
-        """A row per write and replica: when it was written, when and how it was applied."""
-        from vectorkit import frames
+        """A row per record that a master has written: every stage's time, and its fate."""
+        from vectorkit import run_frames
 
-        return frames.operations(self)
+        return run_frames.operations(self)
+
+    @property
+    def reads(self) -> pd.DataFrame:
+        """A row per read of a client: what it found where, and how stale that was."""
+        from vectorkit import run_frames
+
+        return run_frames.reads(self)
+
+    @property
+    def recall(self) -> pd.DataFrame:
+        """A row per replica and probe: how much of its master's k best it answers, and why not all.
+
+        Empty without a workload and `ClusterOptions(recall_every_ms=…)`.
+        """
+        from vectorkit import run_frames
+
+        return run_frames.recall(self)
 
     @property
     def syncs(self) -> pd.DataFrame:

@@ -13,12 +13,12 @@ from vectorkit.sim.fault_lists import checked_faults, fault_from_dict
 from vectorkit.sim.faults import Fault
 from vectorkit.sim.options import (
     ClusterOptions,
-    Workload,
     refuse_negative,
     refuse_seed,
     refuse_type,
 )
 from vectorkit.sim.plain import from_plain, to_plain
+from vectorkit.sim.workload import Workload
 from vectorkit.store import VectorStore
 from vectorkit.units import MIB
 

@@ -27,7 +27,7 @@ class TraceRow(NamedTuple):
                                                                      "received applied visible"
     promise    node                                  epoch
     role       node              master, replica, …  epoch           1 if forced, detail
-    confirm    master                                offset          epoch
+    confirm    master                                offset          epoch of the record there
     degrade    master                                offset          replicas that had confirmed
     timeout    master                                offset          replicas that had confirmed
     discard    node                                  operations      offset that is still shared
@@ -38,8 +38,8 @@ class TraceRow(NamedTuple):
                                  end                                 hash, store digest
     sync       node, peer        full or partial     0               0, phase and reason
     status     master, node      Connected, …
-    invoke     client, node      write, delete,      request         0, JSON: key, policy, token
-                                 read
+    invoke     client, node      write, delete,      request         0, JSON: key, policy, token;
+                                 read                                bound_ms of bounded reads
     complete   client, node      ok, degraded,       request         offset, JSON: epoch, hash,
                                  timeout, refused,                   value, error
                                  not_master, silent

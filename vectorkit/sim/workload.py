@@ -1,63 +1,134 @@
-"""A workload made concrete: its vectors, and each write as a function of its number."""
+"""What clients ask of a cluster, as data."""
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
 
-import numpy as np
+from vectorkit.collections.checks import checked_metric
+from vectorkit.collections.kinds import config_of
+from vectorkit.errors import InvalidOption
+from vectorkit.replication.reads import proves_reads
+from vectorkit.replication.routing import POLICIES, Policy
+from vectorkit.sim.keys import KEY_LAWS, KeyLaw
+from vectorkit.sim.options import ClusterOptions, refuse_choice, refuse_negative, refuse_range
 
-from vectorkit import datasets
-from vectorkit.draws import address, below, draw_block, fold
-from vectorkit.sim.options import Workload
-from vectorkit.store import VectorStore
-from vectorkit.types import Float32Array, Id, Payload
-from vectorkit.units import NS_PER_MS
+CLIENTS_MAX: Final = 500
 
-_KEY_STREAM: Final = 3
-_TOWARDS_STREAM: Final = 4
-_VECTOR_STREAM: Final = 5
-_STEP: Final = np.float32(0.25)
-_NS_PER_S: Final = 1_000 * NS_PER_MS
-
-
-class Writes:
-    """The rows at the start, and write i for every i: which row moves where, and when."""
-
-    def __init__(self, workload: Workload, *, seed: int) -> None:
-        self.workload = workload
-        self._root = address(seed)
-        self.ids, self.vectors, self.payloads = _source(workload.source, self._root)
-
-    def load(self, store: VectorStore) -> None:
-        """Put the rows of the source into a new collection."""
-        name = self.workload.collection
-        store.create_collection(name, dim=self.vectors.shape[1], metric=self.workload.metric)
-        store.upsert(name, self.ids, self.vectors, payloads=self.payloads)
-
-    def time_ns(self, number: int) -> int | None:
-        """When write `number` = 0, 1, … happens; None where the load has no writes."""
-        if self.workload.writes_per_s == 0:
-            return None
-        return round((number + 1) * _NS_PER_S / self.workload.writes_per_s)
-
-    def make(self, store: VectorStore, number: int) -> None:
-        """Move the drawn row a quarter of the way from its first vector towards another's."""
-        count = len(self.ids)
-        key = below(fold(self._root, _KEY_STREAM, number), count)
-        towards = below(fold(self._root, _TOWARDS_STREAM, number), count)
-        start = self.vectors[key]
-        vector = start + (self.vectors[towards] - start) * _STEP
-        store.update_vector(self.workload.collection, self.ids[key], vector)
+_DATA_SETS: Final = "glove|fashion_mnist|patches|minilm"
+_SOURCE: Final = re.compile(rf"(?:{_DATA_SETS}):[1-9]\d*|uniform:[1-9]\d*x[1-9]\d*")
 
 
-def _source(
-    source: str, root: int
-) -> tuple[tuple[Id, ...], Float32Array, tuple[Payload, ...] | None]:
-    name, _, size = source.partition(":")
-    if name == "glove":
-        words = datasets.glove(limit=int(size))
-        return words.ids, words.vectors, words.payloads
-    rows, dim = map(int, size.split("x"))
-    drawn = draw_block(fold(root, _VECTOR_STREAM), rows * dim)
-    numbers = (drawn >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-23) - np.float32(1)
-    return tuple(range(rows)), numbers.reshape(rows, dim), None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Clients "client-0" … that write and read rows of a collection, each by itself.
+
+    The rows of `source` are there at the start. Then each client makes `writes_per_s` writes and
+    `reads_per_s` reads a second. Request i of a client depends on the seed, the client and i only:
+    another client more or less changes nothing of it. No client ever repeats a request.
+
+    >>> Workload(writes_per_s=100, source="uniform:2000x16").collection
+    'uniform'
+    """
+
+    writes_per_s: float = 100.0
+    reads_per_s: float = 0.0
+    """The rates of each client; in a closed loop only their ratio counts."""
+    source: str = "uniform:2000x16"
+    """ "glove:50000", "minilm:…", "fashion_mnist:…" or "patches:…" for so many real vectors, or
+    "uniform:2000x16" for so many rows of so many drawn numbers."""
+    metric: str = "cosine"
+    kind: str = "cpu"
+    codec: str | None = None
+    """Metric, kind and, where it is quantized, codec of the collection."""
+    preload: int | None = None
+    """How many of the rows are there at the start; None for all."""
+    keys: KeyLaw = "uniform"
+    """How a request chooses its row: any, the first ones more often, or one after the other."""
+    zipf_exponent: float = 1.0
+    insert_share: float = 0.0
+    delete_share: float = 0.0
+    """The shares of writes that write a row whole, whether or not it is there, and that take it
+    out. The others update a row: they are refused where there is none."""
+    moves_vectors: bool = True
+    """Whether an update moves the vector, a quarter of the way from its first place towards
+    another row's; else it changes the payload only."""
+    payload_bytes: int = 0
+    """How much is added to the payload of each write, which tells the request's number as "w"."""
+    clients: int = 1
+    loop: Literal["open", "closed"] = "open"
+    """Whether requests come by the clock, or each `think_ms` after the end of the one before."""
+    arrivals: Literal["fixed", "exponential"] = "fixed"
+    """How the times between the requests of an open loop are spread."""
+    think_ms: float = 10.0
+    read_policy: Policy = "master"
+    bound_ms: int = 1_000
+    """How stale a read of the policy "bounded_staleness" may be."""
+    client_timeout_ms: int = 10_000
+    """A request without an answer for so long is given up: its outcome is unknown."""
+    avoid_ms: int = 5_000
+    """How long reads are routed around a node that has left a request without an answer."""
+
+    def __post_init__(self) -> None:
+        """Refuse loads that cannot be."""
+        for name in ("writes_per_s", "reads_per_s", "zipf_exponent", "think_ms"):
+            refuse_negative(name, getattr(self, name))
+        for name in ("insert_share", "delete_share"):
+            refuse_negative(name, getattr(self, name))
+        if self.insert_share + self.delete_share > 1:
+            raise InvalidOption(
+                "the shares of writes exceed the whole",
+                got=f"insert_share={self.insert_share}, delete_share={self.delete_share}",
+                wanted="a sum of at most 1",
+                remedy="pass fractions, 0.1 for one write in ten",
+            )
+        checked_metric(self.metric)
+        if not isinstance(self.source, str) or not _SOURCE.fullmatch(self.source):
+            raise InvalidOption(
+                "there is no such source of vectors",
+                got=f"source={self.source!r}",
+                wanted='"glove:50000", "uniform:2000x16", or minilm, fashion_mnist or patches '
+                "with a number of rows",
+                remedy="name the data and how many rows of it",
+            )
+        config_of(self.kind, 8, self.metric, codec=self.codec)
+        refuse_range("clients", self.clients, 1, CLIENTS_MAX)
+        refuse_range("payload_bytes", self.payload_bytes, 0, 1 << 24)
+        if self.preload is not None:
+            refuse_range("preload", self.preload, 0, self.row_count)
+        for name in ("bound_ms", "client_timeout_ms", "avoid_ms"):
+            refuse_range(name, getattr(self, name), 1, 1 << 40)
+        refuse_choice("keys", self.keys, KEY_LAWS)
+        refuse_choice("loop", self.loop, ("open", "closed"))
+        refuse_choice("arrivals", self.arrivals, ("fixed", "exponential"))
+        refuse_choice("read_policy", self.read_policy, POLICIES)
+        refuse_choice("moves_vectors", self.moves_vectors, (True, False))
+
+    @property
+    def collection(self) -> str:
+        """The name of the collection that it writes to."""
+        return self.source.partition(":")[0]
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the source has."""
+        return int(self.source.partition(":")[2].partition("x")[0])
+
+    @property
+    def client_ids(self) -> tuple[str, ...]:
+        """The names of the clients on the network."""
+        return tuple(f"client-{number}" for number in range(self.clients))
+
+
+def refuse_reads(workload: Workload, options: ClusterOptions) -> None:
+    """Raise InvalidOption for linearizable reads of a cluster that cannot prove them."""
+    protocol = options.protocol
+    if workload.read_policy == "linearizable" and not proves_reads(protocol, options.replicas + 1):
+        concern = protocol.write_concern
+        raise InvalidOption(
+            "this cluster cannot prove a read linearizable",
+            got=f"read_policy='linearizable', {concern}",
+            wanted="a write concern of one replica or more, flushed or later, and durable logs",
+            remedy="pass write_concern=sim.majority(), or another read_policy",
+        )

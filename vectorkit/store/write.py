@@ -1,9 +1,14 @@
-"""An operation that came from elsewhere, written as its caller would have: checked whole."""
+"""An operation that came from elsewhere, checked whole and committed as it is."""
 
 from __future__ import annotations
 
-from vectorkit.collections import WriteResult
-from vectorkit.errors import WriteRefused
+from dataclasses import replace
+from typing import Any
+
+from vectorkit.collections import Collection, WriteResult
+from vectorkit.collections.checks import checked_ids, checked_rows
+from vectorkit.collections.payloads import checked_payloads
+from vectorkit.errors import InvalidInput, WriteRefused
 from vectorkit.operations import (
     CreateCollection,
     Delete,
@@ -16,13 +21,14 @@ from vectorkit.operations import (
     Upsert,
 )
 from vectorkit.store.store import VectorStore
-from vectorkit.types import KEEP
+from vectorkit.types import KEEP, Keep
 
 
 def write(store: VectorStore, operation: Operation) -> WriteResult:
-    """Write an operation by the public methods of a store, with all their checks and errors.
+    """Write an operation with all the checks and errors of a store's public methods.
 
-    An update names rows that are there; a delete passes over those that are not.
+    An update names rows that are there; a delete passes over those that are not. One whose parts
+    are canonical is committed as it is, so that its encoding is made once.
 
     >>> from vectorkit.operations import CollectionConfig
     >>> store = VectorStore()
@@ -31,12 +37,12 @@ def write(store: VectorStore, operation: Operation) -> WriteResult:
     0
     """
     match operation:
-        case Upsert():
-            return store.upsert(
-                operation.collection, operation.ids, operation.vectors, operation.payloads
-            )
-        case UpdateVectors():
-            return _update(store, operation)
+        case Upsert() | UpdateVectors():
+            collection = store[operation.collection]
+            checked = _checked(collection, operation)
+            if not checked.ids:
+                return WriteResult(version=collection.version)
+            return store._commit(checked)
         case Delete():
             return store.delete(operation.collection, operation.ids, missing="ignore")
         case CreateCollection():
@@ -64,19 +70,22 @@ def write(store: VectorStore, operation: Operation) -> WriteResult:
     return WriteResult()
 
 
-def _update(store: VectorStore, operation: UpdateVectors) -> WriteResult:
-    """One row with both parts, or the vectors of many: what the public methods offer."""
-    name, ids = operation.collection, operation.ids
-    vectors, payloads = operation.vectors, operation.payloads
-    if payloads is KEEP and vectors is not KEEP:
-        return store.update_vectors(name, ids, vectors)
-    if len(ids) != 1:
-        raise WriteRefused(
-            "payloads are updated one row at a time",
-            got=f"{len(ids)} ids",
-            wanted="one id",
-            remedy="send one operation a row, or upsert the rows whole",
+def _checked(collection: Collection, operation: Upsert | UpdateVectors) -> Upsert | UpdateVectors:
+    """The operation itself where all of its parts are as they would be stored, else one like it."""
+    ids, vectors, payloads = operation.ids, operation.vectors, operation.payloads
+    if vectors is KEEP and payloads is KEEP:
+        raise InvalidInput(
+            "an update without a change",
+            got="vectors=KEEP, payloads=KEEP",
+            wanted="vectors, payloads or both",
+            remedy="send what should change",
         )
-    vector = KEEP if vectors is KEEP else vectors[0]
-    payload = payloads if payloads is KEEP or payloads is None else payloads[0]
-    return store.update(name, ids[0], vector=vector, payload=payload)
+    parts: dict[str, Any] = {"ids": checked_ids(ids)}
+    is_same = parts["ids"] == ids
+    if not isinstance(vectors, Keep):
+        parts["vectors"] = checked_rows(vectors, len(ids), collection.dim, is_shared=True)
+        is_same = is_same and parts["vectors"].dtype == vectors.dtype
+    if not isinstance(payloads, Keep):
+        parts["payloads"] = checked_payloads(payloads, len(ids))
+        is_same = is_same and parts["payloads"] == payloads
+    return operation if is_same else replace(operation, **parts)

@@ -1,0 +1,152 @@
+"""What was acknowledged stays, on one branch, and a node that has promised more is silent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.findings import Finding, Tally
+from vectorkit.sim.checks.history import Place
+from vectorkit.units import ns_to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class LostWrite:
+    """An acknowledged record that the final history does not hold."""
+
+    place: Place
+    acknowledged_ns: int
+    lost_ns: int
+    """When the promise was broken: at the acknowledgement, or when a history without it began."""
+    is_degraded: bool
+    epoch_that_lacks_it: int
+    """The first epoch that went on without it; 0 where none did."""
+
+
+def acknowledged(facts: Facts) -> dict[Place, tuple[int, bool]]:
+    """When each record that clients or masters name was acknowledged, and whether as degraded.
+
+    A master that confirms an offset acknowledges all of its history up to there: of those records,
+    only the last and those that the final history lacks are listed.
+    """
+    history = facts.history
+    final, found = history.final, dict[Place, tuple[int, bool]]()
+    for _, row in facts.events:
+        if row.event != "confirm":
+            continue
+        place, offset = (row.value, row.number), row.number
+        shared = offset - 1 if history.contains(final, place) else history.shared(final, place)
+        while offset > shared and (each := history.at(place, offset)) not in found:
+            found[each] = row.time_ns, False
+            offset -= 1
+    for request in facts.requests:
+        if request.is_write and request.outcome in ("ok", "degraded") and request.place[1]:
+            assert request.completed_ns is not None
+            known = found.get(request.place)
+            if known is None or known[1]:
+                found[request.place] = request.completed_ns, request.outcome == "degraded"
+    return found
+
+
+def lost_writes(facts: Facts) -> list[LostWrite]:
+    """All acknowledged records that the final history lacks, in the order of their places."""
+    history, lost = facts.history, []
+    final = history.final
+    chain = history.epochs(final)
+    end_ns = facts.rows[-1].time_ns if facts.rows else 0
+    for place, (time_ns, is_degraded) in sorted(acknowledged(facts).items()):
+        if history.contains(final, place):
+            continue
+        own = set(history.epochs(place))
+        other = next((epoch for epoch in chain if epoch not in own), 0)
+        lost_ns = max(time_ns, history.began_ns(other) if other else end_ns)
+        lost.append(LostWrite(place, time_ns, lost_ns, is_degraded, other))
+    return lost
+
+
+def check_survival(facts: Facts) -> Finding:
+    """No acknowledged write is lost while the guarantee is in force; all others are counted."""
+    guarantee = facts.guarantee
+    tally = Tally("acknowledged_writes_survive", unpromised=guarantee.unpromised)
+    tally.see(len(acknowledged(facts)))
+    lost = lost_writes(facts)
+    for each in lost:
+        is_promised = not each.is_degraded and guarantee.is_in_force(each.lost_ns)
+        how = "acknowledged as degraded" if each.is_degraded else "acknowledged"
+        what = f"{facts.place(each.place)}, {how} at {ns_to_ms(each.acknowledged_ns):,} ms, is lost"
+        if each.epoch_that_lacks_it:
+            what += f": {facts.epoch_name(each.epoch_that_lacks_it)} began without it"
+        tally.violated(what, is_promised=is_promised)
+    notes = []
+    if lost:
+        first_ns = min(each.acknowledged_ns for each in lost)
+        last_ns = max(each.acknowledged_ns for each in lost)
+        concern = facts.options.protocol.write_concern
+        notes.append(
+            f"window {ns_to_ms(last_ns - first_ns):,} ms, from {ns_to_ms(first_ns):,} ms; "
+            f"write concern count={concern.count!r}, stage={concern.stage!r}"
+        )
+    if guarantee.void_reason:
+        void_ns = guarantee.void_ns or 0
+        notes.append(f"void from {ns_to_ms(void_ns):,} ms: {guarantee.void_reason}")
+    return tally.finding(of="acknowledged positions", idle="nothing was acknowledged", notes=notes)
+
+
+def check_branch(facts: Facts) -> Finding:
+    """Of any two acknowledged writes, the history of one contains the other."""
+    guarantee, history = facts.guarantee, facts.history
+    tally = Tally("acknowledged_writes_share_a_branch", unpromised=guarantee.unpromised)
+    heads: dict[int, tuple[Place, int]] = {}
+    for place, (time_ns, is_degraded) in acknowledged(facts).items():
+        if not is_degraded and place >= heads.get(place[0], ((0, 0), 0))[0]:
+            heads[place[0]] = place, time_ns
+    ordered = [heads[epoch] for epoch in sorted(heads)]
+    tally.see(max(0, len(ordered) - 1))
+    for (lower, lower_ns), (upper, upper_ns) in pairwise(ordered):
+        if not history.contains(upper, lower):
+            tally.violated(
+                f"{facts.place(lower)} (acknowledged at {ns_to_ms(lower_ns):,} ms) is not in the "
+                f"history of {facts.place(upper)} (acknowledged at {ns_to_ms(upper_ns):,} ms)",
+                is_promised=guarantee.is_in_force(max(lower_ns, upper_ns)),
+            )
+    return tally.finding(
+        of="changes of the acknowledging epoch", idle="only one epoch has acknowledged anything"
+    )
+
+
+def check_promises(facts: Facts) -> Finding:
+    """No node appends, confirms or acks for an epoch below a promise that it has made durable."""
+    tally = Tally("no_ack_below_a_promise")
+    promised: dict[str, int] = {}
+    served: dict[str, int] = {}
+    first = min(facts.history.master_of, default=0)
+    for _, row in facts.events:
+        node = row.node
+        match row.event:
+            case "promise":
+                promised[node] = max(promised.get(node, 0), row.number)
+                tally.see(row.number > first)
+                continue
+            case "lost_state":
+                promised.pop(node, None)
+                continue
+            case "role" if row.kind == "master":
+                served[node] = row.number
+                continue
+            case "append":
+                epoch = row.value
+            case "confirm":
+                epoch = served.get(node, row.value)
+            case "ack" if row.peer in served:
+                epoch = served[row.peer]
+            case _:
+                continue
+        if epoch < promised.get(node, 0):
+            done = {"append": "appended", "confirm": "confirmed"}.get(row.event, "acked")
+            tally.violated(
+                f"{node} {done} offset {row.number} for {facts.epoch_name(epoch)} at "
+                f"{ns_to_ms(row.time_ns):,} ms, having promised "
+                f"{facts.epoch_name(promised[node])}"
+            )
+    return tally.finding(of="promises of a later epoch", idle="no epoch followed the first")

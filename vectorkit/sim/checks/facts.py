@@ -1,0 +1,130 @@
+"""What a check may know of a run: its options, its trace, its samples and its nodes' statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final, Protocol
+
+from vectorkit.sim.checks.guarantee import Guarantee
+from vectorkit.sim.checks.history import History
+from vectorkit.sim.checks.requests import Request, foreign_records, requests_of
+from vectorkit.sim.options import ClusterOptions
+from vectorkit.sim.trace import TraceRow
+
+_MESSAGE_EVENTS: Final = frozenset(("send", "lost", "deliver"))
+
+
+class Sample(Protocol):
+    """A node at one moment, as it is believed and as it is."""
+
+    @property
+    def time_ms(self) -> float:
+        """When."""
+
+    @property
+    def node(self) -> str:
+        """Which."""
+
+    @property
+    def status(self) -> str:
+        """What it is believed to be."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs."""
+
+    @property
+    def lag_ms(self) -> float:
+        """How far behind it is believed to be."""
+
+    @property
+    def lag_ms_true(self) -> float:
+        """How far behind it is."""
+
+    @property
+    def lag_operations(self) -> int:
+        """How many operations behind it is believed to be."""
+
+
+class Counted(Protocol):
+    """What a node has counted itself."""
+
+    @property
+    def bytes_sent(self) -> int:
+        """To all others."""
+
+    @property
+    def bytes_received(self) -> int:
+        """From all others."""
+
+    @property
+    def lag_ms(self) -> float:
+        """How far behind it is believed to be."""
+
+    @property
+    def lag_operations(self) -> int:
+        """How many operations behind it is believed to be."""
+
+    @property
+    def operations_pending(self) -> int:
+        """Not applied everywhere."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The evidence, and what follows from it alone; each part is worked out once."""
+
+    options: ClusterOptions
+    rows: Sequence[TraceRow]
+    samples: Sequence[Sample] = ()
+    stats: Mapping[str, Counted] = field(default_factory=dict)
+
+    @cached_property
+    def events(self) -> list[tuple[int, TraceRow]]:
+        """The rows that are about no message, each with its place in the trace."""
+        return [each for each in enumerate(self.rows) if each[1].event not in _MESSAGE_EVENTS]
+
+    @cached_property
+    def history(self) -> History:
+        """Which record follows which."""
+        return History(self.events, has_disks=self.options.protocol.has_durable_log)
+
+    @cached_property
+    def guarantee(self) -> Guarantee:
+        """What the write concern promises, and from when on it no longer does."""
+        return Guarantee(self.options, self.events)
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        """What clients have asked, and what has become of it."""
+        return requests_of(self.rows)
+
+    @cached_property
+    def foreign_count(self) -> int:
+        """How many records other hands than clients' have written since the first request."""
+        return foreign_records(self.rows, self.requests)
+
+    @cached_property
+    def has_clock_faults(self) -> bool:
+        """Whether a node's clock was made to go wrong."""
+        return any(row.event == "fault" and "Clock" in row.text for _, row in self.events)
+
+    def epoch_name(self, epoch: int) -> str:
+        """An epoch by its node and round, as the statistics name it."""
+        return epoch_name(epoch, self.options.node_ids)
+
+    def place(self, position: tuple[int, int]) -> str:
+        """A position in words."""
+        return f"offset {position[1]} of {self.epoch_name(position[0])}"
+
+
+def epoch_name(epoch: int, node_ids: Sequence[str]) -> str:
+    """An epoch by its node and round.
+
+    >>> epoch_name(131073, ("node-0", "node-1"))
+    'node-1@2'
+    """
+    slot = epoch & 0xFF
+    return f"{node_ids[slot] if slot < len(node_ids) else '?'}@{epoch >> 16}"

@@ -1,0 +1,199 @@
+"""Linearizability of each key's history: Wing and Gong's search, with Lowe's memory of states.
+
+Jeannette M. Wing and Chun Gong, "Testing and verifying concurrent objects" (1993); Gavin Lowe,
+"Testing for linearizability" (2017).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.findings import Finding, Tally
+from vectorkit.sim.checks.requests import REFUSED, Request
+from vectorkit.units import ns_to_ms
+
+STEPS_MAX: Final = 200_000
+"""How many steps the search of one key may take."""
+
+_NEVER: Final = 1 << 62
+_ANY: Final = "any"
+
+Answer = Literal["yes", "no", "gave up"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A write of a value, or a read that found it. −1 stands for no row, 0 for one never written.
+
+    Without an end its outcome is unknown: it may take effect at any later time, or never.
+    """
+
+    begin: int
+    end: int | None
+    is_write: bool
+    value: int
+
+
+def is_linearizable(calls: Sequence[Call], *, steps_max: int = STEPS_MAX) -> Answer:
+    """Whether one copy could have answered these calls one after the other, in order of time.
+
+    The first value is not known: it is 0 or −1, whichever the calls need.
+
+    >>> is_linearizable([Call(0, 1, True, 5), Call(2, 3, False, 5)])
+    'yes'
+    >>> is_linearizable([Call(0, 1, True, 5), Call(2, 3, False, 0)])
+    'no'
+    """
+    seen = {call.value for call in calls if not call.is_write}
+    needed = [call for call in calls if call.end is not None or call.value in seen]
+    ends = [(_NEVER + place if call.end is None else call.end) for place, call in enumerate(needed)]
+    edges = sorted(
+        [(call.begin, place, True) for place, call in enumerate(needed)]
+        + [(end, place, False) for place, end in enumerate(ends)]
+    )
+    return _search(needed, edges, steps_max)
+
+
+def _search(
+    calls: Sequence[Call], edges: Sequence[tuple[int, int, bool]], steps_max: int
+) -> Answer:
+    """Depth first over a list of begins and ends in which taken calls are unlinked."""
+    count = len(edges)
+    after = [*range(1, count + 1), 0]  # The last entry is the head of the ring.
+    before = [count, *range(count)]
+    head = count
+    after[head] = 0 if count else head
+    end_edge = {place: at for at, (_, place, is_begin) in enumerate(edges) if not is_begin}
+    state: int | str = _ANY
+    taken = 0
+    stack: list[tuple[int, int | str]] = []
+    known: set[tuple[int, int | str]] = set()
+    at, steps = after[head], 0
+    while after[head] != head:
+        steps += 1
+        if steps > steps_max:
+            return "gave up"
+        _, place, is_begin = edges[at]
+        call = calls[place]
+        if is_begin:
+            follows = _step(state, call)
+            key = (taken | 1 << place, follows if follows is not None else "")
+            if follows is not None and key not in known:
+                known.add(key)
+                stack.append((at, state))
+                state, taken = follows, key[0]
+                for edge in (at, end_edge[place]):
+                    after[before[edge]], before[after[edge]] = after[edge], before[edge]
+                at = after[head]
+            else:
+                at = after[at]
+        elif call.end is None:
+            return "yes"  # All that is left may never have happened.
+        elif not stack:
+            return "no"
+        else:
+            at, state = stack.pop()
+            place = edges[at][1]
+            taken &= ~(1 << place)
+            for edge in (end_edge[place], at):
+                after[before[edge]] = before[after[edge]] = edge
+            at = after[at]
+    return "yes"
+
+
+def _step(state: int | str, call: Call) -> int | str | None:
+    """The state after a call; None where it cannot happen in this one."""
+    if call.is_write:
+        return call.value
+    if state == _ANY:
+        return call.value if call.value in (0, -1) else None
+    return state if state == call.value else None
+
+
+def calls_of(requests: Sequence[Request]) -> dict[str, list[Call]]:
+    """The calls of each key that was read under `linearizable`, in order of time.
+
+    Writes that were refused did not happen; those that were answered as degraded, timed out or
+    not answered at all have an unknown outcome.
+    """
+    keys = {each.key for each in requests if _is_proof(each)}
+    found: dict[str, list[Call]] = defaultdict(list)
+    for request in requests:
+        if request.key not in keys:
+            continue
+        begin, end = request.invoked_index, request.completed_index
+        if _is_proof(request):
+            assert request.value is not None
+            found[request.key].append(Call(begin, end, False, request.value))
+        elif request.is_write and request.outcome not in REFUSED:
+            value = request.number if request.kind == "write" else -1
+            found[request.key].append(Call(begin, end if request.is_ok else None, True, value))
+    return found
+
+
+def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
+    """Reads under `linearizable` and the writes of their keys are as if one copy had served all."""
+    tally = Tally("linearizable", unpromised=facts.guarantee.unpromised)
+    idle = "no read under linearizable was answered"
+    calls = calls_of(facts.requests)
+    foreign = facts.foreign_count if calls else 0
+    if foreign:
+        idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
+        return tally.finding(of="", idle=idle)
+    given_up = []
+    for key, of_key in calls.items():
+        answer = is_linearizable(of_key, steps_max=steps_max)
+        if answer == "gave up":
+            given_up.append(key)
+            continue
+        last_ns = facts.rows[max(call.end or call.begin for call in of_key)].time_ns
+        is_promised = facts.guarantee.is_in_force(last_ns)
+        tally.see(len(of_key), is_promised=is_promised)
+        if answer == "no":
+            tally.violated(
+                f"the {len(of_key):,} calls of {key!r}, up to {ns_to_ms(last_ns):,} ms, have no "
+                f"order that one copy could have answered in: {_first_wrong(of_key, facts)}",
+                is_promised=is_promised,
+            )
+    if given_up:
+        told = f"gave up on {', '.join(map(repr, given_up[:3]))} after {steps_max:,} steps each"
+        idle = f"{told}: {len(given_up)} of {len(calls)} keys"
+        finding = tally.finding(of="calls", idle=idle)
+        if finding.verdict != "held":
+            return finding
+        evidence = (idle, *finding.evidence)
+        return Finding(tally.name, "not_exercised", finding.is_promised, 0, evidence)
+    return tally.finding(of="calls", idle=idle)
+
+
+def _is_proof(request: Request) -> bool:
+    is_read = not request.is_write and request.policy == "linearizable"
+    return is_read and request.is_ok and request.value is not None
+
+
+def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:
+    """The first read by whose end there is no such order any more."""
+    reads = sorted((call for call in calls if not call.is_write), key=lambda call: call.end or 0)
+    low, high = 0, len(reads) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if is_linearizable(_until(calls, reads[middle].end or 0)) == "no":
+            high = middle
+        else:
+            low = middle + 1
+    read = reads[low]
+    at_ms = ns_to_ms(facts.rows[read.end or 0].time_ns)
+    return f"the read that found {read.value} at {at_ms:,} ms cannot be placed"
+
+
+def _until(calls: Sequence[Call], index: int) -> list[Call]:
+    """What was known of these calls at a place in the trace."""
+    return [
+        call if call.end is None or call.end <= index else Call(call.begin, None, True, call.value)
+        for call in calls
+        if call.begin < index and (call.is_write or (call.end or 0) <= index)
+    ]

@@ -1,0 +1,132 @@
+"""Reads against the history that they name: how old it was, and whether they tell what it says."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass
+
+from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.findings import Finding, Tally
+from vectorkit.sim.checks.history import NOWHERE, Place
+from vectorkit.sim.checks.requests import Request
+from vectorkit.units import ms_to_ns, ns_to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Staleness:
+    """How far what a read saw was behind the master of the highest epoch when it was served."""
+
+    age_ns: int
+    """The age of the oldest record that it lacked; 0 where it lacked none."""
+    operation_count: int
+    is_of_highest_epoch: bool
+    """Whether the node had promised that epoch: it followed no other master."""
+
+
+def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
+    """The staleness of each read that was answered, by its request's number."""
+    history = facts.history
+    served = {
+        (each.completed_index if each.served_index is None else each.served_index): each
+        for each in facts.requests
+        if not each.is_write and each.is_ok
+    }
+    found: dict[int, Staleness] = {}
+    head: Place = NOWHERE
+    promised: dict[str, int] = {}
+    events = [*facts.events, *((index, facts.rows[index]) for index in served if index is not None)]
+    for index, row in sorted(events, key=lambda event: event[0]):
+        if row.event == "append" and row.value >= head[0]:
+            head = row.value, row.number
+        elif row.event == "promise" or (row.event == "role" and row.number):
+            promised[row.node] = max(promised.get(row.node, 0), row.number)
+        if index in served:
+            request = served[index]
+            shared = history.shared(head, request.place)
+            lacked = history.appended.get(history.at(head, shared + 1))
+            age_ns = 0 if lacked is None or shared == head[1] else row.time_ns - lacked.time_ns
+            is_highest = promised.get(request.node, 0) >= head[0]
+            found[request.number] = Staleness(age_ns, head[1] - shared, is_highest)
+    return found
+
+
+def check_staleness(facts: Facts) -> Finding:
+    """A read under `bounded_staleness` lacks no record older than its bound when it is served.
+
+    Promised of the master that the node follows: hence only while that is the one of the highest
+    epoch, and while clocks are right, since the bound is measured by the node's own.
+    """
+    unpromised = "clocks were made to go wrong" if facts.has_clock_faults else ""
+    tally = Tally("bounded_staleness", unpromised=unpromised)
+    bounded = [
+        each
+        for each in facts.requests
+        if each.policy == "bounded_staleness" and each.is_ok and each.bound_ms is not None
+    ]
+    staleness = staleness_of_reads(facts) if bounded else {}
+    for request in bounded:
+        stale = staleness[request.number]
+        is_promised = stale.is_of_highest_epoch
+        tally.see(is_promised=is_promised)
+        assert request.bound_ms is not None
+        if stale.age_ns > ms_to_ns(request.bound_ms):
+            tally.violated(
+                f"read {request.number} at {request.node} was {ns_to_ms(stale.age_ns):,} ms and "
+                f"{stale.operation_count:,} operations old, with a bound of "
+                f"{request.bound_ms:,} ms",
+                is_promised=is_promised,
+            )
+    return tally.finding(of="bounded reads", idle="no read under bounded_staleness was answered")
+
+
+def check_values(facts: Facts) -> list[Finding]:
+    """A read tells the last write of its key in the history that it names, deletes included.
+
+    Rows that were there before the first request count as never written, or as never there.
+    """
+    foreign = facts.foreign_count
+    told = Tally("reads_match_their_history")
+    deleted = Tally("deletes_stay_deleted")
+    if foreign:
+        idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
+        return [told.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
+    written: dict[str, list[tuple[int, Request]]] = defaultdict(list)
+    for request in facts.requests:
+        if request.is_write and request.place != NOWHERE and request.outcome != "refused":
+            written[request.key].append((request.place[1], request))
+    for of_key in written.values():
+        of_key.sort(key=lambda each: each[0])
+    for request in facts.requests:
+        if request.is_write or not request.is_ok or request.value is None:
+            continue
+        last = _last_write(facts, written.get(request.key, []), request.place)
+        told.see()
+        what = (
+            f"read {request.number} of {request.key!r} at {request.node} "
+            f"({ns_to_ms(request.completed_ns or 0):,} ms, {facts.place(request.place)}) "
+            f"found {request.value}"
+        )
+        if last is None:
+            if request.value > 0:
+                told.violated(f"{what}, where nothing had been written")
+        elif last.kind == "delete":
+            deleted.see()
+            if request.value != -1:
+                told.violated(f"{what}, deleted at {facts.place(last.place)}")
+                deleted.violated(f"{what}, deleted at {facts.place(last.place)}")
+        elif request.value != last.number:
+            told.violated(f"{what}, where {last.number} was written at {facts.place(last.place)}")
+    return [
+        told.finding(of="reads", idle="no read was answered"),
+        deleted.finding(of="reads of deleted rows", idle="no deleted row was read"),
+    ]
+
+
+def _last_write(facts: Facts, written: list[tuple[int, Request]], tip: Place) -> Request | None:
+    index = bisect_right(written, tip[1], key=lambda each: each[0])
+    while index:
+        index -= 1
+        if facts.history.contains(tip, written[index][1].place):
+            return written[index][1]
+    return None

@@ -1,0 +1,56 @@
+"""All checks, in the order in which they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from vectorkit.sim.checks.acknowledged import check_branch, check_promises, check_survival
+from vectorkit.sim.checks.copies import (
+    check_applied,
+    check_convergence,
+    check_digests,
+    check_hashes,
+    check_masters,
+    check_offsets,
+    check_quarantine,
+)
+from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.findings import Finding, Findings
+from vectorkit.sim.checks.linearizable import check_linearizable
+from vectorkit.sim.checks.positions import check_durability, check_order
+from vectorkit.sim.checks.reads import check_staleness, check_values
+from vectorkit.sim.checks.service import check_lag, check_links, check_status, check_syncs
+from vectorkit.sim.checks.sessions import check_sessions
+
+CHECKS: Final[tuple[Callable[[Facts], Finding | list[Finding]], ...]] = (
+    check_survival,
+    check_branch,
+    check_promises,
+    check_masters,
+    check_offsets,
+    check_hashes,
+    check_digests,
+    check_convergence,
+    check_applied,
+    check_order,
+    check_durability,
+    check_quarantine,
+    check_sessions,
+    check_staleness,
+    check_linearizable,
+    check_values,
+    check_syncs,
+    check_status,
+    check_lag,
+    check_links,
+)
+
+
+def check(facts: Facts) -> Findings:
+    """Every check over the same facts."""
+    found: list[Finding] = []
+    for one in CHECKS:
+        result = one(facts)
+        found += [result] if isinstance(result, Finding) else result
+    return Findings(found)

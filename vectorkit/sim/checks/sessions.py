@@ -1,0 +1,135 @@
+"""What a client may expect of its own requests, by the histories that it was shown."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.findings import Finding, Tally
+from vectorkit.sim.checks.history import NOWHERE, Place
+from vectorkit.sim.checks.requests import Request
+from vectorkit.units import ns_to_ms
+
+
+@dataclass(slots=True)
+class _Session:
+    """A client's last acknowledged write and furthest read so far."""
+
+    written: Place = NOWHERE
+    read: Place = NOWHERE
+    read_by: Request | None = None
+    proven: Place = NOWHERE
+    """The furthest linearizable read."""
+    before: dict[int, tuple[Place, Place, Request | None, Place]] = field(default_factory=dict)
+    """All of that at the moment of each request that is under way."""
+
+
+class _Tallies:
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.own_writes = Tally("read_your_writes")
+        self.reads = Tally("monotonic_reads")
+        self.writes = Tally("monotonic_writes", unpromised=facts.guarantee.unpromised)
+        self.order = Tally("writes_follow_reads", unpromised=facts.guarantee.unpromised)
+        self.unsettled = _unsettled(facts)
+
+    def read_came(self, request: Request, session: _Session) -> None:
+        written, seen, seen_by, _ = session.before.pop(request.number)
+        in_force = self._in_force(request)
+        if written != NOWHERE:
+            is_promised = request.policy == "read_your_writes" or (
+                request.policy == "linearizable" and in_force
+            )
+            self._check(self.own_writes, request, written, "its write", is_promised)
+        if seen_by is not None:
+            is_promised = request.policy == "linearizable" and in_force
+            is_promised &= seen_by.policy == "linearizable"
+            is_promised |= self._sticks(seen_by, request)
+            self._check(self.reads, request, seen, "an earlier read", is_promised)
+        if request.place >= session.read:
+            session.read, session.read_by = request.place, request
+        if request.policy == "linearizable":
+            session.proven = max(session.proven, request.place)
+
+    def write_came(self, request: Request, session: _Session) -> None:
+        written, seen, _, proven = session.before.pop(request.number)
+        in_force = self._in_force(request)
+        if written != NOWHERE:
+            self._check(self.writes, request, written, "an earlier write", in_force)
+        if seen != NOWHERE:
+            is_promised = in_force and seen == proven
+            self._check(self.order, request, seen, "an earlier read", is_promised)
+        if request.outcome in ("ok", "degraded"):
+            session.written = max(session.written, request.place)
+
+    def _in_force(self, request: Request) -> bool:
+        return self.facts.guarantee.is_in_force(request.completed_ns or 0)
+
+    def _check(
+        self, tally: Tally, request: Request, wanted: Place, what: str, is_promised: bool
+    ) -> None:
+        tally.see(is_promised=is_promised)
+        if not self.facts.history.contains(request.place, wanted):
+            tally.violated(
+                f"{request.kind} {request.number} of {request.client} at {request.node} "
+                f"({ns_to_ms(request.completed_ns or 0):,} ms, policy {request.policy or 'none'}) "
+                f"stands at {self.facts.place(request.place)}, without {what} at "
+                f"{self.facts.place(wanted)}",
+                is_promised=is_promised,
+            )
+
+    def _sticks(self, earlier: Request, later: Request) -> bool:
+        """Whether both reads were of a node that lived, and kept its store, between them."""
+        if not earlier.policy == later.policy == "sticky" or earlier.node != later.node:
+            return False
+        begin, end = earlier.invoked_index, later.completed_index or 0
+        return not any(begin <= index <= end for index in self.unsettled[later.node])
+
+
+def _unsettled(facts: Facts) -> dict[str, list[int]]:
+    """When nodes crashed, started or took another store, as places in the trace."""
+    found = defaultdict(list)
+    for index, row in facts.events:
+        if row.event in ("crash", "start") or (row.event == "apply" and row.kind == "snapshot"):
+            found[row.node].append(index)
+    return found
+
+
+def check_sessions(facts: Facts) -> list[Finding]:
+    """The four guarantees of a session, by (epoch, offset) of what each request stands at.
+
+    Read-your-writes is promised under the policies `read_your_writes` and, within the guarantee,
+    `linearizable`; monotonic reads under `linearizable`, and under `sticky` while the node lives
+    and keeps its store; monotonic writes within the guarantee, writes-follow-reads also only after
+    linearizable reads.
+    """
+    tallies = _Tallies(facts)
+    sessions: dict[str, _Session] = defaultdict(_Session)
+    moments = [(each.invoked_index, each, False) for each in facts.requests]
+    moments += [
+        (each.completed_index, each, True)
+        for each in facts.requests
+        if each.completed_index is not None
+    ]
+    for _, request, is_end in sorted(moments, key=lambda moment: moment[0]):
+        session = sessions[request.client]
+        if not is_end:
+            session.before[request.number] = (
+                session.written,
+                session.read,
+                session.read_by,
+                session.proven,
+            )
+        elif request.is_write and request.outcome in ("ok", "degraded", "timeout"):
+            if request.place != NOWHERE:
+                tallies.write_came(request, session)
+        elif not request.is_write and request.is_ok:
+            tallies.read_came(request, session)
+    idle = "no client read after a write of its own was acknowledged"
+    return [
+        tallies.own_writes.finding(of="reads after an own write", idle=idle),
+        tallies.reads.finding(of="reads after a read", idle="no client read twice"),
+        tallies.writes.finding(of="writes after a write", idle="no client wrote twice"),
+        tallies.order.finding(of="writes after a read", idle="no client wrote after a read"),
+    ]

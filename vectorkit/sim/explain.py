@@ -1,0 +1,187 @@
+"""The life of one write, in words and as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from vectorkit.errors import InvalidInput
+from vectorkit.sim.checks import Facts
+from vectorkit.sim.checks.acknowledged import lost_writes
+from vectorkit.sim.checks.history import Place
+from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.lives import Life, lives_of
+from vectorkit.units import ns_to_ms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Step(NamedTuple):
+    """One thing that happened to a write."""
+
+    time_ms: float
+    stage: str
+    node: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of one write; printed, it is a text.
+
+    >>> from vectorkit import sim
+    >>> cluster = sim.Cluster(sim.ClusterOptions(replicas=1))
+    >>> _ = cluster.store.create_collection("words", dim=2)
+    >>> cluster.advance(ms=100)
+    >>> print(cluster.finish().explain(2))
+    Offset 2 of node-0@1 (CreateCollection) is kept: the final history holds it.
+           0.000 ms  written    node-0    CreateCollection
+           0.000 ms  applied    node-0    by append
+           1.000 ms  flushed    node-0    its disk holds it
+           1.000 ms  confirmed  node-0    the write concern holds
+           9.000 ms  flushed    node-1    its disk holds it
+           9.000 ms  applied    node-1    by snapshot
+           9.000 ms  acked      node-1    to its master
+    """
+
+    headline: str
+    is_kept: bool
+    steps: tuple[Step, ...]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a step, in order of time."""
+        from vectorkit import run_frames
+
+        return run_frames.explanation(self)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{step.time_ms:12,.3f} ms  {step.stage:<10} {step.node:<9} {step.detail}".rstrip()
+            for step in self.steps
+        ]
+        return "\n".join([self.headline, *lines])
+
+    __repr__ = __str__
+
+
+def explain(facts: Facts, offset: int, *, epoch: int | None = None) -> Explanation:
+    """The life of the record at an offset: of the final history, or of an epoch's."""
+    history = facts.history
+    tip = history.final if epoch is None else (epoch, offset)
+    place = history.at(tip, offset)
+    lives = lives_of(facts)
+    if place not in lives or (epoch is None and offset > tip[1]):
+        others = [each for each in lives if each[1] == offset]
+        raise InvalidInput(
+            "the run has no such record",
+            got=f"offset {offset}" + ("" if epoch is None else f" of epoch {epoch}"),
+            wanted=f"an offset that a master has written, up to {history.final[1]}",
+            remedy="; ".join(f"pass epoch={each[0]}" for each in others)
+            or "look at run.operations",
+        )
+    life = lives[place]
+    steps = sorted(
+        [*_asked(life), *_copied(life), *_answered(facts, life)], key=lambda step: step.time_ms
+    )
+    reads = [each for each in facts.requests if _tells(each, life)]
+    if reads:
+        first = min(reads, key=lambda each: each.completed_index or 0)
+        steps.append(_read(first))
+    headline, last = _fate(facts, life)
+    steps = sorted([*steps, *last], key=lambda step: step.time_ms)
+    others = [each for each in lives if each[1] == offset and each != place]
+    if others:
+        headline += " Other histories have another write there: " + ", ".join(
+            facts.epoch_name(each[0]) for each in others
+        )
+        headline += "."
+    return Explanation(headline, life.is_kept, tuple(steps))
+
+
+def _asked(life: Life) -> list[Step]:
+    steps = [Step(ns_to_ms(life.written_ns), "written", life.master, life.operation)]
+    if (request := life.request) is not None:
+        detail = f"{request.kind} {request.number} of {request.key!r}, to {request.node}"
+        steps.insert(0, Step(ns_to_ms(request.invoked_ns), "asked", request.client, detail))
+    return steps
+
+
+def _copied(life: Life) -> list[Step]:
+    steps = [
+        Step(ns_to_ms(time_ns), "flushed", node, "its disk holds it")
+        for node, time_ns in life.flushed_ns.items()
+    ]
+    steps += [
+        Step(ns_to_ms(time_ns), "applied", node, f"by {source}")
+        for node, (time_ns, source) in life.applied_ns.items()
+    ]
+    steps += [
+        Step(ns_to_ms(time_ns), "acked", node, "to its master")
+        for node, time_ns in life.acked_ns.items()
+    ]
+    return steps
+
+
+def _answered(facts: Facts, life: Life) -> list[Step]:
+    steps = []
+    if life.confirmed_ns is not None:
+        detail = "the write concern holds"
+        steps.append(Step(ns_to_ms(life.confirmed_ns), "confirmed", life.master, detail))
+    for _, row in facts.events:
+        is_late = row.event in ("degrade", "timeout") and row.number == life.place[1]
+        if is_late and row.node == life.master and row.time_ns >= life.written_ns:
+            detail = f"{row.value} replicas had confirmed it"
+            steps.append(Step(ns_to_ms(row.time_ns), f"{row.event}d", row.node, detail))
+    request = life.request
+    if request is not None and request.completed_ns is not None:
+        detail = f"{request.outcome}, by {request.node}"
+        steps.append(Step(ns_to_ms(request.completed_ns), "answered", request.client, detail))
+    return steps
+
+
+def _tells(read: Request, life: Life) -> bool:
+    request = life.request
+    return (
+        request is not None
+        and request.kind == "write"
+        and not read.is_write
+        and read.is_ok
+        and read.value == request.number
+    )
+
+
+def _read(read: Request) -> Step:
+    detail = f"first read of it, at {read.node}"
+    return Step(ns_to_ms(read.completed_ns or 0), "read", read.client, detail)
+
+
+def _fate(facts: Facts, life: Life) -> tuple[str, list[Step]]:
+    what = f"Offset {life.place[1]} of {facts.epoch_name(life.place[0])} ({life.operation})"
+    if life.is_kept:
+        return f"{what} is kept: the final history holds it.", []
+    history = facts.history
+    own = set(history.epochs(life.place))
+    other = next((epoch for epoch in history.epochs(history.final) if epoch not in own), 0)
+    if not other:
+        return f"{what} is lost: the final history ends before it.", []
+    promise = _promise(facts, life.place)
+    shared = history.shared(history.final, life.place)
+    name, node = facts.epoch_name(other), history.master_of[other]
+    detail = f"{name} began from offset {shared}"
+    step = Step(ns_to_ms(history.began_ns(other)), "lost", node, detail)
+    return f"{what} is lost: {name} began without it. {promise}", [step]
+
+
+def _promise(facts: Facts, place: Place) -> str:
+    lost = next((each for each in lost_writes(facts) if each.place == place), None)
+    if lost is None:
+        return "It had not been acknowledged."
+    if lost.is_degraded:
+        return "It had been acknowledged as degraded, which promises nothing."
+    guarantee = facts.guarantee
+    if guarantee.is_in_force(lost.lost_ns):
+        return "It had been acknowledged, and was promised to stay."
+    return (
+        f"It had been acknowledged; not promised: {guarantee.unpromised or guarantee.void_reason}."
+    )

@@ -1,0 +1,129 @@
+"""What became of every record that a master has written, stage by stage, told from the trace."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from vectorkit.sim.checks import Facts
+from vectorkit.sim.checks.history import NOWHERE, History, Place
+from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.trace import TraceRow
+
+
+@dataclass(slots=True)
+class Life:
+    """One record: who asked for it, and when it reached each stage. Times are None where never."""
+
+    place: Place
+    operation: str
+    master: str
+    written_ns: int
+    is_kept: bool
+    """Whether the final history holds it."""
+    request: Request | None = None
+    flushed_ns: dict[str, int] = field(default_factory=dict)
+    applied_ns: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """When each node first held it, and by what: append, stream, snapshot or replay."""
+    acked_ns: dict[str, int] = field(default_factory=dict)
+    confirmed_ns: int | None = None
+
+
+def lives_of(facts: Facts) -> dict[Place, Life]:
+    """All records in the order in which they were written."""
+    return _Lives(facts).lives
+
+
+class _Lives:
+    def __init__(self, facts: Facts) -> None:
+        self._history: History = facts.history
+        final = self._history.final
+        self.lives = {
+            place: Life(
+                place,
+                each.operation,
+                each.node,
+                each.time_ns,
+                self._history.contains(final, place),
+            )
+            for place, each in self._history.appended.items()
+        }
+        for request in facts.requests:
+            if request.is_write and request.place in self.lives:
+                self.lives[request.place].request = request
+        self._tips: dict[str, Place] = {}
+        self._marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._unflushed: dict[str, deque[Place]] = defaultdict(deque)
+        self._acked: dict[str, Place] = {}
+        self._confirmed: Place = NOWHERE
+        for _, row in facts.events:
+            self._take(row)
+
+    def _take(self, row: TraceRow) -> None:
+        node = row.node
+        match row.event:
+            case "append":
+                place = row.value, row.number
+                self._tips[node] = place
+                self._unflushed[node].append(place)
+                self.lives[place].applied_ns.setdefault(node, (row.time_ns, "append"))
+            case "flush":
+                self._flush(row)
+                own = self._unflushed[node]
+                while own and own[0][1] <= row.number:
+                    self.lives[own.popleft()].flushed_ns.setdefault(node, row.time_ns)
+            case "apply":
+                self._apply(row)
+            case "crash":
+                self._unflushed[node].clear()
+                self._marks[node].clear()
+            case "ack":
+                place = row.value, row.number
+                for life in self._new(self._acked.get(node, NOWHERE), place):
+                    life.acked_ns.setdefault(node, row.time_ns)
+                self._acked[node] = place
+            case "confirm":
+                place = row.value, row.number
+                for life in self._new(self._confirmed, place):
+                    if life.confirmed_ns is None:
+                        life.confirmed_ns = row.time_ns
+                self._confirmed = place
+            case _:
+                pass
+
+    def _apply(self, row: TraceRow) -> None:
+        node, place = row.node, (row.value, row.number)
+        before = self._tips.get(node, NOWHERE)
+        if row.kind == "replay":
+            before = row.value, row.number - 1
+        for life in self._new(before, place):
+            life.applied_ns.setdefault(node, (row.time_ns, row.kind))
+            if row.kind == "stream":
+                life.flushed_ns.setdefault(node, self._flushed_ns(row))
+            else:
+                life.flushed_ns.setdefault(node, row.time_ns)
+        self._tips[node] = place
+
+    def _flush(self, row: TraceRow) -> None:
+        """Note how far a disk holds the history; the first flush that reached a mark counts."""
+        marks = self._marks[row.node]
+        while marks and marks[-1][0] > row.number:
+            marks.pop()
+        if not marks or marks[-1][0] < row.number:
+            marks.append((row.number, row.time_ns))
+
+    def _flushed_ns(self, row: TraceRow) -> int:
+        """When the disk of a node came to hold what it applies now."""
+        marks = self._marks[row.node]
+        place = bisect_left(marks, row.number, key=lambda mark: mark[0])
+        return marks[place][1] if place < len(marks) else row.time_ns
+
+    def _new(self, before: Place, now: Place) -> Iterator[Life]:
+        """The records of a history that another, earlier one did not hold."""
+        shared = before[1] if before[0] == now[0] else self._history.shared(before, now)
+        for offset in range(shared + 1, now[1] + 1):
+            life = self.lives.get(self._history.at(now, offset))
+            if life is not None:
+                yield life
