@@ -444,6 +444,15 @@ def test_after_the_faults_end_none_begins():
     assert run.stuck == ()
 
 
+def test_a_cluster_that_was_finished_can_be_broken_again():
+    made = cluster_of()
+    made.finish()
+    made.inject(sim.Crash(at_ms=0, for_ms=100, node="node-1"))
+    made.advance(ms=50)
+    assert not made._engine.machines["node-1"].is_up
+    assert made.finish().is_converged
+
+
 def test_a_run_without_anybody_to_promote_says_why_every_node_is_stuck():
     run = run_of(
         sim.Crash(at_ms=1_000, for_ms=500, node="node-0", lose_disk=True), write_concern=majority()
