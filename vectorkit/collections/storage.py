@@ -298,7 +298,7 @@ class Storage:
             self.growths.append(Growth(self.version, before, after))
 
     def _changed(self, slots: Int32Array, result: WriteResult) -> WriteResult:
-        if len(slots) == 1:  # Of a tenth of the cost.
+        if len(slots) == 1:
             slot = slots.item()
             self._fold.marks[slot] = 1
             self.changes.add(slot)
