@@ -35,7 +35,7 @@ def _name(member: Member, epoch: int) -> str:
 
 def _of_master(role: MasterNode, now_ns: int) -> dict[str, Any]:
     member, head_offset = role.member, role.member.log.head.offset
-    active = [peer for peer in role.peers if role.is_active(peer, now_ns)]
+    active = [peer for peer in role.peers if peer.is_active(now_ns, member.options)]
     pending = head_offset - min((peer.applied_offset for peer in active), default=head_offset)
     return {
         "role": "master",
