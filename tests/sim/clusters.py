@@ -65,3 +65,8 @@ def positions(made):
 def roles(made):
     """What each node is now."""
     return {node_id: node(made, node_id).role.name for node_id in made.options.node_ids}
+
+
+def drive(made, node_id):
+    """A node's disk, to be stalled."""
+    return made._engine.machines[node_id].drive
