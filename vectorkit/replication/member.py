@@ -304,6 +304,8 @@ class Member:
             self._show_all()
             self.is_lost = self.is_poisoned = False
             self.outbox.add(Applied(position, "snapshot"))
+            digest = self.store.digest()
+            self.outbox.add(Noted("digest", number=position.offset, text=digest, kind="install"))
             self.role.on_installed()
 
         self.outbox.persist(Install(checkpoint), swap)

@@ -231,7 +231,7 @@ class Engine:
     def _noted(self, node_id: str, effect: Noted) -> None:
         number, value = effect.number, effect.value
         self.trace.add(
-            self.now_ns, effect.event, node_id, effect.peer, "", number, value, effect.text
+            self.now_ns, effect.event, node_id, effect.peer, effect.kind, number, value, effect.text
         )
 
     def begin_write(self, node_id: str) -> None:
