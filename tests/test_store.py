@@ -47,7 +47,7 @@ COLLECTION_MUTATORS = {
 }
 STORE_READERS = {"get", "search", "search_many", "snapshot", "digest", "subscribe", "attach"}
 COLLECTION_READERS = {
-    "dim", "metric", "version", "ids", "get", "search", "search_many", "to_frame", "snapshot",
+    "dim", "metric", "version", "ids", "get", "payload", "search", "search_many", "to_frame", "snapshot",
     "digest", "reserve", "memory", "compile_report", "save", "batches", "audit", "from_frame",
 }  # fmt: skip
 
