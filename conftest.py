@@ -3,6 +3,7 @@
 import os
 
 import matplotlib as mpl
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -24,3 +25,13 @@ settings.register_profile("dev", derandomize=True, deadline=None, max_examples=5
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=100, print_blob=True)
 settings.register_profile("thorough", deadline=None, max_examples=1_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "dev"))
+
+
+WORKERS_MAX = 4
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """A run of everything takes the processors that there are, a run of named paths stays here."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return 0
+    return min(os.cpu_count() or 1, WORKERS_MAX)

@@ -5,7 +5,8 @@
 The floor of a single update is what Python alone can do, `rows[slot_of[id]] = vector` in NumPy:
 no validation, no device. The floor of a batch is JAX's own donated scatter with the slots known.
 Every competitor gets the same rows for the same drawn text ids, round by round in turn. Each
-timed stretch of ours ends with a read, so what the write buffer holds back is in the figure.
+timed stretch of ours ends with a read, so what the write buffer holds back is in the figure. Delete
++ insert is timed for every kind of collection, on the devices that JAX has here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ import numpy as np
 
 from benchmarks import common
 from benchmarks.peers import FLOOR, OURS, PEERS, Peer, loaded
-from vectorkit import measure
+from vectorkit import (
+    Collection,
+    CpuCollection,
+    GpuCollection,
+    QuantizedCollection,
+    ShardedCollection,
+    measure,
+)
 from vectorkit.datasets import Dataset
 
 SINGLE_UPDATES = 4_096
@@ -30,6 +38,17 @@ BATCHES = (1_024, 8_192)
 BATCH_CALLS = 8
 OWN_BATCHES = (1, 16, 128, 1_024, 8_192)
 STRETCH_S = 0.3
+KINDS: dict[str, Callable[..., Collection]] = {
+    "cpu": CpuCollection,
+    "gpu": partial(GpuCollection, device=jax.local_devices()[0]),
+    "sharded": ShardedCollection,
+    **{
+        f"{codec}, rows {rows}": partial(QuantizedCollection, codec=codec, rows=rows)
+        for rows in ("device", "none")
+        for codec in ("int8", "binary", "pq")
+    },
+}
+"""All of them on the devices that there are: a "gpu" may be the CPU, a mesh may have one device."""
 SCATTER = "raw scatter"
 STORES = [name for name in PEERS if name != "usearch-exact"]  # That one only searches.
 
@@ -233,24 +252,30 @@ def table(
 
 
 def own(report: common.Report) -> None:
-    """Updates against delete + insert of the same rows, by `vectorkit.measure`."""
+    """Updates against delete + insert of the same rows, by `vectorkit.measure`, for every kind."""
     options = report.options
-    sizes = [(10_000, 64)] if options.quick else [(10_000, 128), (100_000, 50), (100_000, 128)]
-    for count, dim in sizes:
+    if options.quick:
+        cases = [(10_000, 64, kind) for kind in KINDS]
+    else:
+        cases = [(10_000, 128, "cpu"), (100_000, 50, "cpu")]
+        cases += [(100_000, 128, kind) for kind in KINDS]
+    for count, dim, kind in cases:
         ids, payloads = common.names(count), tuple({"index": index} for index in range(count))
         data = Dataset("drawn", tuple(ids), common.drawn(count, dim), payloads)
         with common.exclusive(options.lock):
-            frame = measure.update_latency(data, batches=OWN_BATCHES, repeats=options.repeats)
+            frame = measure.update_latency(
+                data, make=KINDS[kind], batches=OWN_BATCHES, repeats=options.repeats
+            )
         lines = measure.summarise_updates(frame)
-        title = f"update against delete + insert, {count:,} × {dim}, kind cpu"
+        title = f"update against delete + insert, {count:,} × {dim}, {kind}"
         report.table(title, lines.to_dict("records"))
         for line in lines.itertuples():
             name = f"{title}, batch {line.batch:,}"
             report.bar(name, line.speedup, 2.0, "higher")
-    if options.plot:
-        from vectorkit.plot import plot_update_latency
+        if options.plot and kind == "cpu":
+            from vectorkit.plot import plot_update_latency
 
-        plot_update_latency(frame).figure.savefig(options.plot, dpi=160, bbox_inches="tight")
+            plot_update_latency(frame).figure.savefig(options.plot, dpi=160, bbox_inches="tight")
 
 
 if __name__ == "__main__":

@@ -330,12 +330,23 @@ def test_q3_many_writes_between_two_searches_are_merged_at_once():
 
 
 def test_q3_more_rows_than_the_log_tells_apart_are_searched():
-    cache, _, numbers = numbered()
+    cache, _, numbers = numbered([9] * 3 + [0] * changes.SLOTS_MAX * 16)
     asked(cache, numbers)
-    names = [f"n{number}" for number in range(changes.SLOTS_MAX + 1)]
-    numbers.insert(names[:-1], np.zeros((changes.SLOTS_MAX, 1)))
+    names = [f"r{number}" for number in range(3, changes.SLOTS_MAX + 4)]
+    numbers.update_vectors(names[:-1], np.ones((changes.SLOTS_MAX, 1)))
     assert asked(cache, numbers) == PATCHED
-    numbers.upsert(names, np.zeros((len(names), 1)))
+    numbers.update_vectors(names, np.zeros((len(names), 1)))
+    assert asked(cache, numbers) == MISS
+
+
+def test_q3_changed_rows_that_cost_more_than_a_search_are_searched():
+    """64 rows, and one more for every 16 that a search would scan."""
+    cache, _, numbers = numbered([9] * 3 + [0] * 317)
+    asked(cache, numbers)
+    names = [f"r{number}" for number in range(3, 88)]
+    numbers.update_vectors(names[:84], np.ones((84, 1)))
+    assert asked(cache, numbers) == PATCHED
+    numbers.update_vectors(names, np.zeros((85, 1)))
     assert asked(cache, numbers) == MISS
 
 

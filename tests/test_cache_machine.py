@@ -1,5 +1,7 @@
 """Q2, Q3: after any writes by any path, every cached answer is the fresh one, ties and all."""
 
+from tempfile import TemporaryDirectory
+
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -161,6 +163,15 @@ class CachedAgainstFresh(RuleBasedStateMachine):
     @rule()
     def install(self):
         self.applier.install(store_of(self.store.snapshot().operations()))
+
+    @rule(batch=batches)
+    def save_and_load(self, batch):
+        """The saved version comes back after another answer was given under a later one."""
+        with TemporaryDirectory() as folder:
+            self.loose.save(f"{folder}/loose.vk")
+            self.loose.upsert(batch, stack(batch.values()))
+            self.check(None, (1.0, 1.0), 3, {})
+            self.loose = vk.load(f"{folder}/loose.vk")
 
     @rule(name=st.sampled_from((*NAMES, None)), query=queries, k=sizes, more=options)
     def ask(self, name, query, k, more):

@@ -140,7 +140,7 @@ def test_an_audit_finds_every_row_and_ranks_it_as_the_reference(kind, metric):
         assert (frame["best_id"][slot], frame["best_score"][slot]) == order[0]
 
 
-@given(st.integers(0, 2**32), st.integers(1, 300), st.sampled_from(METRICS))
+@given(st.integers(0, 2**32), st.sampled_from([1, 7, 300]), st.sampled_from(METRICS))
 def test_ranks_by_products_equal_ranks_by_search(seed, count, metric):
     rng = np.random.default_rng(seed)
     rows = rng.integers(-2, 3, size=(count, 2)).astype(np.float32)

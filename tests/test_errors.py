@@ -30,9 +30,13 @@ CODES = {
     "DatasetNotInstalled": "dataset_not_installed",
     "DeviceNotFound": "device_not_found",
     "CorruptSnapshot": "corrupt_snapshot",
+    "SaveFailed": "save_failed",
     "WriteRefused": "write_refused",
     "ReadOnlyReplica": "read_only_replica",
     "WriteInSubscriber": "write_in_subscriber",
+    "DiskFull": "disk_full",
+    "PromotionRefused": "promotion_refused",
+    "WriteConcernTimeout": "write_concern_timeout",
     "OperationTooOld": "operation_too_old",
     "LimitReached": "limit_reached",
 }

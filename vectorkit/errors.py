@@ -18,9 +18,11 @@
     ├── DatasetNotInstalled (ImportError)
     ├── DeviceNotFound            no accelerator where one was asked for
     ├── CorruptSnapshot           a snapshot's bytes do not give what its header promises
+    ├── SaveFailed (OSError)      the disk did not take a file; what was there is as it was
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
-    │   └── WriteInSubscriber
+    │   ├── WriteInSubscriber
+    │   └── DiskFull              a master that cannot make another write durable
     ├── PromotionRefused          a node cannot become master now
     ├── WriteConcernTimeout       too few replicas confirmed a write in time
     ├── OperationTooOld           the log no longer holds what was asked for
@@ -181,6 +183,12 @@ class CorruptSnapshot(VectorKitError):
     code = "corrupt_snapshot"
 
 
+class SaveFailed(VectorKitError, OSError):
+    """The disk did not take the whole of a file: it is full, over a quota, or broken."""
+
+    code = "save_failed"
+
+
 class WriteRefused(VectorKitError):
     """The store does not take writes now."""
 
@@ -197,6 +205,12 @@ class WriteInSubscriber(WriteRefused):
     """A subscriber to the operation stream tried to write to the store that called it."""
 
     code = "write_in_subscriber"
+
+
+class DiskFull(WriteRefused):
+    """The master's disk has no room for another write; what it has confirmed stays."""
+
+    code = "disk_full"
 
 
 class PromotionRefused(VectorKitError):

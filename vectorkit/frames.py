@@ -5,6 +5,7 @@ Each frame has a schema; one without rows has the same columns and dtypes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +15,7 @@ import pandas as pd
 
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader, compiled
 from vectorkit.replication import ReplicaInfo
+from vectorkit.sim import Fault, fault_from_dict
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -111,6 +113,14 @@ NODES: Final[Schema] = {
     "last_sync": "float64",
     "log_first_offset": "int64",
     "log_headroom_ms": "float64",
+}
+FAULTS: Final[Schema] = {
+    "kind": "str",
+    "at_ms": "float64",
+    "for_ms": "float64",
+    "until_ms": "float64",
+    "node": "str",
+    "details": "str",
 }
 REPLICAS: Final[Schema] = {
     "id": "str",
@@ -259,6 +269,35 @@ def replicas(infos: Iterable[ReplicaInfo]) -> pd.DataFrame:
     columns = {name: [getattr(each, name) for each in listed] for name in REPLICAS}
     columns["status"] = [each.status.value for each in listed]
     return _frame(columns, REPLICAS)
+
+
+def faults_frame(faults: Iterable[Fault]) -> pd.DataFrame:
+    """One row a fault; `details` has, as JSON, what is particular to its kind.
+
+    >>> from vectorkit import sim
+    >>> faults = [sim.Pause(at_ms=5, for_ms=10, node="node-1")]
+    >>> faults_from_frame(faults_frame(faults)) == faults
+    True
+    """
+    rows = []
+    for fault in faults:
+        facts = fault.to_dict()
+        kind, node = facts.pop("kind"), facts.pop("node", None)
+        at_ms, for_ms = fault.at_ms, facts.pop("for_ms", np.nan)
+        until_ms = np.nan if fault.until_ms is None else fault.until_ms
+        facts.pop("at_ms", None)
+        rows.append((kind, at_ms, for_ms, until_ms, node, json.dumps(facts)))
+    return of_rows(rows, FAULTS)
+
+
+def faults_from_frame(frame: pd.DataFrame) -> list[Fault]:
+    """The faults of a frame that `faults_frame` gave, or of one made by hand like it."""
+    faults = []
+    for row in frame.to_dict("records"):
+        facts = {name: row[name] for name in ("kind", "at_ms", "for_ms", "node")}
+        known = {name: value for name, value in facts.items() if not pd.isna(value)}
+        faults.append(fault_from_dict({**known, **json.loads(row["details"])}))
+    return faults
 
 
 def _listed(counts: Mapping[str, int]) -> str | None:

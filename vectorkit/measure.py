@@ -35,25 +35,30 @@ def update_latency(
     data: Dataset,
     *,
     metric: str = "cosine",
+    make: Callable[..., Collection] = CpuCollection,
     batches: Sequence[int] = (1, 16, 128, 1_024),
     repeats: int = 7,
     seed: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> pd.DataFrame:
-    """Time updates against delete + insert of the same rows, in turn, on one CpuCollection.
+    """Time updates against delete + insert of the same rows, in turn, on one collection.
 
-    A row of the frame is one repeat: microseconds a row for `rows` rows written in calls of
-    `batch`, each call public and committed, with one read at the end. Batch 1 is `update_vector`
-    against `delete` + `insert` of one id. Payloads are written back by the insert, as the update
-    keeps them. Every pair is run once before it is timed. Raises InvalidOption.
+    `make(dim=..., metric=...)` gives the empty collection: the class of its kind, or a `partial` of
+    it with the kind's options. A row of the frame is one repeat: microseconds a row for `rows` rows
+    written in calls of `batch`, each call public and committed, with one read at the end. Batch 1
+    is `update_vector` against `delete` + `insert` of one id. Payloads are written back by the
+    insert, as the update keeps them. Every pair is run once before it is timed. Raises
+    InvalidOption, and what `make` raises.
 
-    >>> from vectorkit import datasets
-    >>> frame = update_latency(datasets.glove(limit=500), batches=(1, 16), repeats=2)
+    >>> from functools import partial
+    >>> from vectorkit import QuantizedCollection, datasets
+    >>> make = partial(QuantizedCollection, codec="int8")
+    >>> frame = update_latency(datasets.glove(limit=500), make=make, batches=(1, 16), repeats=2)
     >>> frame.groupby(["method", "batch"]).size().tolist()
     [2, 2, 2, 2]
     """
     _refuse(data, batches, repeats)
-    collection = CpuCollection(dim=data.dim, metric=metric)
+    collection = make(dim=data.dim, metric=metric)
     collection.upsert(data.ids, data.vectors, payloads=data.payloads)
     rows: list[tuple[str, int, int, int, float]] = []
     for batch in batches:

@@ -55,6 +55,16 @@ READS: Final[Schema] = {
     "staleness_ms": "float64",
     "staleness_operations": "Int64",
 }
+RECALL: Final[Schema] = {
+    "node": "str",
+    "time_ms": "float64",
+    "recall": "float64",
+    "staleness_loss": "float64",
+    "quantization_loss": "float64",
+    "order_loss": "float64",
+    "visible_offset": "int64",
+    "head_offset": "int64",
+}
 FINDINGS: Final[Schema] = {
     "check": "str",
     "verdict": "str",
@@ -73,9 +83,9 @@ EXPLANATION: Final[Schema] = {
 def operations(run: Run) -> pd.DataFrame:
     """One row per record that a master has written, in that order.
 
-    `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the last
-    replica that has it; `copy_count` are the nodes that ever held it, the master included. `fate` is
-    "kept" or "lost": not in the final history.
+    `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the
+    last replica that has it; `copy_count` are the nodes that ever held it, the master included.
+    `fate` is "kept" or "lost": not in the final history.
     """
     return of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
 
@@ -113,6 +123,21 @@ def reads(run: Run) -> pd.DataFrame:
             )
         )
     return of_rows(rows, READS)
+
+
+def recall(run: Run) -> pd.DataFrame:
+    """One row per replica and probe, ordered by node, then time; the four shares add up to 1.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=100, source="uniform:200x8")
+    >>> options = sim.ClusterOptions(replicas=1, recall_every_ms=500)
+    >>> run = sim.simulate(options, workload=load, duration_ms=1_200, seed=7)
+    >>> recall(run)["recall"].tolist()
+    [1.0, 1.0]
+    """
+    place = {node: index for index, node in enumerate(run.options.node_ids)}
+    samples = sorted(run.recall_samples, key=lambda each: (place[each.node], each.time_ms))
+    return of_rows([[getattr(each, name) for name in RECALL] for each in samples], RECALL)
 
 
 def findings(found: Findings) -> pd.DataFrame:

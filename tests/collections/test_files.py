@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,13 @@ import vectorkit as vk
 from tests.collections.reference import METRICS, everything, filled, hard_rows
 from vectorkit.collections import files
 from vectorkit.collections.kinds import make_collection
-from vectorkit.errors import CorruptSnapshot, DeviceNotFound, InvalidInput, InvalidOption
+from vectorkit.errors import (
+    CorruptSnapshot,
+    DeviceNotFound,
+    InvalidInput,
+    InvalidOption,
+    SaveFailed,
+)
 from vectorkit.operations import CollectionConfig
 
 DEVICE = jax.local_devices()[0]
@@ -323,6 +330,29 @@ def test_a_save_that_fails_at_any_step_leaves_the_old_file_and_nothing_beside(
         filled(vk.CpuCollection).save(path)
     assert path.read_bytes() == old
     assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.fixture
+def full_disk():
+    """No file of this process grows beyond 1,000 bytes: what a full disk or a quota does."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_beside_and_says_what_is_missing(path, request):
+    old = saved(small(), path)
+    large = vk.CpuCollection(dim=128)
+    large.insert(range(100), np.ones((100, 128)))
+    request.getfixturevalue("full_disk")
+    with pytest.raises(SaveFailed) as caught:
+        large.save(path)
+    assert path.read_bytes() == old
+    assert os.listdir(path.parent) == [path.name]
+    assert "File too large" in caught.value.got
+    assert caught.value.wanted == f"room for 52,000 bytes in {str(path.parent)!r}"
+    assert isinstance(caught.value, OSError)
 
 
 def test_a_save_replaces_the_old_file_and_is_synced_before_and_after(path, monkeypatch):

@@ -41,6 +41,7 @@ def photograph(tmp_path, monkeypatch):
     colours = np.arange(10 * 12 * 3, dtype=np.uint32).reshape(10, 12, 3).astype(np.uint8)
     path = tmp_path / "sklearn" / "datasets" / "images" / "china.jpg"
     path.parent.mkdir(parents=True)
+    (tmp_path / "sklearn" / "__init__.py").touch()  # Or else an installed scikit-learn goes first.
     Image.fromarray(colours).save(path, format="PNG")  # Lossless; readers look at the content.
     monkeypatch.delitem(sys.modules, "sklearn", raising=False)
     monkeypatch.syspath_prepend(tmp_path)

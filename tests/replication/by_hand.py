@@ -1,7 +1,7 @@
 """A master and one replica, joined by hand: nothing travels unless a test carries it."""
 
 from vectorkit.replication import Node, Persist, ReplicationOptions, Send, SetTimer
-from vectorkit.replication.member import FIRST_EPOCH
+from vectorkit.replication.identity import FIRST_EPOCH
 from vectorkit.replication.messages import Hello, MasterHeartbeat
 from vectorkit.units import NS_PER_MS
 

@@ -254,7 +254,7 @@ def test_an_old_master_cut_off_with_a_client_appends_on_and_confirms_nothing():
         if cut_ns + 5_000_000 < row.time_ns < 3_400_000_000
     ]
     assert set(ended) == {"silent"}
-    others = [row for row in rows(run, "complete", node="client-1", kind="ok")]
+    others = list(rows(run, "complete", node="client-1", kind="ok"))
     assert max(row.time_ns for row in others) > 3_000_000_000
     assert run.check()["acknowledged_writes_survive"].verdict == "held"
     assert run.check().broken == ()
@@ -272,7 +272,7 @@ def test_acks_that_come_after_a_master_has_promised_more_confirm_nothing():
     made.advance(ms=2_000)
     assert made.master in (MASTER, OTHER)
     run = made.finish()
-    late = [row for row in rows(run, "deliver", node=MASTER, peer=OTHER, kind="Ack")]
+    late = list(rows(run, "deliver", node=MASTER, peer=OTHER, kind="Ack"))
     promised = rows(run, "promise", node=MASTER)[0]
     assert any(row.time_ns > promised.time_ns and row.number == 14 for row in late)
     assert max(row.number for row in rows(run, "confirm", value=epoch_of(1, 0))) == 11

@@ -35,7 +35,7 @@ def test_a_node_without_state_returns_under_a_new_index_by_a_full_sync():
     assert node(made, MASTER).member.indices[2] == 258
     assert len(set(digests(made).values())) == 1
     run = made.finish()
-    assert [name for name in (row.kind for row in rows(run, "role", node=OTHER))] == [
+    assert [row.kind for row in rows(run, "role", node=OTHER)] == [
         "replica",
         "returning",
         "replica",
@@ -90,7 +90,7 @@ def test_it_acks_nothing_before_its_full_sync_and_its_old_acks_are_void():
     made.advance(ms=5_000)
     assert made.confirm() == 11
     run = made.finish()
-    installed = [row for row in rows(run, "apply", node=OTHER, kind="snapshot")][-1]
+    installed = list(rows(run, "apply", node=OTHER, kind="snapshot"))[-1]
     first_ack = next(row for row in rows(run, "ack", node=OTHER) if row.time_ns > 1_400_000_000)
     assert first_ack.time_ns >= installed.time_ns
     assert run.check().broken == ()
@@ -107,7 +107,7 @@ def test_it_promises_nothing_and_cannot_be_promoted():
         made.promote(OTHER)
     run = made.finish()
     since_ns = rows(run, "lost_state")[0].time_ns
-    ends_ns = [row for row in rows(run, "apply", node=OTHER, kind="snapshot")][-1].time_ns
+    ends_ns = list(rows(run, "apply", node=OTHER, kind="snapshot"))[-1].time_ns
     promises = [row for row in rows(run, "promise", node=OTHER) if since_ns < row.time_ns < ends_ns]
     assert all(row.number >= node(made, REPLICA).member.promise for row in promises)
     sent = [row.kind for row in rows(run, "send", node=OTHER) if since_ns <= row.time_ns < ends_ns]

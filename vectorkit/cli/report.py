@@ -100,7 +100,7 @@ def _page(found: Findings, figures: dict[str, bytes], tables: dict[str, pd.DataF
     passed = statuses[statuses != statuses.shift()].tolist()
     summary = tables["update_summary"].round(2)
     single, batch = summary.iloc[0], summary.iloc[-1]
-    cut = found.scenario.faults[0]
+    cut, for_ms = _cut(found)
     full, partial = (run.syncs[run.syncs["kind"] == kind] for kind in ("full", "partial"))
     values: dict[str, Any] = {
         "count": f"{len(found.words):,}",
@@ -115,9 +115,9 @@ def _page(found: Findings, figures: dict[str, bytes], tables: dict[str, pd.DataF
         "writes": f"{len(run.operations['offset'].unique()):,}",
         "cut_node": ", ".join(cut.isolate),
         "cut_at_s": f"{cut.at_ms / 1e3:.0f}",
-        "cut_for_s": f"{cut.for_ms / 1e3:.0f}",
+        "cut_for_s": f"{for_ms / 1e3:.0f}",
         "passed": " → ".join(passed),
-        "healed_s": f"{cut.until_ms / 1e3:.0f}",
+        "healed_s": f"{(cut.at_ms + for_ms) / 1e3:.0f}",
         "full_s": f"{full['duration_ms'].median() / 1e3:.2f}",
         "snapshot_mb": f"{nodes['snapshot_size'].max() / 1e6:.1f}",
         "partial_count": len(partial),
@@ -180,9 +180,17 @@ def _html(table: pd.DataFrame) -> str:
     )
 
 
+def _cut(found: Findings) -> tuple[sim.Partition, float]:
+    """The one fault of the tour, and how long it lasts."""
+    (cut,) = found.scenario.faults
+    assert isinstance(cut, sim.Partition)
+    assert cut.for_ms is not None
+    return cut, cut.for_ms
+
+
 def _code(found: Findings) -> str:
     options, workload = found.scenario.options, found.scenario.workload
-    link, cut = options.link, found.scenario.faults[0]
+    link, (cut, for_ms) = options.link, _cut(found)
     assert workload is not None
     return f"""from vectorkit import sim
 
@@ -192,7 +200,7 @@ run = sim.simulate(
         link=sim.Link(delay_ms={link.delay_ms}, jitter_ms={link.jitter_ms}, loss={link.loss}),
     ),
     workload=sim.Workload(writes_per_s={workload.writes_per_s}, source="{workload.source}"),
-    faults=[sim.Partition(at_ms={cut.at_ms}, for_ms={cut.for_ms}, isolate={list(cut.isolate)})],
+    faults=[sim.Partition(at_ms={cut.at_ms}, for_ms={for_ms}, isolate={list(cut.isolate)})],
     duration_ms={found.scenario.duration_ms},
     seed={found.scenario.seed},
 )

@@ -23,9 +23,10 @@ from typing import Any, Final, cast
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from vectorkit.errors import CorruptSnapshot, InvalidInput
+from vectorkit.errors import CorruptSnapshot, InvalidInput, SaveFailed
 from vectorkit.operations import CollectionConfig
 from vectorkit.types import Id, Payload
 
@@ -59,6 +60,9 @@ def write(path: PathLike, contents: Contents) -> None:
 
     The file is written beside, synced and renamed over the old one. Only the last step, syncing
     the directory's entry, can fail with the new file in place. A link is followed.
+
+    Raises SaveFailed where the disk does not take the bytes, and OSError for a path that is no
+    place for a file.
     """
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".vectorkit-{os.getpid()}-{threading.get_ident()}.tmp")
@@ -67,18 +71,30 @@ def write(path: PathLike, contents: Contents) -> None:
     manifest = f"{_checksum(text.encode())} {text}"
     folder = os.open(target.parent, os.O_RDONLY)
     try:
-        aside.touch()
-        mode = aside.stat().st_mode
-        save_file(parts, aside, {"vectorkit": manifest})
-        aside.chmod(
-            mode
-        )  # Or else it stays private: safetensors makes a temporary file of its own.
-        _sync(aside)
+        _write_parts(aside, parts, manifest)
         os.replace(aside, target)
         os.fsync(folder)
     finally:
         aside.unlink(missing_ok=True)
         os.close(folder)
+
+
+def _write_parts(path: Path, parts: dict[str, AnyArray], manifest: str) -> None:
+    """Put the parts on the disk, readable by whom any new file is."""
+    path.touch()
+    mode = path.stat().st_mode
+    try:
+        save_file(parts, path, {"vectorkit": manifest})
+        path.chmod(mode)  # Safetensors makes a temporary file of its own, which is private.
+        _sync(path)
+    except (SafetensorError, OSError) as error:
+        size = sum(part.nbytes for part in parts.values())
+        raise SaveFailed(
+            "the disk did not take the whole file",
+            got=str(error),
+            wanted=f"room for {size:,} bytes in {os.fspath(path.parent)!r}",
+            remedy="make room or save elsewhere; what was at this path is as it was",
+        ) from error
 
 
 def read(path: PathLike) -> Contents:

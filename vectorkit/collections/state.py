@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
 from numpy.typing import NDArray
 
+from vectorkit.kernels.shapes import Array, Float
 from vectorkit.types import Float32Array
 
 CAPACITY_MIN: Final = 8

@@ -27,10 +27,10 @@ from typing import Final
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
 
 from vectorkit.kernels.canonical import flushed, relative_error
 from vectorkit.kernels.select import select_best, tile_rows
+from vectorkit.kernels.shapes import Array, Bool, Float, Int
 from vectorkit.types import Metric
 
 _PRECISION: Final = jax.lax.Precision.HIGHEST

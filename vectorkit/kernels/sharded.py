@@ -13,9 +13,9 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
-from jaxtyping import Array, Bool, Float, Int
 
 from vectorkit.kernels.candidates import upper_bounds
+from vectorkit.kernels.shapes import Array, Bool, Float, Int
 from vectorkit.kernels.write import write_rows
 from vectorkit.types import Metric
 

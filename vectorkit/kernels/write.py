@@ -7,7 +7,8 @@ Rows are several arrays with the slots as their first axis. Pad slots with the c
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Int, Shaped
+
+from vectorkit.kernels.shapes import Array, Int, Shaped
 
 Arrays = tuple[Shaped[Array, "capacity ..."], ...]
 Rows = tuple[Shaped[Array, "batch ..."], ...]

@@ -221,9 +221,12 @@ class Clients:
 
     def deadlines(self) -> Iterable[int | None]:
         """The first time-out, and the next time to ask."""
-        yield self._ask_again_ns
-        for waiting in (self._writes, self._reads, self._proofs):
-            yield waiting[0].deadline_ns if waiting else None
+        return (
+            self._ask_again_ns,
+            self._writes[0].deadline_ns if self._writes else None,
+            self._reads[0].deadline_ns if self._reads else None,
+            self._proofs[0].deadline_ns if self._proofs else None,
+        )
 
     def _give_up(self, late: _Write) -> None:
         """A write whose concern is not met in time: degraded, if the own disk has it at least."""

@@ -9,18 +9,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vectorkit.operations import EpochStart, encode
-from vectorkit.replication.log import NO_HASH, Entry, Position, Record, next_hash
+from vectorkit.replication.log import NO_HASH, Entry, Position, Record, next_hash, place_of
 from vectorkit.store import StoreSnapshot
 
 _FRAME_BYTES: Final = 28
 _CHANGE_BYTES: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A record on the disk with the checksum of what was meant to be written."""
 
     record: Record
@@ -49,8 +48,7 @@ class Checkpoint:
     snapshot: StoreSnapshot
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AppendRecords:
+class AppendRecords(NamedTuple):
     """Records that go on from the end of the log, with the mark that covers them."""
 
     frames: tuple[Frame, ...]
@@ -239,8 +237,7 @@ def frame_of(entry: Entry) -> Frame:
 
 def checksum(record: Record) -> int:
     """CRC-32 over epoch, offset and operation."""
-    place = record.epoch.to_bytes(8, "little") + record.offset.to_bytes(8, "little")
-    return zlib.crc32(record.encoded, zlib.crc32(place))
+    return zlib.crc32(record.encoded, zlib.crc32(place_of(record.epoch, record.offset)))
 
 
 def size_of(change: Change) -> int:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vectorkit.replication.durable import Change
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Put a message on the link to a node or a client.
 
     >>> from vectorkit.replication.messages import Close
@@ -23,8 +22,7 @@ class Send:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(NamedTuple):
     """Call `tick` at this time of the node's clock; it replaces the timer set before.
 
     >>> SetTimer(at_ns=500_000_000).at_ns
@@ -34,8 +32,7 @@ class SetTimer:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Persist:
+class Persist(NamedTuple):
     """Write these changes to the disk, all or none, after those before; then call `persisted`.
 
     `size_bytes` is what they take on the disk. After a crash, records of changes that were not
@@ -50,8 +47,7 @@ class Persist:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(NamedTuple):
     """A master has given an operation its place in history; no disk holds it yet.
 
     >>> Appended(Position(epoch=65536, offset=1), "EpochStart").operation_type
@@ -62,8 +58,7 @@ class Appended:
     operation_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """The store holds the history up to here.
 
     `source` is "stream" for one operation, "snapshot" for a full sync, "replay" for a restart.
@@ -76,8 +71,7 @@ class Applied:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class SyncChanged:
+class SyncChanged(NamedTuple):
     """A sync with a node begins or ends: what kind, and why.
 
     `phase` is "started", "finished" or "lost", `kind` is "full" or "partial".
@@ -92,8 +86,7 @@ class SyncChanged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RoleChanged:
+class RoleChanged(NamedTuple):
     """A node has another role: "master", "replica", "candidate" or "returning".
 
     `is_forced`: the epoch began without enough intact answers, and guarantees nothing.
@@ -108,8 +101,7 @@ class RoleChanged:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Noted:
+class Noted(NamedTuple):
     """Anything else worth a row of a trace.
 
     `event` is one of
@@ -122,7 +114,8 @@ class Noted:
     - "discard": `number` operations that this node had acknowledged are not in the history that
       it has taken over;
     - "quarantine": the operation at offset `number` could not be applied, `text` says why;
-    - "digest": the store at offset `number` has the digest `text`;
+    - "digest": the store at offset `number` has the digest `text`; `kind` is "snapshot" where a
+      master gives it away, "install" where a replica has taken it;
     - "lost_state": the disk holds no intact state, `text` says why;
     - "retire": index `number` is refused from now on.
 
@@ -135,6 +128,7 @@ class Noted:
     number: int = 0
     value: int = 0
     text: str = ""
+    kind: str = ""
 
 
 Effect = Send | SetTimer | Persist | Appended | Applied | SyncChanged | RoleChanged | Noted

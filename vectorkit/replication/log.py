@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from struct import Struct
+from typing import Final, NamedTuple
 
 import xxhash
 
@@ -16,9 +16,11 @@ HASH_BYTES: Final = 16
 NO_HASH: Final = bytes(HASH_BYTES)
 """h(0): the hash of the empty history."""
 
+place_of: Final = Struct("<QQ").pack
+"""An epoch and an offset as 16 bytes."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
+
+class Record(NamedTuple):
     """An operation with its place in history: it got its offset once, at append, for ever.
 
     >>> from vectorkit.operations import DropCollection
@@ -33,8 +35,7 @@ class Record:
     encoded: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """A point in history. Two nodes share a history up to an offset iff all three are equal.
 
     >>> Position().offset
@@ -46,25 +47,23 @@ class Position:
     hash: bytes = NO_HASH
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
-    """A record in the log: its hash, when it was appended, and the log's bytes up to its end."""
+class Entry(NamedTuple):
+    """A record in the log, the point in history behind it, and the log's bytes up to its end."""
 
     record: Record
-    hash: bytes
+    position: Position
     appended_ns: int
     end_bytes: int
 
     @property
-    def position(self) -> Position:
-        """The point in history just behind this record."""
-        return Position(self.record.epoch, self.record.offset, self.hash)
+    def hash(self) -> bytes:
+        """The running hash behind the record."""
+        return self.position.hash
 
 
 def next_hash(previous: bytes, record: Record) -> bytes:
     """h(i) = xxh3_128(h(i − 1) ‖ epoch ‖ offset ‖ canonical bytes of operation i)."""
-    place = record.epoch.to_bytes(8, "little") + record.offset.to_bytes(8, "little")
-    return xxhash.xxh3_128_digest(previous + place + record.encoded)
+    return xxhash.xxh3_128_digest(previous + place_of(record.epoch, record.offset) + record.encoded)
 
 
 def within(entries: Iterable[Entry], limit_bytes: int, *, is_first_free: bool) -> list[Entry]:
@@ -128,11 +127,11 @@ class ReplicationLog:
         if not self.epochs or self.epochs[-1][0] != record.epoch:
             self.epochs.append((record.epoch, record.offset))
         self._end_bytes += len(record.encoded)
-        entry = Entry(record, next_hash(self.head.hash, record), now_ns, self._end_bytes)
+        self.head = Position(record.epoch, record.offset, next_hash(self.head.hash, record))
+        entry = Entry(record, self.head, now_ns, self._end_bytes)
         self._entries[record.offset] = entry
-        self.head = entry.position
-        while len(self) > self.capacity_operations or (
-            self.size_bytes > self.capacity_bytes and len(self) > 1
+        while len(self._entries) > self.capacity_operations or (
+            self._end_bytes - self._base_bytes > self.capacity_bytes and len(self._entries) > 1
         ):
             self._evict()
         return entry

@@ -9,8 +9,8 @@ from vectorkit.errors import WriteRefused
 from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
 from vectorkit.replication.effects import RoleChanged, SyncChanged
-from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.member import Member, slot_of
+from vectorkit.replication.identity import slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Ack,
     Announce,
@@ -42,6 +42,11 @@ class MasterNode(Role):
     It serves nobody before that record is flushed, and is master no more as soon as its node has
     promised a higher epoch. `step_down` makes the role after it for a master of a higher epoch,
     `stand` a candidate above a promise that it has heard of.
+
+    >>> from vectorkit.replication import Node
+    >>> node = Node("node-0", node_ids=["node-0", "node-1"], now_ns=0)
+    >>> isinstance(node.role, MasterNode), node.role.epoch
+    (True, 65536)
     """
 
     name: ClassVar[RoleName] = "master"
@@ -100,11 +105,6 @@ class MasterNode(Role):
         """What it knows of one of them."""
         return self._peers[node_id]
 
-    def is_active(self, peer: Peer, now_ns: int) -> bool:
-        """Whether a replica has been heard and is not Disconnected."""
-        status = peer.status(now_ns, self.member.options)
-        return peer.generation > 0 and status is not ReplicaStatus.DISCONNECTED
-
     # The journal of the store
 
     def append(self, operation: Operation, encoded: bytes) -> None:
@@ -132,13 +132,12 @@ class MasterNode(Role):
             peer.close()
 
     def flush(self) -> None:
-        """Send what has been written since; whoever has no connection falls behind."""
-        if self._is_serving:
-            for peer in self._peers.values():
-                if peer.is_open:
-                    self._pump(peer)
-                else:
-                    peer.note_lag(self.member.log)
+        """Send what has been written since."""
+        for peer in self._peers.values():
+            if self._is_serving and peer.is_open:
+                self._pump(peer)
+            else:
+                peer.note_lag(self.member.log)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
@@ -212,7 +211,8 @@ class MasterNode(Role):
 
     def lag_ns(self, now_ns: int) -> int:
         """The largest of its active replicas."""
-        active = [peer for peer in self._peers.values() if self.is_active(peer, now_ns)]
+        options = self.member.options
+        active = [peer for peer in self._peers.values() if peer.is_active(now_ns, options)]
         return max((peer.lag_ns(now_ns) for peer in active), default=0)
 
     def deadlines(self) -> Iterable[int | None]:
@@ -245,8 +245,9 @@ class MasterNode(Role):
     # Connections
 
     def _announce(self, node_id: str) -> None:
-        head_offset = self.member.log.head.offset
-        self.member.outbox.send(node_id, Announce(self._epoch, head_offset))
+        peer, head_offset = self._peers[node_id], self.member.log.head.offset
+        given_up = 0 if peer.is_open else peer.generation
+        self.member.outbox.send(node_id, Announce(self._epoch, head_offset, given_up))
 
     def _on_hello(self, peer: Peer, hello: Hello) -> None:
         member = self.member

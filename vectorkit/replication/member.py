@@ -25,6 +25,7 @@ from vectorkit.replication.durable import (
     intact_frames,
 )
 from vectorkit.replication.effects import Appended, Applied, Noted
+from vectorkit.replication.identity import SLOT_BITS, index_of, slot_of
 from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
 from vectorkit.replication.messages import Ack, StartFull
 from vectorkit.replication.options import ReplicationOptions
@@ -34,39 +35,8 @@ from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.store.store import Journal
 from vectorkit.units import NS_PER_MS
 
-SLOT_BITS: Final = 8
-_INDEX_BITS: Final = 16
 _BOOT_SHIFT: Final = 24
 _INCARNATION_SHIFT: Final = 48
-
-
-def index_of(slot: int, incarnation: int) -> int:
-    """A node's index: its slot, and how often the slot has come back without state."""
-    return incarnation << SLOT_BITS | slot
-
-
-def slot_of(index: int) -> int:
-    """The slot of an index, or of the owner of an epoch."""
-    return index & ((1 << SLOT_BITS) - 1)
-
-
-def epoch_of(term: int, index: int) -> int:
-    """`round << 16 | node_index`: unique to its node, totally ordered."""
-    return term << _INDEX_BITS | index
-
-
-def owner_of(epoch: int) -> int:
-    """The index of the node whose epoch it is."""
-    return epoch & ((1 << _INDEX_BITS) - 1)
-
-
-def round_of(epoch: int) -> int:
-    """How many rounds of mastership came before, about."""
-    return epoch >> _INDEX_BITS
-
-
-FIRST_EPOCH: Final = epoch_of(1, 0)
-"""Served by slot 0 when a cluster begins."""
 
 
 class Hooks(Protocol):
@@ -104,12 +74,12 @@ class Member:
         self.options = options
         self.now_ns = now_ns
         self.store = VectorStore()
-        self._published = self.store.snapshot() if options.refresh_ms else None
         self.log = self._new_log()
         self.index = index_of(self.slot, 0)
         self.boot = 0
         self.is_lost = False
         self.is_poisoned = False
+        self.is_disk_full = False
         self.promise = self.durable_promise = 0
         self.heard_epoch = self.heard_offset = 0
         self.indices = {slot: index_of(slot, 0) for slot in range(len(self.node_ids))}
@@ -122,7 +92,9 @@ class Member:
         self.counters = Counters()
         self.outbox = Outbox(self.counters, has_disk=options.has_durable_log)
         self.next_refresh_ns = now_ns
-        self._held_offset = 0  # What the store holds: a master's is ahead of its disk.
+        self._published: StoreSnapshot | None = None
+        self._to_show: tuple[Position, StoreSnapshot] | None = None
+        self._held_offset = 0
         self._unflushed: deque[Entry] = deque()
         self._checkpoint_offset = 0
         self._generations = 0
@@ -130,6 +102,7 @@ class Member:
     def attach(self, journal: Journal) -> None:
         """Put the node into its store's commit path."""
         self._applier = self.store.attach(journal)
+        self._show_all()
 
     # Facts
 
@@ -213,6 +186,7 @@ class Member:
             self.flushed = entry.position
             self._apply(entry, "stream")
         self._checkpoint()
+        self._show()
         self.role.on_flushed()
 
     def _apply(self, entry: Entry, source: str) -> None:
@@ -238,17 +212,32 @@ class Member:
     # What readers see
 
     def refresh(self) -> bool:
-        """Show readers what is applied, where that is due; whether they see more now."""
-        if not self.options.refresh_ms or self.now_ns < self.next_refresh_ns:
+        """Renew what readers see, where that is due; whether they see more now."""
+        if self.options.refresh_ms and self.now_ns >= self.next_refresh_ns:
+            self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
+            self._to_show = self._held, self.store.snapshot()
+        return self._show()
+
+    def _show(self) -> bool:
+        """Show what was pinned last, once it is flushed: nobody sees what a crash could undo."""
+        if self._to_show is None or self.flushed.offset < self._to_show[0].offset:
             return False
-        self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
-        is_settled = self._held_offset == self.applied_offset  # Of a master: nothing unflushed.
-        if self.visible_offset >= self.applied_offset or not is_settled:
+        before_offset = self.visible_offset
+        (self.visible, self._published), self._to_show = self._to_show, None
+        if self.visible_offset == before_offset:
             return False
-        self._published = self.store.snapshot()
-        self.visible = self.applied
         self.outbox.add(Noted("visible", number=self.visible_offset))
         return True
+
+    def _show_all(self) -> None:
+        """Show another store, that of a disk or of a full sync."""
+        self.visible, self._to_show = self.applied, None
+        self._published = self.store.snapshot() if self.options.refresh_ms else None
+
+    @property
+    def _held(self) -> Position:
+        """The history that the store holds: a master's is ahead of its disk."""
+        return self.log.head if self._held_offset == self.log.head.offset else self.applied
 
     def readable(self) -> VectorStore | StoreSnapshot:
         """What readers see now."""
@@ -310,12 +299,13 @@ class Member:
             self._applier.install(built)
             self.log.reset(position, epochs)
             self._unflushed.clear()
-            self.flushed = self.applied = self.visible = position
+            self.flushed = self.applied = position
             self._held_offset = self._checkpoint_offset = position.offset
-            if self.options.refresh_ms:
-                self._published = built.snapshot()
+            self._show_all()
             self.is_lost = self.is_poisoned = False
             self.outbox.add(Applied(position, "snapshot"))
+            digest = self.store.digest()
+            self.outbox.add(Noted("digest", number=position.offset, text=digest, kind="install"))
             self.role.on_installed()
 
         self.outbox.persist(Install(checkpoint), swap)
@@ -327,9 +317,7 @@ class Member:
         due_offset = self._checkpoint_offset + self.options.checkpoint_operations
         if self.applied_offset < max(due_offset, 1):
             return
-        position = self.log.head if self._held_offset == self.log.head.offset else self.flushed
-        if self._held_offset != position.offset:
-            return
+        position = self._held
         epochs = tuple(each for each in self.log.epochs if each[1] <= position.offset)
         checkpoint = Checkpoint(position, epochs, self.store.digest(), self.store.snapshot())
         self._checkpoint_offset = position.offset
@@ -367,9 +355,7 @@ class Member:
         checkpoint, has_torn_tail = image.checkpoint, len(frames) < len(image.frames)
         if checkpoint is not None and store is not None:
             self._applier.install(store)
-            if self.options.refresh_ms:
-                self._published = store.snapshot()
-            self.flushed = self.applied = self.visible = checkpoint.position
+            self.flushed = self.applied = checkpoint.position
             self._held_offset = self._checkpoint_offset = checkpoint.position.offset
             base = checkpoint.position
             if frames and 1 < frames[0].record.offset <= base.offset:
@@ -383,6 +369,7 @@ class Member:
             elif entry.record.offset > self.flushed.offset:
                 self.flushed = entry.position
                 self._apply(entry, "replay")
+        self._show_all()
         if self._unflushed or has_torn_tail:
             last = self.log.head.offset
             self.outbox.persist(SetMark(last), partial(self._flushed_to, last))

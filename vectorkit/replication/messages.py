@@ -150,10 +150,11 @@ class Seek:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """The sender serves this epoch."""
+    """The sender serves this epoch; it has given up the connection of this `generation`, if any."""
 
     epoch: int
     head_offset: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)

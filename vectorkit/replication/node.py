@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from vectorkit.errors import PromotionRefused, WriteRefused
+from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
 from vectorkit.replication.candidate import CandidateNode, Promotion
 from vectorkit.replication.durable import Image
 from vectorkit.replication.effects import Appended, Applied, Effect
 from vectorkit.replication.health import ReplicaStatus
+from vectorkit.replication.identity import FIRST_EPOCH, owner_of
 from vectorkit.replication.log import ReplicationLog
 from vectorkit.replication.master import MasterNode
-from vectorkit.replication.member import FIRST_EPOCH, Member, owner_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Announce,
     AskPromise,
@@ -191,6 +192,10 @@ class Node:
         self._become(self._stand(is_forced=force, max_lag_operations=max_lag_operations))
         return self._drain()
 
+    def disk_full(self, *, is_full: bool) -> None:
+        """Tell the node whether its disk has room: a master without takes no writes."""
+        self.member.is_disk_full = is_full
+
     def retire(self, index: int, now_ns: int) -> list[Effect]:
         """Refuse an index from now on: an operator says that its node is gone for good."""
         self.member.now_ns = now_ns
@@ -202,6 +207,13 @@ class Node:
     def admit(self) -> None:
         """Raise WriteRefused where clients may not write."""
         self.role.admit()
+        if self.member.is_disk_full:
+            raise DiskFull(
+                f"{self.id} cannot keep another write",
+                got="a full disk",
+                wanted="room for its log",
+                remedy="make room, or promote another node",
+            )
 
     def append(self, operation: Operation, encoded: bytes) -> None:
         """Give an operation its place in history; `flush` sends it."""

@@ -80,7 +80,10 @@ class Outbox:
 
     def drain(self, deadlines: Iterable[int | None]) -> list[Effect]:
         """All effects so far, with a timer for the earliest deadline."""
-        due_ns = min((each for each in deadlines if each is not None), default=None)
+        due_ns = None
+        for each in deadlines:
+            if each is not None and (due_ns is None or each < due_ns):
+                due_ns = each
         if due_ns is not None and (self._timer_ns is None or due_ns < self._timer_ns):
             self._timer_ns = due_ns
             self._effects.append(SetTimer(due_ns))

@@ -159,6 +159,12 @@ class Peer:
             options=options,
         )
 
+    def is_active(self, now_ns: int, options: ReplicationOptions) -> bool:
+        """Whether it has been heard and is not Disconnected."""
+        return (
+            self.generation > 0 and self.status(now_ns, options) is not ReplicaStatus.DISCONNECTED
+        )
+
     def restart_resending(self, now_ns: int, options: ReplicationOptions) -> None:
         """There was progress, or something new was sent: wait the shortest time again."""
         self.resend_wait_ns = options.resend_after_ms * NS_PER_MS

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import ClassVar
 
 from vectorkit.replication.effects import RoleChanged
-from vectorkit.replication.member import Member, slot_of
+from vectorkit.replication.identity import slot_of
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import AskPromise, Message, TellPromise
 from vectorkit.replication.role import Role, RoleName
 from vectorkit.units import NS_PER_MS

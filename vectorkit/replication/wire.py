@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, get_type_hints
 
 from vectorkit.operations import Operation
 from vectorkit.operations import decode as decode_operation
 from vectorkit.operations import encode as encode_operation
-from vectorkit.replication.log import Position, Record
+from vectorkit.replication.log import HASH_BYTES, Position, Record
 from vectorkit.replication.messages import MESSAGE_TYPES, Ack, Message
 from vectorkit.types import Id
 
@@ -57,13 +57,16 @@ def wire_size(message: Message) -> int:
     >>> wire_size(Close(3, "too_old"))
     18
     """
-    return 1 + _CODECS[type(message)].size(message)
+    codec = _CODECS[type(message)]
+    return 1 + codec.fixed + (codec.size(message) if codec.size else 0)
 
 
 class _Codec(NamedTuple):
     put: Callable[[Any], bytes]
     take: Callable[[bytes, int], tuple[Any, int]]
-    size: Callable[[Any], int]
+    fixed: int
+    """The bytes that every value takes; `size` says how many more this one does."""
+    size: Callable[[Any], int] | None = None
 
 
 def _take_int(data: bytes, at: int) -> tuple[int, int]:
@@ -80,7 +83,7 @@ def _sized(length: struct.Struct, to_bytes: Callable[[Any], bytes], back: Any) -
         end = start + length.unpack_from(data, at)[0]
         return back(data[start:end]), end
 
-    return _Codec(put, take, lambda value: length.size + len(to_bytes(value)))
+    return _Codec(put, take, length.size, lambda value: len(to_bytes(value)))
 
 
 def _tuple_of(item: _Codec) -> _Codec:
@@ -94,7 +97,8 @@ def _tuple_of(item: _Codec) -> _Codec:
     return _Codec(
         lambda values: _LONG.pack(len(values)) + b"".join(map(item.put, values)),
         take,
-        lambda values: 4 + sum(map(item.size, values)),
+        _LONG.size,
+        lambda values: item.fixed * len(values) + (sum(map(item.size, values)) if item.size else 0),
     )
 
 
@@ -106,10 +110,8 @@ def _take_record(data: bytes, at: int) -> tuple[Record, int]:
 
 
 def _record_of_fields(kind: type) -> _Codec:
-    hints = get_type_hints(kind)
-    codecs = [(field.name, _codec(hints[field.name])) for field in fields(kind)]
-    fixed = 8 * sum(codec is _INTEGER for _, codec in codecs)
-    varying = [(name, codec.size) for name, codec in codecs if codec is not _INTEGER]
+    codecs = [(name, _codec(hint)) for name, hint in get_type_hints(kind).items()]
+    varying = [(attrgetter(name), codec.size) for name, codec in codecs if codec.size]
 
     def take(data: bytes, at: int) -> tuple[Any, int]:
         values = []
@@ -121,22 +123,34 @@ def _record_of_fields(kind: type) -> _Codec:
     return _Codec(
         lambda value: b"".join(codec.put(getattr(value, name)) for name, codec in codecs),
         take,
-        lambda value: fixed + sum(size(getattr(value, name)) for name, size in varying),
+        sum(codec.fixed for _, codec in codecs),
+        _total(varying) if varying else None,
     )
+
+
+def _total(
+    parts: Sequence[tuple[Callable[[Any], Any], Callable[[Any], int]]],
+) -> Callable[[Any], int]:
+    """The sizes of some parts of a value; of one or two, as of most messages, without a loop."""
+    (first, first_size), *rest = parts
+    if not rest:
+        return lambda value: first_size(first(value))
+    if len(rest) == 1:
+        second, second_size = rest[0]
+        return lambda value: first_size(first(value)) + second_size(second(value))
+    return lambda value: sum([size(part(value)) for part, size in parts])
 
 
 def _codec(hint: Any) -> _Codec:
     return _PLAIN[hint] if hint in _PLAIN else _record_of_fields(hint)
 
 
-_INTEGER: Final = _Codec(_INT.pack, _take_int, lambda _: 8)
+_INTEGER: Final = _Codec(_INT.pack, _take_int, _INT.size)
 _PLAIN: Final[dict[Any, _Codec]] = {
     int: _INTEGER,
     str: _sized(_SHORT, str.encode, lambda raw: raw.decode()),
-    bytes: _sized(_LONG, bytes, bytes),
-    bool: _Codec(
-        lambda value: bytes((value,)), lambda data, at: (bool(data[at]), at + 1), lambda _: 1
-    ),
+    bytes: _sized(_LONG, bytes, bytes)._replace(size=len),
+    bool: _Codec(lambda value: bytes((value,)), lambda data, at: (bool(data[at]), at + 1), 1),
     Id: _sized(_SHORT, lambda value: json.dumps(value).encode(), json.loads),
     Operation: _sized(_LONG, encode_operation, decode_operation),
     tuple[int, ...]: _tuple_of(_INTEGER),
@@ -144,10 +158,12 @@ _PLAIN: Final[dict[Any, _Codec]] = {
         _Codec(
             lambda each: _RECORD.pack(each.epoch, each.offset, len(each.encoded)) + each.encoded,
             _take_record,
-            lambda each: _RECORD.size + len(each.encoded),
+            _RECORD.size,
+            lambda each: len(each.encoded),
         )
     ),
 }
-for _nested in (Position, Ack):
-    _PLAIN[_nested] = _record_of_fields(_nested)
+_POSITION: Final = _record_of_fields(Position)
+_PLAIN[Position] = _POSITION._replace(fixed=_POSITION.fixed + HASH_BYTES, size=None)
+_PLAIN[Ack] = _record_of_fields(Ack)
 _CODECS: Final = {kind: _codec(kind) for kind in MESSAGE_TYPES}

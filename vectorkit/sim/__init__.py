@@ -4,26 +4,85 @@ from vectorkit.replication import Failover, WriteConcern, majority
 from vectorkit.sim.checks import Finding, Findings
 from vectorkit.sim.cluster import Cluster
 from vectorkit.sim.explain import Explanation
-from vectorkit.sim.faults import Partition
+from vectorkit.sim.fault_lists import fault_from_dict
+from vectorkit.sim.faults import (
+    CURRENT_MASTER,
+    Block,
+    ClockDrift,
+    ClockJump,
+    ClockOffset,
+    Clog,
+    Crash,
+    Cut,
+    Degrade,
+    Fault,
+    FlipBit,
+    FullDisk,
+    Partition,
+    Pause,
+    Promote,
+    Replace,
+    Restart,
+    SlowCpu,
+    SlowDisk,
+    StalledDisk,
+)
+from vectorkit.sim.nemeses import (
+    flapping_link,
+    isolate_master,
+    majorities_ring,
+    rare_paths,
+    rolling_restart,
+    swizzle_clog,
+)
 from vectorkit.sim.options import ClusterOptions, Disk, Link
+from vectorkit.sim.random_faults import random_faults
 from vectorkit.sim.run import Run
-from vectorkit.sim.simulate import Scenario, simulate
+from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.simulate import simulate
 from vectorkit.sim.workload import Workload
 
 __all__ = [
+    "CURRENT_MASTER",
+    "Block",
+    "ClockDrift",
+    "ClockJump",
+    "ClockOffset",
+    "Clog",
     "Cluster",
     "ClusterOptions",
+    "Crash",
+    "Cut",
+    "Degrade",
     "Disk",
     "Explanation",
     "Failover",
+    "Fault",
     "Finding",
     "Findings",
+    "FlipBit",
+    "FullDisk",
     "Link",
     "Partition",
+    "Pause",
+    "Promote",
+    "Replace",
+    "Restart",
     "Run",
     "Scenario",
+    "SlowCpu",
+    "SlowDisk",
+    "StalledDisk",
     "Workload",
     "WriteConcern",
+    "fault_from_dict",
+    "flapping_link",
+    "isolate_master",
+    "majorities_ring",
     "majority",
+    "random_faults",
+    "rare_paths",
+    "rolling_restart",
     "simulate",
+    "swizzle_clog",
 ]

@@ -104,6 +104,9 @@ class Clients:
         self._avoid_ns = load.avoid_ms * NS_PER_MS
         self._think_ns = ms_to_ns(load.think_ms)
         self._reads_master = load.read_policy in MASTER_POLICIES
+        self._bound = ""
+        if self._load.read_policy == "bounded_staleness":
+            self._bound = f',"bound_ms":{self._load.bound_ms}'
         self._carries_token = load.read_policy == "read_your_writes"
         self._keys: dict[Id, str] = {}
         node_ids = engine.options.node_ids
@@ -128,6 +131,11 @@ class Clients:
     def stop(self) -> None:
         """No more requests; those on their way may still be answered."""
         self._is_over = True
+
+    @property
+    def are_waiting(self) -> bool:
+        """Whether a request has neither been answered nor given up."""
+        return any(client.waiting for client in self._clients)
 
     # Requests
 
@@ -189,7 +197,7 @@ class Clients:
         token = client.token
         text = (
             f'{{"key":{self._keys[key]},"policy":"{policy}",'
-            f'"token":[{token.epoch},{token.offset}]}}'
+            f'"token":[{token.epoch},{token.offset}]{self._bound}}}'
         )
         now_ns, number = engine.now_ns, message.request
         engine.trace.add(now_ns, "invoke", client.id, node_id, kind, number, 0, text)

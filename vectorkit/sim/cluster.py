@@ -17,7 +17,10 @@ from vectorkit.replication import (
 )
 from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
-from vectorkit.sim.faults import Partition, checked_faults
+from vectorkit.sim.fault_lists import checked_faults
+from vectorkit.sim.faults import ClockOffset, Fault, Partition
+from vectorkit.sim.inject import Injector, clock_offsets_ns
+from vectorkit.sim.liveness import stuck_nodes
 from vectorkit.sim.network import LinkCounts
 from vectorkit.sim.observer import Observer
 from vectorkit.sim.options import (
@@ -26,6 +29,7 @@ from vectorkit.sim.options import (
     refuse_seed,
     refuse_type,
 )
+from vectorkit.sim.recall import RecallProbe
 from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
 from vectorkit.sim.workload import Workload, refuse_reads
@@ -59,7 +63,7 @@ class Cluster:
         *,
         seed: int = 0,
         workload: Workload | None = None,
-        faults: Sequence[Partition] = (),
+        faults: Sequence[Fault] = (),
     ) -> None:
         self.options = ClusterOptions() if options is None else options
         refuse_type("options", self.options, ClusterOptions)
@@ -67,19 +71,26 @@ class Cluster:
         if workload is not None:
             refuse_type("workload", workload, Workload)
         self.seed = seed
-        self.faults = checked_faults(faults)
         self._client_ids = () if workload is None else workload.client_ids
-        for fault in self.faults:
-            self._refuse_unknown(fault.isolate, has_clients=True)
-        self._engine = Engine(self.options, seed=seed, client_ids=self._client_ids)
+        self.faults = checked_faults(faults, self.options.node_ids, self._client_ids)
+        self._engine = Engine(
+            self.options,
+            seed=seed,
+            client_ids=self._client_ids,
+            offsets_ns=clock_offsets_ns(self.faults),
+        )
         self._clients: Clients | None = None
+        self._probe: RecallProbe | None = None
         if workload is not None:
             refuse_reads(workload, self.options)
-            self._clients = Clients(self._engine, Requests(workload, seed=seed))
+            requests = Requests(workload, seed=seed)
+            self._clients = Clients(self._engine, requests)
+            if self.options.recall_every_ms:
+                self._probe = RecallProbe(
+                    self._engine, workload.collection, requests.vectors, seed=seed
+                )
         self._observer = Observer(self._engine)
-        self._cuts: list[tuple[int | None, tuple[str, ...]]] = []  # With the fault that made it.
         self._is_writing = True
-        self._engine.on("fault", self._on_fault)
         self._start()
 
     # What a notebook does with it
@@ -122,13 +133,24 @@ class Cluster:
         """Cut these nodes and clients, as a group, off from all others, until `heal`."""
         self._refuse_unknown(node_ids, has_clients=True)
         self._engine.flush()
-        self._cut(node_ids)
+        self._injector.begin(Partition(at_ms=self.now_ms, isolate=node_ids))
 
     def heal(self) -> None:
-        """Mend every cut."""
+        """End every fault of the network."""
         self._engine.flush()
-        for owner, nodes in list(self._cuts):
-            self._heal(nodes, owner)
+        self._injector.end_network()
+
+    def inject(self, fault: Fault) -> None:
+        """Let a fault happen, `at_ms` from now on; `finish` ends it if nothing did before."""
+        checked_faults([fault], self.options.node_ids, self._client_ids)
+        if isinstance(fault, ClockOffset):
+            raise InvalidOption(
+                "a clock that has been looked at cannot be set",
+                got=repr(fault),
+                wanted="ClockJump or ClockDrift",
+                remedy="pass the offset as one of the faults that the cluster begins with",
+            )
+        self._injector.add(fault)
 
     def crash(self, node_id: str, *, lose_unsynced: bool = True, lose_disk: bool = False) -> None:
         """End a node's life: its memory is lost, with `lose_disk` its disk too.
@@ -224,20 +246,21 @@ class Cluster:
         return {names: replace(counts) for names, counts in self._engine.network.counts.items()}
 
     def finish(self) -> Run:
-        """End writes and faults, wait until all nodes are equal, and give the run.
+        """End requests and faults, wait for answers until all nodes are equal, and give the run.
 
-        A run that is not equal after `SETTLE_MS_MAX` says so in `run.is_converged`.
+        All faults end, and all nodes that are down start. A run that is not equal after
+        `SETTLE_MS_MAX` says so in `run.is_converged`, and in `run.stuck` which node hangs and why.
         """
         self._is_writing = False
         if self._clients is not None:
             self._clients.stop()
-        self.heal()
-        for node_id in self.options.node_ids:
-            self._engine.restart(node_id)
+        self._engine.flush()
+        self._injector.end_all()
         settled_ms = 0
-        while not self._observer.is_settled() and settled_ms < SETTLE_MS_MAX:
+        while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
             settled_ms += _SETTLE_STEP_MS
+        is_settled = self._observer.is_settled()
         engine, now_ns = self._engine, self._engine.now_ns
         for node_id, machine in engine.machines.items():
             here, digest = machine.node.member.applied, machine.node.store.digest()
@@ -258,10 +281,12 @@ class Cluster:
             faults=self.faults,
             trace=engine.trace.copy(),
             samples=tuple(self._observer.samples),
+            recall_samples=() if self._probe is None else tuple(self._probe.samples),
             stats={node_id: self.stats(node_id) for node_id in engine.machines},
             replicas=tuple(self.replicas()) if engine.master_id else (),
             duration_ms=self.now_ms,
             event_count=engine.scheduler.event_count,
+            stuck=() if is_settled else stuck_nodes(engine),
         )
 
     def __repr__(self) -> str:
@@ -274,34 +299,13 @@ class Cluster:
         engine = self._engine
         if self._clients is not None:
             self._clients.start(self.store)
-        for index, fault in enumerate(self.faults):
-            engine.scheduler.at(ms_to_ns(fault.at_ms), "fault", (index, True))
-            engine.scheduler.at(ms_to_ns(fault.until_ms), "fault", (index, False))
+        self._injector = Injector(engine, self.faults)
         engine.start()
         self._observer.start()
 
-    def _on_fault(self, data: tuple[int, bool]) -> None:
-        index, is_start = data
-        nodes = self.faults[index].isolate
-        if is_start:
-            if self._is_writing:
-                self._cut(nodes, owner=index)
-        elif (index, nodes) in self._cuts:
-            self._heal(nodes, owner=index)
-
-    def _cut(self, nodes: tuple[str, ...], owner: int | None = None) -> None:
-        self._cuts.append((owner, nodes))
-        self._engine.network.isolate(nodes, is_cut=True)
-        self._note_fault("start", nodes)
-
-    def _heal(self, nodes: tuple[str, ...], owner: int | None) -> None:
-        self._cuts.remove((owner, nodes))
-        self._engine.network.isolate(nodes, is_cut=False)
-        self._note_fault("end", nodes)
-
-    def _note_fault(self, kind: str, nodes: tuple[str, ...]) -> None:
-        self._engine.trace.add(self._engine.now_ns, "fault", kind=kind, text=",".join(nodes))
-        self._observer.sample_all()
+    def _is_settled(self) -> bool:
+        is_answered = self._clients is None or not self._clients.are_waiting
+        return is_answered and self._observer.is_settled()
 
     def _master_id(self) -> str:
         master_id = self._engine.master_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -16,17 +17,22 @@ from vectorkit.units import ms_to_ns
 class DiskDrive:
     """The content of a disk and what is on its way to it.
 
-    A write takes the options' time, whatever joins it while it waits (group commit). `slowness`
-    multiplies it; a stalled or full disk begins no write.
+    A write takes the options' time, whatever joins it while it waits (group commit). Each of the
+    `factors` multiplies it; a stalled or full disk begins no write, and counts how often it is so.
     """
 
     options: Disk
     image: Image
-    slowness: float = 1.0
-    is_stalled: bool = False
-    is_full: bool = False
+    factors: list[float] = field(default_factory=list)
+    stalls: int = 0
+    fills: int = 0
     _waiting: deque[Persist] = field(default_factory=deque)
     _writing: tuple[Persist, ...] = ()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another write."""
+        return self.fills > 0
 
     def add(self, effect: Persist) -> None:
         """Something is to be written after all that waits."""
@@ -34,7 +40,7 @@ class DiskDrive:
 
     def begin(self) -> int | None:
         """Begin to write all that waits; how long it takes, None where nothing begins."""
-        if self._writing or not self._waiting or self.is_stalled or self.is_full:
+        if self._writing or not self._waiting or self.stalls or self.fills:
             return None
         self._writing = tuple(self._waiting)
         self._waiting.clear()
@@ -42,7 +48,7 @@ class DiskDrive:
         time_ms = self.options.fsync_ms
         if self.options.mib_per_s:
             time_ms += size_bytes / (self.options.mib_per_s * 1_048.576)
-        return ms_to_ns(time_ms * self.slowness)
+        return ms_to_ns(math.prod((time_ms, *self.factors)))
 
     def complete(self) -> tuple[int, int, int]:
         """The write is done: the number of its last effect, the mark, and its bytes."""
@@ -52,6 +58,15 @@ class DiskDrive:
                 self.image.apply(change)
         size_bytes = sum(effect.size_bytes for effect in effects)
         return effects[-1].number, self.image.mark, size_bytes
+
+    def flip_bit(self, offset: int) -> bool:
+        """Damage a record (−1 is the last), or for 0 the checkpoint; False where there is none."""
+        if offset < 0:
+            frames = self.image.frames
+            if -offset > len(frames):
+                return False
+            offset = frames[offset].record.offset
+        return self.image.flip_bit(offset)
 
     def crash(self, word: int, *, keeps_unsynced: bool) -> int:
         """Lose what was not confirmed, but for records that may have got there, the last torn.

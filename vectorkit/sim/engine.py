@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from vectorkit.draws import address, fold
@@ -20,15 +20,16 @@ from vectorkit.replication import (
     SetTimer,
     SyncChanged,
 )
-from vectorkit.replication.messages import Ack, Message
+from vectorkit.replication.messages import Ack, Message, ReplicaHeartbeat
 from vectorkit.sim.clock import Event, Scheduler
 from vectorkit.sim.machine import Machine
-from vectorkit.sim.network import Network
+from vectorkit.sim.network import Network, Packet
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import Trace
 
 _CRASH_STREAM: Final = 6
 _NEVER: Final = 1 << 62
+_NO_TIMER: Final = (-1, 0)
 
 Handler = Callable[[Any], None]
 
@@ -39,32 +40,60 @@ class Engine:
     `on(kind, handler)` takes events of another kind; `clients` gets messages that are for no node.
     """
 
-    def __init__(self, options: ClusterOptions, *, seed: int, client_ids: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        options: ClusterOptions,
+        *,
+        seed: int,
+        client_ids: tuple[str, ...],
+        offsets_ns: Mapping[str, int] | None = None,
+    ) -> None:
         self.options = options
         self.trace = Trace()
         self.scheduler = Scheduler(options.event_count_max)
         self.network = Network(
-            (*options.node_ids, *client_ids),
+            options.node_ids,
             options.link,
+            options.links,
+            client_ids=client_ids,
             seed=seed,
             scheduler=self.scheduler,
             trace=self.trace,
         )
-        self.machines = {node_id: Machine(node_id, options, 0) for node_id in options.node_ids}
+        ahead_ns = offsets_ns or {}
+        self.machines = {
+            node_id: Machine(node_id, options, 0, offset_ns=ahead_ns.get(node_id, 0))
+            for node_id in options.node_ids
+        }
         self.on_message: Callable[[str, str, Message], None] = lambda *_: None
         """What clients do with a message: target, source, message."""
         self.on_change: Callable[[str], object] = lambda _: None
         """Called after anything that may have changed what a master thinks of a node."""
+        self.on_fault: Callable[[], None] = lambda: None
+        """Called after a fault has begun or ended, with the trace's row for it."""
         self.on_appended: Callable[[str, Position], None] = lambda *_: None
         self.master_id: str | None = None
         """The node that serves the highest epoch; None where none does."""
         self._note_master()
         self._seed = address(seed)
-        self._timer_ns: dict[str, int] = {}
+        self._timers: dict[str, tuple[int, int]] = {}  # When: the true time, and the node's own.
         self._handlers: dict[str, Handler] = {
             "deliver": self._on_deliver,
+            "sent": self.network.transmitted,
             "timer": self._on_timer,
             "disk": self._on_disk,
+            "wake": self._on_wake,
+        }
+
+        self._doers: dict[type, Callable[[str, Any], None]] = {
+            Send: self._send,
+            SetTimer: self._timer,
+            Persist: self._persist,
+            Appended: self._appended,
+            Applied: self._applied,
+            SyncChanged: self._sync_changed,
+            RoleChanged: self._role_changed,
+            Noted: self._noted,
         }
 
     # What happens
@@ -104,7 +133,8 @@ class Engine:
     def flush(self) -> None:
         """Send what was written to masters' stores since time last moved."""
         for machine in self.machines.values():
-            if machine.is_up and isinstance(machine.node.role, MasterNode):
+            is_running = machine.is_up and not machine.pauses
+            if is_running and isinstance(machine.node.role, MasterNode):
                 local_ns = machine.clock.local_ns(self.now_ns)
                 self.perform(machine.id, machine.node.flush(local_ns))
 
@@ -118,14 +148,18 @@ class Engine:
     def crash(
         self, node_id: str, *, keeps_unsynced: bool = False, loses_disk: bool = False
     ) -> None:
-        """End a node's life, as it is."""
+        """End a node's life, as it is; one that is down already can still lose its disk."""
         machine = self.machines[node_id]
-        if not machine.is_up:
+        if not machine.is_up and not loses_disk:
             return
         slot = self.options.node_ids.index(node_id)
         word = fold(self._seed, _CRASH_STREAM, slot, machine.life)
         kept = machine.crash(word, keeps_unsynced=keeps_unsynced, loses_disk=loses_disk)
-        self._timer_ns.pop(node_id, None)
+        while machine.inbox:
+            kind, data = machine.inbox.popleft()
+            if kind == "deliver":
+                self.network.lose(data, "down")
+        self._timers.pop(node_id, None)
         self._note_master()
         kind = "lost_disk" if loses_disk else "torn" if keeps_unsynced else ""
         self.trace.add(self.now_ns, "crash", node_id, kind=kind, number=kept)
@@ -141,50 +175,64 @@ class Engine:
         self.perform(node_id, machine.restart(self.now_ns))
         self.on_change(node_id)
 
+    def pause(self, node_id: str) -> None:
+        """Let a node stand still; pauses add up."""
+        machine = self.machines[node_id]
+        machine.pauses += 1
+        machine.is_busy = machine.is_up
+
+    def resume(self, node_id: str) -> None:
+        """End one pause; after the last the node takes what has waited."""
+        machine = self.machines[node_id]
+        machine.pauses -= 1
+        self._on_wake((node_id, machine.life))
+
+    def set_clock(self, node_id: str, *, drift_ppm: int, jump_ns: int = 0) -> None:
+        """Change a node's clock; its timer follows."""
+        self.machines[node_id].clock.set(self.now_ns, drift_ppm=drift_ppm, jump_ns=jump_ns)
+        if node_id in self._timers:
+            self._set_timer(node_id, self._timers[node_id][1])
+
     # Effects
 
     def perform(self, node_id: str, effects: list[Effect]) -> None:
         """Do what a node asks for."""
-        now_ns = self.now_ns
         for effect in effects:
-            match effect:
-                case Send():
-                    self._note_ack(node_id, effect)
-                    self.network.send(node_id, effect.target, effect.message, effect.size_bytes)
-                case SetTimer():
-                    self._set_timer(node_id, effect.at_ns)
-                case Persist():
-                    self.machines[node_id].drive.add(effect)
-                    self.begin_write(node_id)
-                case Appended():
-                    self._note("append", node_id, effect.operation_type, effect.position)
-                    self.on_appended(node_id, effect.position)
-                case Applied():
-                    self._note("apply", node_id, effect.source, effect.position)
-                case SyncChanged():
-                    text = f"{effect.phase} {effect.reason}".rstrip()
-                    self.trace.add(now_ns, "sync", node_id, effect.peer, effect.kind, text=text)
-                case RoleChanged():
-                    self._note_master()
-                    self.trace.add(
-                        now_ns,
-                        "role",
-                        node_id,
-                        kind=effect.role,
-                        number=effect.epoch,
-                        value=int(effect.is_forced),
-                        text=effect.detail,
-                    )
-                case Noted():
-                    self.trace.add(
-                        now_ns,
-                        effect.event,
-                        node_id,
-                        effect.peer,
-                        number=effect.number,
-                        value=effect.value,
-                        text=effect.text,
-                    )
+            self._doers[type(effect)](node_id, effect)
+
+    def _send(self, node_id: str, effect: Send) -> None:
+        message = effect.message
+        if type(message) is Ack:
+            self._note_ack(node_id, effect.target, message, "")
+        elif type(message) is ReplicaHeartbeat:
+            self._note_ack(node_id, effect.target, message.ack, "heartbeat")
+        self.network.send(node_id, effect.target, message, effect.size_bytes)
+
+    def _persist(self, node_id: str, effect: Persist) -> None:
+        self.machines[node_id].drive.add(effect)
+        self.begin_write(node_id)
+
+    def _appended(self, node_id: str, effect: Appended) -> None:
+        self._note("append", node_id, effect.operation_type, effect.position)
+        self.on_appended(node_id, effect.position)
+
+    def _applied(self, node_id: str, effect: Applied) -> None:
+        self._note("apply", node_id, effect.source, effect.position)
+
+    def _sync_changed(self, node_id: str, effect: SyncChanged) -> None:
+        text = f"{effect.phase} {effect.reason}".rstrip()
+        self.trace.add(self.now_ns, "sync", node_id, effect.peer, effect.kind, text=text)
+
+    def _role_changed(self, node_id: str, effect: RoleChanged) -> None:
+        self._note_master()
+        role, epoch, is_forced = effect.role, effect.epoch, int(effect.is_forced)
+        self.trace.add(self.now_ns, "role", node_id, "", role, epoch, is_forced, effect.detail)
+
+    def _noted(self, node_id: str, effect: Noted) -> None:
+        number, value = effect.number, effect.value
+        self.trace.add(
+            self.now_ns, effect.event, node_id, effect.peer, effect.kind, number, value, effect.text
+        )
 
     def begin_write(self, node_id: str) -> None:
         """Let a node's disk begin with what waits, if it can."""
@@ -193,58 +241,47 @@ class Engine:
         if duration_ns is not None:
             self.scheduler.at(self.now_ns + duration_ns, "disk", (node_id, machine.life))
 
+    def _timer(self, node_id: str, effect: SetTimer) -> None:
+        self._set_timer(node_id, effect.at_ns)
+
     def _set_timer(self, node_id: str, local_ns: int) -> None:
-        machine = self.machines[node_id]
-        at_ns = max(machine.clock.true_ns(local_ns), self.now_ns)
+        at_ns = max(self.machines[node_id].clock.true_ns(local_ns), self.now_ns)
         if at_ns < _NEVER:
-            self._timer_ns[node_id] = at_ns
-            self.scheduler.at(at_ns, "timer", (node_id, machine.life))
+            self._timers[node_id] = at_ns, local_ns
+            self.scheduler.at(at_ns, "timer", (node_id, at_ns))
 
     def _note(self, event: str, node_id: str, kind: str, position: Position) -> None:
-        self.trace.add(
-            self.now_ns,
-            event,
-            node_id,
-            kind=kind,
-            number=position.offset,
-            value=position.epoch,
-            text=position.hash.hex(),
-        )
+        offset, epoch, text = position.offset, position.epoch, position.hash.hex()
+        self.trace.add(self.now_ns, event, node_id, "", kind, offset, epoch, text)
 
-    def _note_ack(self, node_id: str, effect: Send) -> None:
-        if isinstance(effect.message, Ack):
-            ack = effect.message
-            self.trace.add(
-                self.now_ns,
-                "ack",
-                node_id,
-                effect.target,
-                number=ack.flushed_offset,
-                value=ack.position.epoch,
-                text=f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}",
-            )
+    def _note_ack(self, node_id: str, master: str, ack: Ack, kind: str) -> None:
+        offset, epoch = ack.flushed_offset, ack.position.epoch
+        text = f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}"
+        self.trace.add(self.now_ns, "ack", node_id, master, kind, offset, epoch, text)
 
     # Events
 
-    def _on_deliver(self, data: tuple[str, str, Message, int]) -> None:
-        source, target, message, size_bytes = data
-        machine = self.machines.get(target)
-        is_up = machine is None or machine.is_up
-        if not self.network.arrive(source, target, message, size_bytes, is_up=is_up):
+    def _on_deliver(self, packet: Packet) -> None:
+        if not self.network.has_crossed(packet):
             return
+        machine = self.machines.get(packet.way.target)
         if machine is None:
-            self.on_message(target, source, message)
-            return
-        self.perform(target, machine.receive(source, message, self.now_ns))
-        self.on_change(source)
+            self.network.deliver(packet)
+            self.on_message(packet.way.target, packet.way.source, packet.message)
+        elif machine.is_busy:
+            machine.inbox.append(("deliver", packet))
+        else:
+            self._take(machine, "deliver", packet)
 
     def _on_timer(self, data: tuple[str, int]) -> None:
-        node_id, life = data
+        node_id, at_ns = data
         machine = self.machines[node_id]
-        if machine.life != life or self._timer_ns.get(node_id) != self.now_ns:
-            return  # It has died, or another timer has replaced this one.
-        del self._timer_ns[node_id]
-        self.perform(node_id, machine.tick(self.now_ns))
+        if self._timers.get(node_id, _NO_TIMER)[0] != at_ns:
+            return  # The node has died, or another timer has replaced this one.
+        if machine.is_busy:
+            machine.inbox.append(("timer", at_ns))
+        else:
+            self._take(machine, "timer", at_ns)
 
     def _on_disk(self, data: tuple[str, int]) -> None:
         node_id, life = data
@@ -253,5 +290,40 @@ class Engine:
             return
         number, mark, size_bytes = machine.drive.complete()
         self.trace.add(self.now_ns, "flush", node_id, number=mark, value=size_bytes)
-        self.perform(node_id, machine.written(number, self.now_ns))
+        if machine.is_busy:
+            machine.inbox.append(("disk", number))
+        else:
+            self._take(machine, "disk", number)
         self.begin_write(node_id)
+
+    def _take(self, machine: Machine, kind: str, data: Any) -> None:
+        """Let a node do what an event asks for, then be busy for as long as that takes it."""
+        now_ns, node_id = self.now_ns, machine.id
+        if kind == "deliver":
+            packet: Packet = data
+            source = packet.way.source
+            if not machine.is_up:
+                self.network.lose(packet, "down")
+                return
+            self.network.deliver(packet)
+            self.perform(node_id, machine.receive(source, packet.message, now_ns))
+            self.on_change(source)
+        elif kind == "disk":
+            self.perform(node_id, machine.written(data, now_ns))
+        elif self._timers.get(node_id, _NO_TIMER)[0] == data:
+            del self._timers[node_id]
+            self.perform(node_id, machine.tick(now_ns))
+        if machine.step_ns:
+            machine.is_busy = True
+            machine.free_ns = now_ns + machine.step_ns
+            self.scheduler.at(machine.free_ns, "wake", (node_id, machine.life))
+
+    def _on_wake(self, data: tuple[str, int]) -> None:
+        """A node may go on with what has waited, unless it is paused or was busy for longer."""
+        node_id, life = data
+        machine = self.machines[node_id]
+        if machine.life != life or machine.pauses or self.now_ns < machine.free_ns:
+            return
+        while machine.inbox and self.now_ns >= machine.free_ns:
+            self._take(machine, *machine.inbox.popleft())
+        machine.is_busy = bool(machine.inbox) or self.now_ns < machine.free_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -69,9 +70,7 @@ class _Lives:
                 self._unflushed[node].append(place)
                 self.lives[place].applied_ns.setdefault(node, (row.time_ns, "append"))
             case "flush":
-                self._marks[node] = [each for each in self._marks[node] if each[0] < row.number] + [
-                    (row.number, row.time_ns)
-                ]
+                self._flush(row)
                 own = self._unflushed[node]
                 while own and own[0][1] <= row.number:
                     self.lives[own.popleft()].flushed_ns.setdefault(node, row.time_ns)
@@ -102,13 +101,24 @@ class _Lives:
         for life in self._new(before, place):
             life.applied_ns.setdefault(node, (row.time_ns, row.kind))
             if row.kind == "stream":
-                mark_ns = next(
-                    (time for mark, time in self._marks[node] if mark >= life.place[1]), row.time_ns
-                )
-                life.flushed_ns.setdefault(node, mark_ns)
+                life.flushed_ns.setdefault(node, self._flushed_ns(row))
             else:
                 life.flushed_ns.setdefault(node, row.time_ns)
         self._tips[node] = place
+
+    def _flush(self, row: TraceRow) -> None:
+        """Note how far a disk holds the history; the first flush that reached a mark counts."""
+        marks = self._marks[row.node]
+        while marks and marks[-1][0] > row.number:
+            marks.pop()
+        if not marks or marks[-1][0] < row.number:
+            marks.append((row.number, row.time_ns))
+
+    def _flushed_ns(self, row: TraceRow) -> int:
+        """When the disk of a node came to hold what it applies now."""
+        marks = self._marks[row.node]
+        place = bisect_left(marks, row.number, key=lambda mark: mark[0])
+        return marks[place][1] if place < len(marks) else row.time_ns
 
     def _new(self, before: Place, now: Place) -> Iterator[Life]:
         """The records of a history that another, earlier one did not hold."""

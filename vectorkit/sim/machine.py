@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from vectorkit.errors import LimitReached
 from vectorkit.replication import Node
@@ -43,7 +44,13 @@ class Clock:
         return self._since_ns + -(-gone_ns * _PPM // (_PPM + self.drift_ppm))
 
     def set(self, true_ns: int, *, drift_ppm: int, jump_ns: int = 0) -> None:
-        """Gain at another rate from now on, after a jump."""
+        """Gain at another rate from now on, after a jump; it never shows less than before.
+
+        >>> clock = Clock()
+        >>> clock.set(1_000, drift_ppm=-500_000, jump_ns=50)
+        >>> clock.local_ns(1_000), clock.local_ns(1_100), clock.true_ns(local_ns=1_100)
+        (1050, 1100, 1100)
+        """
         self.offset_ns = self.local_ns(true_ns) - true_ns + jump_ns
         self.drift_ppm = drift_ppm
         self._since_ns = true_ns
@@ -52,9 +59,11 @@ class Clock:
 class Machine:
     """A node's life: it starts from its disk, and only what its disk holds outlives a crash."""
 
-    def __init__(self, node_id: str, options: ClusterOptions, now_ns: int) -> None:
+    def __init__(
+        self, node_id: str, options: ClusterOptions, now_ns: int, *, offset_ns: int = 0
+    ) -> None:
         self.id = node_id
-        self.clock = Clock()
+        self.clock = Clock(offset_ns)
         self.incarnation = 0
         self.is_up = True
         self._options = options
@@ -64,6 +73,14 @@ class Machine:
         self.node = self._new_node(None, now_ns)
         self.life = 0
         """How often it has died: events of an earlier life are void."""
+        self.pauses = 0
+        """How many faults keep it from running now."""
+        self.step_ns = 0
+        """How long each transition keeps it busy."""
+        self.free_ns = 0
+        self.is_busy = False
+        """Whether what comes has to wait in its inbox."""
+        self.inbox: deque[tuple[str, Any]] = deque()
 
     def restart(self, now_ns: int) -> list[Effect]:
         """Start again from what the disk holds."""
@@ -79,11 +96,13 @@ class Machine:
         if not self._protocol.has_durable_log:
             self.drive.image = Image()
         self.node = self._new_node(self.drive.image, now_ns)
+        self.is_busy = self.pauses > 0
+        self.node.disk_full(is_full=self.drive.is_full)
         return self.node.start(self.clock.local_ns(now_ns))
 
     def crash(self, word: int, *, keeps_unsynced: bool, loses_disk: bool) -> int:
         """End its life; how many records beyond the mark its disk has kept."""
-        self.is_up = False
+        self.is_up = self.is_busy = False
         self.life += 1
         kept = self.drive.crash(word, keeps_unsynced=keeps_unsynced)
         if loses_disk:

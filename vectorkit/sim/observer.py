@@ -41,6 +41,7 @@ class Observer:
         self._written_ns: list[int] = [0]  # When each record of the true history was appended.
         self._epoch = 0
         engine.on_change = self.note_status
+        engine.on_fault = self.sample_all
         engine.on_appended = self._on_appended
         engine.on("sample", self._on_sample)
 

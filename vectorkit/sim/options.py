@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Final, Literal, cast
 
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern
 
+Law = Literal["uniform", "exponential", "lognormal"]
+LAWS: Final[tuple[Law, ...]] = ("uniform", "exponential", "lognormal")
+_CLIENT: Final = re.compile(r"client-(0|[1-9]\d*)")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """How messages travel from a node to another: each takes `delay_ms` + up to `jitter_ms` more.
+    """How messages travel from one endpoint to another: each takes `delay_ms` and its jitter.
 
-    The jitter is uniform, so messages overtake each other where it exceeds the time between them.
-    `loss` is the chance in [0, 1] that a message never arrives.
+    The jitter's `law` is "uniform" (up to `jitter_ms`), "exponential" (`jitter_ms` is its mean),
+    "lognormal" (its median, spread by `sigma`), or one of `sample_ms`, all equally likely. So
+    messages overtake each other, unless `is_fifo` makes a faster one wait. `loss` is the chance
+    in [0, 1] that a message never arrives, `duplication` that a copy arrives too, after a delay of
+    its own, `corruption` that a bit of a chunk is flipped. At `mib_per_s` (0 is without limit)
+    messages go out one by one, and all others before chunks of snapshots.
 
-    >>> Link(delay_ms=2, loss=0.01)
-    Link(delay_ms=2, jitter_ms=0.0, loss=0.01)
+    >>> Link(delay_ms=2, jitter_ms=1, law="exponential", loss=0.01).typical_ms
+    3
     """
 
     delay_ms: float = 2.0
     jitter_ms: float = 0.0
     loss: float = 0.0
+    law: Law = "uniform"
+    sigma: float = 0.5
+    sample_ms: tuple[float, ...] = ()
+    is_fifo: bool = False
+    duplication: float = 0.0
+    corruption: float = 0.0
+    mib_per_s: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse times before now and chances outside of [0, 1]."""
-        refuse_negative("delay_ms", self.delay_ms)
-        refuse_negative("jitter_ms", self.jitter_ms)
-        refuse_negative("loss", self.loss)
-        if self.loss > 1:
+        """Refuse times before now, chances outside of [0, 1], and laws that contradict."""
+        for name in ("delay_ms", "jitter_ms", "sigma", "mib_per_s"):
+            refuse_negative(name, getattr(self, name))
+        for name in ("loss", "duplication", "corruption"):
+            refuse_chance(name, getattr(self, name))
+        object.__setattr__(self, "sample_ms", tuple(self.sample_ms))
+        for each in self.sample_ms:
+            refuse_negative("sample_ms", each)
+        if self.law not in LAWS or (self.sample_ms and self.jitter_ms):
             raise InvalidOption(
-                "a chance is out of its range",
-                got=f"loss={self.loss}",
-                wanted="0 to 1",
-                remedy="pass a fraction, 0.01 for one in a hundred",
+                "a link has one law of latency",
+                got=f"law={self.law!r}, jitter_ms={self.jitter_ms}, sample_ms={self.sample_ms}",
+                wanted=f"{' or '.join(map(repr, LAWS))}, and either jitter_ms or sample_ms",
+                remedy="leave one of them out",
             )
+
+    @property
+    def typical_ms(self) -> float:
+        """The time of a message under no unusual draw."""
+        ordered = sorted(self.sample_ms)
+        return self.delay_ms + (ordered[len(ordered) // 2] if ordered else self.jitter_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +89,7 @@ class Disk:
 class ClusterOptions:
     """A master, "node-0", and its replicas "node-1" …, with one kind of link between them.
 
+    `links` has exceptions: {("node-0", "node-1"): Link(…)} is the way from the one to the other.
     `disk=None` is a cluster without durable logs: a node that restarts has lost its state.
     `write_concern` and `failover` are those of `replication`, for short.
 
@@ -72,12 +99,15 @@ class ClusterOptions:
 
     replicas: int = 3
     link: Link = field(default_factory=Link)
+    links: Mapping[tuple[str, str], Link] = field(default_factory=dict, hash=False)
     disk: Disk | None = field(default_factory=Disk)
     replication: ReplicationOptions = field(default_factory=ReplicationOptions)
     write_concern: WriteConcern | None = None
     failover: Failover | None = None
     sample_every_ms: float = 250.0
     """How often health is sampled."""
+    recall_every_ms: float = 0.0
+    """How often the answers of replicas are compared with their master's; 0 for never."""
     event_count_max: int = 20_000_000
     """A run of more events stops with LimitReached."""
 
@@ -88,6 +118,7 @@ class ClusterOptions:
         if self.disk is not None:
             refuse_type("disk", self.disk, Disk)
         refuse_negative("sample_every_ms", self.sample_every_ms)
+        refuse_negative("recall_every_ms", self.recall_every_ms)
         if not isinstance(self.replicas, int) or not 0 <= self.replicas <= 99:
             raise InvalidOption(
                 "a cluster cannot have this many replicas",
@@ -104,7 +135,8 @@ class ClusterOptions:
                 remedy="leave them out for the defaults",
             )
         self._refuse_concern()
-        round_trip_ms = 2 * (self.link.delay_ms + self.link.jitter_ms)
+        self._refuse_links()
+        round_trip_ms = 2 * max(each.typical_ms for each in (self.link, *self.links.values()))
         patience_ms = min(self.replication.connection_timeout_ms, self.replication.backoff_ms_max)
         if round_trip_ms >= patience_ms:
             raise InvalidOption(
@@ -123,6 +155,19 @@ class ClusterOptions:
                 wanted=f"at most {self.replicas}",
                 remedy='pass count="majority", or more replicas',
             )
+
+    def _refuse_links(self) -> None:
+        refuse_type("links", self.links, Mapping)
+        for ends, link in self.links.items():
+            refuse_type(f"links[{ends!r}]", link, Link)
+            known = [name for name in ends if name in self.node_ids or _CLIENT.fullmatch(name)]
+            if len(ends) != 2 or len(set(known)) != 2:
+                raise InvalidOption(
+                    "there is no such link",
+                    got=f"links has {ends!r}",
+                    wanted="(source, target), two different nodes or clients of the cluster",
+                    remedy='pass links={("node-0", "node-1"): Link(…)}',
+                )
 
     @property
     def protocol(self) -> ReplicationOptions:
@@ -172,6 +217,18 @@ def refuse_choice(name: str, value: object, allowed: Sequence[object]) -> None:
             got=f"{name}={value!r}",
             wanted=" or ".join(map(repr, allowed)),
             remedy="pass one of these, or leave it out",
+        )
+
+
+def refuse_chance(name: str, value: object) -> None:
+    """Raise InvalidOption for what is no chance in [0, 1]."""
+    refuse_negative(name, value)
+    if cast("float", value) > 1:
+        raise InvalidOption(
+            "a chance is out of its range",
+            got=f"{name}={value}",
+            wanted="0 to 1",
+            remedy="pass a fraction, 0.01 for one in a hundred",
         )
 
 

@@ -121,7 +121,8 @@ class Requests:
         word = self._draw(_TOWARDS_STREAM, client, index, is_read=False)
         towards = below(word, len(self.ids))
         start = self.vectors[place : place + 1]
-        return start + (self.vectors[towards] - start) * _STEP
+        moved: Float32Array = start + (self.vectors[towards] - start) * _STEP
+        return moved
 
     def _draw(self, stream: int, client: int, index: int, *, is_read: bool) -> int:
         where = stream, client, is_read

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from vectorkit.replication import ReplicaInfo, ReplicationStats
 from vectorkit.sim.checks import Facts, Findings, check
 from vectorkit.sim.explain import Explanation, explain
-from vectorkit.sim.faults import Partition
+from vectorkit.sim.faults import Fault
+from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
+from vectorkit.sim.recall import RecallSample
 from vectorkit.sim.trace import Trace
 
 if TYPE_CHECKING:
@@ -32,13 +34,16 @@ class Run:
 
     options: ClusterOptions
     seed: int
-    faults: tuple[Partition, ...]
+    faults: tuple[Fault, ...]
     trace: Trace
     samples: tuple[HealthSample, ...]
     stats: Mapping[str, ReplicationStats]
     replicas: tuple[ReplicaInfo, ...]
     duration_ms: float
     event_count: int
+    recall_samples: tuple[RecallSample, ...] = ()
+    stuck: tuple[StuckNode, ...] = ()
+    """The nodes that had not come into line when the run gave up waiting, and why."""
 
     @cached_property
     def trace_hash(self) -> str:
@@ -95,6 +100,16 @@ class Run:
         from vectorkit import run_frames
 
         return run_frames.reads(self)
+
+    @property
+    def recall(self) -> pd.DataFrame:
+        """A row per replica and probe: how much of its master's k best it answers, and why not all.
+
+        Empty without a workload and `ClusterOptions(recall_every_ms=…)`.
+        """
+        from vectorkit import run_frames
+
+        return run_frames.recall(self)
 
     @property
     def syncs(self) -> pd.DataFrame:

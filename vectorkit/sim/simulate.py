@@ -3,66 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
 from vectorkit.sim.cluster import Cluster
-from vectorkit.sim.faults import Partition, checked_faults
-from vectorkit.sim.options import (
-    ClusterOptions,
-    refuse_negative,
-    refuse_seed,
-    refuse_type,
-)
+from vectorkit.sim.faults import Fault
+from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.run import Run
+from vectorkit.sim.scenario import Scenario, warn_of_endless_syncs
 from vectorkit.sim.workload import Workload
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 _STEP_MS: Final = 1_000.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """A whole experiment as data: equal scenarios give equal runs.
-
-    >>> Scenario(duration_ms=5_000, seed=7).options.replicas
-    3
-    """
-
-    options: ClusterOptions = field(default_factory=ClusterOptions)
-    workload: Workload | None = None
-    faults: Sequence[Partition] = ()
-    duration_ms: float = 10_000.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Refuse a run of no length, a seed that is no seed, a fault that would never come."""
-        refuse_type("options", self.options, ClusterOptions)
-        refuse_negative("duration_ms", self.duration_ms)
-        refuse_seed(self.seed)
-        for fault in checked_faults(self.faults):
-            if fault.at_ms >= self.duration_ms:
-                raise InvalidOption(
-                    "a fault would never come",
-                    got=f"{fault} in a run of {self.duration_ms} ms",
-                    wanted=f"at_ms below {self.duration_ms}",
-                    remedy="let it begin earlier, or simulate longer",
-                )
-        if self.duration_ms == 0:
-            raise InvalidOption(
-                "a run needs a length",
-                got=f"duration_ms={self.duration_ms}",
-                wanted="above 0",
-                remedy="pass how many virtual milliseconds to simulate",
-            )
-
-
 def simulate(
     options: ClusterOptions | Scenario | None = None,
     *,
     workload: Workload | None = None,
-    faults: Sequence[Partition] | None = None,
+    faults: Sequence[Fault] | None = None,
     duration_ms: float | None = None,
     seed: int | None = None,
     progress: Callable[[float], None] | None = None,
@@ -77,7 +36,7 @@ def simulate(
     >>> cut = sim.Partition(at_ms=1_000, for_ms=2_000, isolate=["node-2"])
     >>> run = sim.simulate(workload=load, faults=[cut], duration_ms=4_000, seed=7)
     >>> run
-    Run(4 nodes, 4,100 ms, 2,038 events, seed 7, converged)
+    Run(4 nodes, 4,100 ms, 2,438 events, seed 7, converged)
     """
     named = {"workload": workload, "faults": faults, "duration_ms": duration_ms, "seed": seed}
     parts: dict[str, Any] = {name: part for name, part in named.items() if part is not None}
@@ -95,6 +54,7 @@ def simulate(
     cluster = Cluster(
         scenario.options, seed=scenario.seed, workload=scenario.workload, faults=scenario.faults
     )
+    warn_of_endless_syncs(cluster.store, scenario)
     until_ms = ns_to_ms(ms_to_ns(scenario.duration_ms))  # Or the last step could round to nothing.
     while cluster.now_ms < until_ms:
         cluster.advance(ms=min(_STEP_MS, until_ms - cluster.now_ms))

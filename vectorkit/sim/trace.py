@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import xxhash
 
@@ -13,15 +13,17 @@ class TraceRow(NamedTuple):
     =========  ================  ==================  ==============  ==============================
     event      node, peer        kind                number          value, text
     =========  ================  ==================  ==============  ==============================
-    send       source, target    message type        its number      bytes; "copy" for a duplicate
-    lost       source, target    message type        its number      bytes, why: cut, loss, down, …
+    send       source, target    message type        its number      bytes; "copy" for a duplicate,
+                                                                     "corrupt" for a flipped bit
+    lost       source, target    message type        its number      bytes; why: cut, loss, down,
+                                                                     blocked
     deliver    target, source    message type        its number      bytes
     append     master            operation type      offset          epoch, history hash
     flush      node                                  mark            bytes: the disk has it
     apply      node              stream, snapshot,   offset          epoch, history hash
                                  replay
     visible    node                                  offset
-    ack        node, master      stage of concern    flushed offset  epoch of the record it names,
+    ack        node, master      "", heartbeat       flushed offset  epoch of the record it names,
                                                                      "received applied visible"
     promise    node                                  epoch
     role       node              master, replica, …  epoch           1 if forced, detail
@@ -36,14 +38,15 @@ class TraceRow(NamedTuple):
                                  end                                 hash, store digest
     sync       node, peer        full or partial     0               0, phase and reason
     status     master, node      Connected, …
-    invoke     client, node      write, delete,      request         0, JSON: key, policy, token
-                                 read
+    invoke     client, node      write, delete,      request         0, JSON: key, policy, token;
+                                 read                                bound_ms of bounded reads
     complete   client, node      ok, degraded,       request         offset, JSON: epoch, hash,
                                  timeout, refused,                   value, error
                                  not_master, silent
     start      node              first, restart      boot
     crash      node              "", torn, lost_disk records kept
-    fault      "", ""            start or end        fault's number  0, the fault
+    fault      "", ""            start, end, or none fault's number  0, the fault as JSON; none:
+                                                                     there was no master
     =========  ================  ==================  ==============  ==============================
 
     A write's value is its own request number: it goes into the payload of the row as `"w"`, and a
@@ -61,13 +64,22 @@ class TraceRow(NamedTuple):
 
 
 class Trace:
-    """Rows in the order in which they happened."""
+    """Rows in the order in which they happened; they get their names when they are read."""
 
     def __init__(self) -> None:
-        self.rows: list[TraceRow] = []
+        self._rows: list[Any] = []
+        self._named_count = 0
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self._rows)
+
+    @property
+    def rows(self) -> list[TraceRow]:
+        """All of them so far."""
+        if self._named_count < len(self._rows):
+            self._rows[self._named_count :] = map(TraceRow._make, self._rows[self._named_count :])
+            self._named_count = len(self._rows)
+        return self._rows
 
     def add(
         self,
@@ -81,12 +93,12 @@ class Trace:
         text: str = "",
     ) -> None:
         """Write a row."""
-        self.rows.append(TraceRow(time_ns, event, node, peer, kind, number, value, text))
+        self._rows.append((time_ns, event, node, peer, kind, number, value, text))
 
     def copy(self) -> Trace:
         """The rows so far, as a trace of its own."""
         copied = Trace()
-        copied.rows = self.rows.copy()
+        copied._rows = self.rows.copy()
         return copied
 
     def hash(self) -> str:

@@ -16,7 +16,6 @@ from vectorkit.collections.codecs.base import (
     Field,
     Parameters,
     Prepared,
-    TileScores,
     as_norms,
     query_targets,
 )
@@ -24,6 +23,7 @@ from vectorkit.draws import address, draw_block, fold
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels import pq
 from vectorkit.kernels.canonical import canonical_norms
+from vectorkit.kernels.scanning import TileScores
 from vectorkit.types import Float32Array, Float64Array, Metric
 
 CENTROIDS: Final = 256
@@ -134,7 +134,7 @@ class PqCodec(Codec):
         book = self._codebook
         if len(queries) < DECODING_BATCH_MIN:
             tables = np.matmul(book, parts.transpose(1, 2, 0))
-            return {"tables": tables.reshape(-1, len(queries)), "norms": norms}
+            return {"tables": tables.reshape(-1, len(queries)).T, "norms": norms}
         flat = book.reshape(-1, WIDTH)
         wide = parts.reshape(len(queries), self.subspaces * WIDTH)
         return {"codebook": flat, "targets": wide, "norms": norms}
@@ -167,9 +167,10 @@ def _nearest(parts: Float32Array, centroids: Float32Array) -> NDArray[np.int64]:
     scale = np.ldexp(1.0, -np.frexp(float(largest))[1])
     wide, table = parts.astype(np.float64), centroids.astype(np.float64)
     halves = 0.5 * np.square(table * scale).sum(axis=1)
-    scaled = np.column_stack([wide * scale, np.ones(len(wide))]).astype(np.float32)
+    sized = wide * scale
+    scaled = np.column_stack([sized, np.ones(len(wide))]).astype(np.float32)
     factors = np.vstack([-table.T * scale, halves]).astype(np.float32)
-    reach = _TIE * (np.square(wide * scale).sum(axis=1) + 4.0 * halves.max()) + _TINY
+    reach = _TIE * (np.vecdot(sized, sized) + 4.0 * halves.max()) + _TINY
     chosen = np.empty(len(parts), np.int64)
     for start in range(0, len(parts), _BLOCK_ROWS):
         block = slice(start, start + _BLOCK_ROWS)
@@ -178,7 +179,8 @@ def _nearest(parts: Float32Array, centroids: Float32Array) -> NDArray[np.int64]:
         first = distances.argmin(axis=1)
         best = distances[everyone, first]
         distances[everyone, first] = np.inf
-        (unclear,) = np.nonzero(~(distances.min(axis=1) - best > reach[block]))
+        second = distances[everyone, distances.argmin(axis=1)]  # A third of the time of `min`.
+        (unclear,) = np.nonzero(~(second - best > reach[block]))
         if unclear.size:
             first[unclear] = _squared(wide[block][unclear, None], table).argmin(axis=1)
         chosen[block] = first

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from vectorkit.sim.checks.guarantee import Guarantee
 from vectorkit.sim.checks.history import History
-from vectorkit.sim.checks.requests import Request, requests_of
+from vectorkit.sim.checks.requests import Request, foreign_records, requests_of
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import TraceRow
 
@@ -20,34 +20,56 @@ class Sample(Protocol):
     """A node at one moment, as it is believed and as it is."""
 
     @property
-    def time_ms(self) -> float: ...
+    def time_ms(self) -> float:
+        """When."""
+
     @property
-    def node(self) -> str: ...
+    def node(self) -> str:
+        """Which."""
+
     @property
-    def status(self) -> str: ...
+    def status(self) -> str:
+        """What it is believed to be."""
+
     @property
-    def is_up(self) -> bool: ...
+    def is_up(self) -> bool:
+        """Whether it runs."""
+
     @property
-    def lag_ms(self) -> float: ...
+    def lag_ms(self) -> float:
+        """How far behind it is believed to be."""
+
     @property
-    def lag_ms_true(self) -> float: ...
+    def lag_ms_true(self) -> float:
+        """How far behind it is."""
+
     @property
-    def lag_operations(self) -> int: ...
+    def lag_operations(self) -> int:
+        """How many operations behind it is believed to be."""
 
 
 class Counted(Protocol):
     """What a node has counted itself."""
 
     @property
-    def bytes_sent(self) -> int: ...
+    def bytes_sent(self) -> int:
+        """To all others."""
+
     @property
-    def bytes_received(self) -> int: ...
+    def bytes_received(self) -> int:
+        """From all others."""
+
     @property
-    def lag_ms(self) -> float: ...
+    def lag_ms(self) -> float:
+        """How far behind it is believed to be."""
+
     @property
-    def lag_operations(self) -> int: ...
+    def lag_operations(self) -> int:
+        """How many operations behind it is believed to be."""
+
     @property
-    def operations_pending(self) -> int: ...
+    def operations_pending(self) -> int:
+        """Not applied everywhere."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +102,15 @@ class Facts:
         return requests_of(self.rows)
 
     @cached_property
+    def foreign_count(self) -> int:
+        """How many records other hands than clients' have written since the first request."""
+        return foreign_records(self.rows, self.requests)
+
+    @cached_property
     def has_clock_faults(self) -> bool:
-        """Whether a node's clock was made to go wrong."""
-        return any(row.event == "fault" and "Clock" in row.text for _, row in self.events)
+        """Whether a node's clock was made to run at another pace, or to jump."""
+        told = [row.text for _, row in self.events if row.event == "fault"]
+        return any("ClockDrift" in text or "ClockJump" in text for text in told)
 
     def epoch_name(self, epoch: int) -> str:
         """An epoch by its node and round, as the statistics name it."""

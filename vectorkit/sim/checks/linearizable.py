@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.requests import REFUSED, Request, foreign_records
+from vectorkit.sim.checks.requests import REFUSED, Request
 from vectorkit.units import ns_to_ms
 
 STEPS_MAX: Final = 200_000
@@ -140,7 +140,7 @@ def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
     tally = Tally("linearizable", unpromised=facts.guarantee.unpromised)
     idle = "no read under linearizable was answered"
     calls = calls_of(facts.requests)
-    foreign = foreign_records(facts.rows, facts.requests) if calls else 0
+    foreign = facts.foreign_count if calls else 0
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
         return tally.finding(of="", idle=idle)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.checks.requests import Request, foreign_records
+from vectorkit.sim.checks.requests import Request
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 
@@ -21,7 +21,7 @@ class Staleness:
     """The age of the oldest record that it lacked; 0 where it lacked none."""
     operation_count: int
     is_of_highest_epoch: bool
-    """Whether the node had promised nothing lower than that epoch: whom it followed was no other."""
+    """Whether the node had promised that epoch: it followed no other master."""
 
 
 def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
@@ -39,9 +39,7 @@ def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
     for index, row in sorted(events, key=lambda event: event[0]):
         if row.event == "append" and row.value >= head[0]:
             head = row.value, row.number
-        elif row.event == "promise":
-            promised[row.node] = max(promised.get(row.node, 0), row.number)
-        elif row.event == "role" and row.number:
+        elif row.event == "promise" or (row.event == "role" and row.number):
             promised[row.node] = max(promised.get(row.node, 0), row.number)
         if index in served:
             request = served[index]
@@ -87,7 +85,7 @@ def check_values(facts: Facts) -> list[Finding]:
 
     Rows that were there before the first request count as never written, or as never there.
     """
-    foreign = foreign_records(facts.rows, facts.requests)
+    foreign = facts.foreign_count
     told = Tally("reads_match_their_history")
     deleted = Tally("deletes_stay_deleted")
     if foreign:

@@ -21,7 +21,7 @@ REASONS: Final = (
 )
 """Why a full sync may happen."""
 
-_DAMAGE: Final = ("FlipBit", "Corrupt")
+_DAMAGE: Final = ("FlipBit", "corruption")
 
 
 def check_status(facts: Facts) -> Finding:
@@ -78,7 +78,7 @@ def check_syncs(facts: Facts) -> Finding:
     """Every full sync has a reason of the list, and the trace shows a cause for it."""
     tally = Tally("full_syncs_have_a_cause")
     causes = _Causes(facts)
-    for _, row in facts.events:
+    for row in facts.rows:
         is_masters = row.event == "sync" and row.peer != row.node
         if is_masters and row.kind == "full" and row.text.startswith("started"):
             tally.see()
@@ -104,6 +104,9 @@ class _Causes:
         self._options = facts.options.protocol
         self._history = facts.history
         self._tips: dict[str, Place] = {}
+        self._said: dict[tuple[str, int], Place] = {}
+        """Where each node was when it asked for a connection, by the number of that."""
+        self._heard: dict[tuple[str, str], Place] = {}
         self._bases: dict[str, int] = defaultdict(int)
         self._flushed_bytes: dict[str, int] = defaultdict(int)
         self._poisoned: set[str] = set()
@@ -126,6 +129,10 @@ class _Causes:
                 self._tips.pop(node, None)
             case "lost_state":
                 self._tips.pop(node, None)
+            case "send" if row.kind == "Hello":
+                self._said[node, row.number] = self._tips.get(node, NOWHERE)
+            case "deliver" if row.kind == "Hello":
+                self._heard[node, row.peer] = self._said.get((row.peer, row.number), NOWHERE)
             case "flush":
                 self._flushed_bytes[node] += row.value
             case "quarantine":
@@ -137,7 +144,8 @@ class _Causes:
 
     def missing(self, reason: str, master: str, node: str) -> str:
         """What there should be for this reason and is not; empty where there is."""
-        here, there = self._tips.get(node, NOWHERE), self._tips.get(master, NOWHERE)
+        here = self._heard.get((master, node), self._tips.get(node, NOWHERE))
+        there = self._tips.get(master, NOWHERE)
         match reason:
             case "first_sync":
                 return "" if here == NOWHERE else f"it has offset {here[1]}"

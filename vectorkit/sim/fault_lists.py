@@ -1,0 +1,109 @@
+"""Lists of faults: from plain values, checked against a cluster, as texts of a trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from vectorkit.errors import InvalidOption
+from vectorkit.sim.faults import (
+    CURRENT_MASTER,
+    Block,
+    ClockDrift,
+    ClockJump,
+    ClockOffset,
+    Clog,
+    Crash,
+    Cut,
+    Degrade,
+    Fault,
+    FlipBit,
+    FullDisk,
+    Partition,
+    Pause,
+    Promote,
+    Replace,
+    Restart,
+    SlowCpu,
+    SlowDisk,
+    StalledDisk,
+)
+from vectorkit.sim.plain import from_plain
+
+FAULTS: Final[dict[str, type[Fault]]] = {
+    kind.__name__: kind
+    for kind in (
+        Partition,
+        Cut,
+        Clog,
+        Block,
+        Degrade,
+        Crash,
+        Restart,
+        Pause,
+        SlowCpu,
+        SlowDisk,
+        StalledDisk,
+        FullDisk,
+        FlipBit,
+        ClockOffset,
+        ClockDrift,
+        ClockJump,
+        Promote,
+        Replace,
+    )
+}
+"""Every kind of fault, by name."""
+
+
+def fault_from_dict(data: Mapping[str, Any]) -> Fault:
+    """The fault that `to_dict` gave. Raises InvalidOption for an unknown kind or key.
+
+    >>> fault_from_dict({"kind": "Pause", "at_ms": 5, "for_ms": 10, "node": "node-1"})
+    Pause(at_ms=5, for_ms=10, node='node-1')
+    """
+    kind = data.get("kind", data) if isinstance(data, Mapping) else data
+    if not isinstance(kind, str) or kind not in FAULTS or not isinstance(data, Mapping):
+        raise InvalidOption(
+            "there is no such fault",
+            got=f"kind={kind!r}",
+            wanted=", ".join(FAULTS),
+            remedy="name one of them",
+        )
+    rest = {name: value for name, value in data.items() if name != "kind"}
+    return from_plain(FAULTS[kind], rest, kind)
+
+
+def checked_faults(
+    faults: object, node_ids: Sequence[str] | None = None, client_ids: Sequence[str] = ()
+) -> tuple[Fault, ...]:
+    """A list of faults as a tuple; with `node_ids`, of these nodes and clients only."""
+    is_list = isinstance(faults, Sequence) and all(type(each) in FAULTS.values() for each in faults)
+    if not is_list:
+        raise InvalidOption(
+            "faults come as a list",
+            got=f"faults={faults!r}",
+            wanted="a list of Partition(…), Crash(…) or others of vectorkit.sim",
+            remedy='pass faults=[sim.Partition(at_ms=…, for_ms=…, isolate=["node-1"])]',
+        )
+    listed = tuple(cast("Sequence[Fault]", faults))
+    for fault in listed if node_ids is not None else ():
+        known = (*(node_ids or ()), CURRENT_MASTER)
+        if not hasattr(fault, "node"):
+            known = (*known, *client_ids)
+        unknown = [name for name in fault.names if name not in known]
+        if unknown:
+            raise InvalidOption(
+                f"a {type(fault).__name__} names what the cluster does not have",
+                got=", ".join(map(repr, unknown)),
+                wanted=" or ".join(known),
+                remedy="name nodes and clients of this cluster",
+            )
+    return listed
+
+
+def text_of(fault: Fault, master: str | None) -> str:
+    """A fault as JSON, with the node that is master now in its place."""
+    text = json.dumps(fault.to_dict(), separators=(",", ":"))
+    return text if master is None else text.replace(CURRENT_MASTER, master)

@@ -1,0 +1,113 @@
+"""Frozen records as plain values, and back: what a scenario's JSON is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from vectorkit.errors import InvalidOption
+
+T = TypeVar("T")
+
+
+def to_plain(record: Any) -> dict[str, Any]:
+    """The fields that differ from their defaults, as JSON has them.
+
+    >>> from vectorkit.sim.options import Link
+    >>> to_plain(Link(delay_ms=5.0, loss=0.01))
+    {'delay_ms': 5, 'loss': 0.01}
+    """
+    return {
+        each.name: _plain(getattr(record, each.name))
+        for each in fields(record)
+        if each.init and getattr(record, each.name) != _default(each)
+    }
+
+
+def from_plain(kind: type[T], data: Mapping[str, Any], where: str) -> T:
+    """The record of these values; `where` names it in errors. Raises InvalidOption.
+
+    >>> from vectorkit.sim.options import Link
+    >>> from_plain(Link, {"loss": 0.01}, "link").loss
+    0.01
+    """
+    known = {each.name for each in fields(cast("Any", kind)) if each.init}
+    unknown = [name for name in data if name not in known]
+    if unknown:
+        raise InvalidOption(
+            f"{where} has fields that {kind.__name__} does not have",
+            got=", ".join(map(repr, unknown)),
+            wanted=", ".join(sorted(known)),
+            remedy="leave them out, or use a newer vectorkit",
+        )
+    hints = get_type_hints(kind)
+    try:
+        return kind(**{n: _typed(hints[n], value, f"{where}.{n}") for n, value in data.items()})
+    except TypeError as error:
+        raise InvalidOption(
+            f"{where} is not complete",
+            got=str(error),
+            wanted=f"the fields of {kind.__name__}",
+            remedy="add what is missing",
+        ) from error
+
+
+def _default(each: Field[Any]) -> Any:
+    factory = each.default_factory
+    return factory() if factory is not MISSING else each.default
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        to_dict: Callable[[], dict[str, Any]] | None = getattr(value, "to_dict", None)
+        return to_plain(value) if to_dict is None else to_dict()
+    if isinstance(value, Mapping):
+        return [[_plain(key), _plain(item)] for key, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    """A value as its field has it; what fields check themselves is left to them."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        records = [each for each in args if is_dataclass(each)]
+        is_record = bool(records) and isinstance(value, Mapping)
+        return from_plain(cast("type", records[0]), value, where) if is_record else value
+    if is_dataclass(hint) and not isinstance(value, cast("type", hint)):
+        _refuse_unless(isinstance(value, Mapping), where, value, "an object")
+        value = from_plain(cast("type", hint), value, where)
+    elif origin in (tuple, Sequence):
+        _refuse_unless(isinstance(value, list), where, value, "a list")
+        value = tuple(_typed(args[0], item, where) for item in value)
+    elif origin is Mapping:
+        is_pairs = isinstance(value, list) and all(
+            isinstance(item, list) and len(item) == len(args) for item in value
+        )
+        _refuse_unless(is_pairs, where, value, "a list of pairs")
+        value = {_typed(args[0], k, where): _typed(args[1], item, where) for k, item in value}
+    elif hint in (int, float, str, bool):
+        _refuse_unless(_fits(hint, value), where, value, hint.__name__)
+    return value
+
+
+def _fits(kind: type, value: Any) -> bool:
+    if kind in (int, float):
+        numbers = (int, float) if kind is float else (int,)
+        return isinstance(value, numbers) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _refuse_unless(is_right: bool, where: str, value: Any, wanted: str) -> None:
+    if not is_right:
+        raise InvalidOption(
+            f"{where} is of another type",
+            got=repr(value),
+            wanted=wanted,
+            remedy="pass what to_json gives",
+        )
