@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from vectorkit.plot.style import BLUE, VERMILION, axes
+from vectorkit.plot.style import BLUE, VERMILION, axes, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,21 +52,13 @@ def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         colour = VERMILION if hits else BLUE
         ax.hlines(row, *wilson(hits, trials), color=colour, linewidth=2.2, clip_on=False)
         ax.plot(hits / trials, row, "o" if hits else "D", color=colour, clip_on=False)
-        ax.annotate(
-            f"{mine['lost'].sum():,} of {mine['acknowledged'].sum():,}",
-            (1.0, row),
-            xycoords=("axes fraction", "data"),
-            xytext=(6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=8,
-        )
+        write_beside(ax, row, f"{mine['lost'].sum():,} of {mine['acknowledged'].sum():,}")
     ax.set_xlim(0, 1)
     ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     ax.set_yticks(range(len(concerns)), concerns)
+    write_beside(ax, -0.7, "writes lost")
     ax.set_ylim(max(len(concerns), 1) - 0.5, -0.5)
     ax.set_xlabel("share of runs that lost an acknowledged write")
-    ax.set_title("writes lost", loc="right", fontsize=8)
     ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="y", length=0, pad=9)
     return ax

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pandas as pd
 
 from vectorkit.plot.style import (
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BOTTOM_MAX: Final = 0.9
+_WIDTHS: Final = (3.6, 1.2)
+"""Lines that coincide are nested, so that all of them can be seen."""
 
 
 def plot_recall(
@@ -48,9 +51,10 @@ def plot_recall(
     drawn = frame if node is None else frame[frame["node"] == node]
     ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
     handles: list[Artist] = []
-    for name in sorted(drawn["node"].unique(), key=node_number):
+    names = sorted(drawn["node"].unique(), key=node_number)
+    for name, width in zip(names, np.linspace(*_WIDTHS, len(names)), strict=True):
         mine, colour = drawn[drawn["node"] == name], node_colour(name)
-        ax.plot(mine["time_ms"] / 1_000, mine["recall"], color=colour, linewidth=1.4, zorder=3)
+        ax.plot(mine["time_ms"] / 1_000, mine["recall"], color=colour, linewidth=width, zorder=3)
         handles.append(Line2D([], [], color=colour, label=name))
     if node is not None:
         handles += _fill(ax, drawn)

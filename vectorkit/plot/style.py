@@ -64,7 +64,8 @@ _NODE_COLOURS: Final = (
 )
 _SHADE: Final[dict[str, Any]] = {"color": "black", "alpha": 0.13, "linewidth": 0}
 _LEGEND_COLUMNS_MAX: Final = 6
-_NAMES_MAX: Final = 2
+_LABEL_LETTERS_MAX: Final = 28
+_MARGIN_IN, _HANDLE_IN, _LETTER_IN = 0.75, 0.43, 0.075
 
 
 def node_colour(node: str) -> str:
@@ -99,6 +100,20 @@ def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> 
         ax.barh(row, end_s - start_s, left=start_s, height=1.0, zorder=0, **_SHADE)
 
 
+def write_beside(ax: Axes, row: float, text: str) -> None:
+    """Write to the right of the axes, at the height of a row."""
+    ax.annotate(
+        text,
+        (1.0, row),
+        xycoords=("axes fraction", "data"),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        annotation_clip=False,
+    )
+
+
 def cut_handles(health: pd.DataFrame) -> list[Patch]:
     """What a legend says of the shades: who was cut off; nothing where no node was."""
     from matplotlib.patches import Patch
@@ -127,7 +142,7 @@ def shade_faults(
             continue
         nodes = each.node.split() if isinstance(each.node, str) else []
         befallen = [rows[node] for node in nodes if node in rows]
-        what = " ".join([each.kind, *nodes])
+        what = each.kind if befallen else " ".join([each.kind, *nodes])
         if start == end:
             sudden[what] += 1
             ax.axvline(start, color="0.25", linewidth=0.8, linestyle=":", zorder=1)
@@ -147,8 +162,9 @@ def shade_faults(
 
 def _told(counts: Counter[str], many: str) -> str:
     """What there was: by name if that is short."""
-    names = [name if count == 1 else f"{count} × {name}" for name, count in counts.items()]
-    return ", ".join(names) if len(names) <= _NAMES_MAX else f"{counts.total()} {many}"
+    names = (name if count == 1 else f"{count} × {name}" for name, count in counts.items())
+    told = ", ".join(names)
+    return told if len(told) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
@@ -156,7 +172,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
     if handles:
         ax.legend(
             handles=list(handles),
-            ncols=min(len(handles), _LEGEND_COLUMNS_MAX),
+            ncols=_columns([str(handle.get_label()) for handle in handles], ax),
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
             frameon=False,
@@ -165,6 +181,16 @@ def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
             handlelength=1.4,
             columnspacing=1.2,
         )
+
+
+def _columns(labels: Sequence[str], ax: Axes) -> int:
+    """How many columns of these labels are no wider than the figure, its margins left out."""
+    room = ax.figure.get_figure(root=True).get_size_inches()[0] - _MARGIN_IN
+    for columns in range(min(len(labels), _LEGEND_COLUMNS_MAX), 1, -1):
+        widest = [max(map(len, part)) for part in np.array_split(list(labels), columns)]
+        if sum(_HANDLE_IN + _LETTER_IN * length for length in widest) <= room:
+            return columns
+    return 1
 
 
 def cut_windows(mine: pd.DataFrame) -> list[tuple[float, float]]:
