@@ -34,6 +34,9 @@ CODES = {
     "WriteRefused": "write_refused",
     "ReadOnlyReplica": "read_only_replica",
     "WriteInSubscriber": "write_in_subscriber",
+    "DiskFull": "disk_full",
+    "PromotionRefused": "promotion_refused",
+    "WriteConcernTimeout": "write_concern_timeout",
     "OperationTooOld": "operation_too_old",
     "LimitReached": "limit_reached",
 }

@@ -23,11 +23,16 @@ EXPORTS: dict[ModuleType, str] = {
         Dataset fashion_mnist glove minilm patches
     """,
     vectorkit.replication: """
-        Applied Effect MasterNode Position Record ReplicaInfo ReplicaNode ReplicaStatus
-        ReplicationLog ReplicationOptions ReplicationStats Send SetTimer SyncChanged status_of
+        Appended Applied Effect Failover Image MasterNode Node Noted Persist Position Promotion
+        Record ReplicaInfo ReplicaNode ReplicaStatus ReplicationLog ReplicationOptions
+        ReplicationStats RoleChanged Send SetTimer SyncChanged WriteConcern majority status_of
     """,
     vectorkit.sim: """
-        Cluster ClusterOptions Link Partition Run Scenario Workload simulate
+        CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
+        Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk Link Partition
+        Pause Promote Replace Restart Run Scenario SlowCpu SlowDisk StalledDisk Workload
+        WriteConcern fault_from_dict flapping_link isolate_master majorities_ring majority
+        random_faults rare_paths rolling_restart simulate swizzle_clog
     """,
 }
 
@@ -55,6 +60,9 @@ VectorKitError vectorkit_error
     WriteRefused write_refused
         ReadOnlyReplica read_only_replica
         WriteInSubscriber write_in_subscriber
+        DiskFull disk_full
+    PromotionRefused promotion_refused
+    WriteConcernTimeout write_concern_timeout
     OperationTooOld operation_too_old
     LimitReached limit_reached
 """

@@ -114,9 +114,9 @@ EXPLANATION: Final[Schema] = {
 def operations(run: Run) -> pd.DataFrame:
     """One row per record that a master has written, in that order.
 
-    `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the last
-    replica that has it; `copy_count` are the nodes that ever held it, the master included. `fate` is
-    "kept" or "lost": not in the final history.
+    `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the
+    last replica that has it; `copy_count` are the nodes that ever held it, the master included.
+    `fate` is "kept" or "lost": not in the final history.
     """
     return of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
 

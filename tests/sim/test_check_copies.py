@@ -1,4 +1,4 @@
-"""Each node's copy of the history, on traces made by hand: where it is right and where it is not."""
+"""Each node's copy of the history, on traces made by hand: where it is right, and where not."""
 
 import pytest
 

@@ -41,7 +41,8 @@ def test_a_replica_that_is_too_slow_for_the_log_catches_up_when_the_load_ends():
     )
     options = ClusterOptions(replicas=2, link=Link(delay_ms=60), replication=tiny)
     load = Workload(writes_per_s=100, source="uniform:20x4")
-    run = simulate(options, workload=load, duration_ms=5_000, seed=7)
+    with pytest.warns(UserWarning, match="a full sync of 800 bytes .* may never end"):
+        run = simulate(options, workload=load, duration_ms=5_000, seed=7)
     check_history(run)
     refusals = run.stats["node-0"].partial_sync_refusals
     assert set(refusals) == {"first_sync", "too_old"}

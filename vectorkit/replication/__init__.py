@@ -1,6 +1,6 @@
 """Master-replica replication as pure state machines: no clock, no network, no randomness."""
 
-from vectorkit.replication.candidate import CandidateNode, Promotion
+from vectorkit.replication.candidate import Promotion
 from vectorkit.replication.concern import WriteConcern, majority
 from vectorkit.replication.detectors import Failover
 from vectorkit.replication.durable import Image
@@ -21,18 +21,18 @@ from vectorkit.replication.master import MasterNode
 from vectorkit.replication.node import Node
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.replica import ReplicaNode
-from vectorkit.replication.returning import ReturningNode
 from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.status import NodeStatus, node_status
 
 __all__ = [
     "Appended",
     "Applied",
-    "CandidateNode",
     "Effect",
     "Failover",
     "Image",
     "MasterNode",
     "Node",
+    "NodeStatus",
     "Noted",
     "Persist",
     "Position",
@@ -44,12 +44,12 @@ __all__ = [
     "ReplicationLog",
     "ReplicationOptions",
     "ReplicationStats",
-    "ReturningNode",
     "RoleChanged",
     "Send",
     "SetTimer",
     "SyncChanged",
     "WriteConcern",
     "majority",
+    "node_status",
     "status_of",
 ]

@@ -24,6 +24,9 @@ class Promotion:
 
     `missing` are the nodes without whose answer it could not go on; `residual_lag` is how many
     operations the node lacked of what anybody had heard of.
+
+    >>> Promotion("node-1", epoch=131073).state
+    'asking'
     """
 
     node: str
@@ -72,6 +75,15 @@ class CandidateNode(Role):
     def epoch(self) -> int:
         """The epoch that it stands for."""
         return self.promotion.epoch
+
+    @property
+    def missing(self) -> list[str]:
+        """The nodes that have not answered yet."""
+        return [
+            node_id
+            for slot, node_id in enumerate(self.member.node_ids)
+            if slot not in self._answers
+        ]
 
     def start(self) -> None:
         """Its own promise comes first, and is durable before anybody is asked."""
@@ -203,9 +215,7 @@ class CandidateNode(Role):
     def _note_answers(self) -> None:
         ids = self.member.node_ids
         self.promotion.answered = [ids[slot] for slot in sorted(self._answers)]
-        self.promotion.missing = [
-            node_id for slot, node_id in enumerate(ids) if slot not in self._answers
-        ]
+        self.promotion.missing = self.missing
 
 
 def _rank(answer: Promise) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from vectorkit.errors import WriteRefused
 from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
 from vectorkit.replication.effects import RoleChanged, SyncChanged
-from vectorkit.replication.health import ReplicaStatus
 from vectorkit.replication.identity import slot_of
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
@@ -43,6 +42,11 @@ class MasterNode(Role):
     It serves nobody before that record is flushed, and is master no more as soon as its node has
     promised a higher epoch. `step_down` makes the role after it for a master of a higher epoch,
     `stand` a candidate above a promise that it has heard of.
+
+    >>> from vectorkit.replication import Node
+    >>> node = Node("node-0", node_ids=["node-0", "node-1"], now_ns=0)
+    >>> isinstance(node.role, MasterNode), node.role.epoch
+    (True, 65536)
     """
 
     name: ClassVar[RoleName] = "master"
@@ -100,11 +104,6 @@ class MasterNode(Role):
     def peer(self, node_id: str) -> Peer:
         """What it knows of one of them."""
         return self._peers[node_id]
-
-    def is_active(self, peer: Peer, now_ns: int) -> bool:
-        """Whether a replica has been heard and is not Disconnected."""
-        status = peer.status(now_ns, self.member.options)
-        return peer.generation > 0 and status is not ReplicaStatus.DISCONNECTED
 
     # The journal of the store
 
@@ -212,7 +211,8 @@ class MasterNode(Role):
 
     def lag_ns(self, now_ns: int) -> int:
         """The largest of its active replicas."""
-        active = [peer for peer in self._peers.values() if self.is_active(peer, now_ns)]
+        options = self.member.options
+        active = [peer for peer in self._peers.values() if peer.is_active(now_ns, options)]
         return max((peer.lag_ns(now_ns) for peer in active), default=0)
 
     def deadlines(self) -> Iterable[int | None]:
@@ -347,7 +347,7 @@ class MasterNode(Role):
             has_progress = True
             peer.take_positions(ack)
             self._finish_full(peer)
-        elif ack.received_offset < peer.received_offset or not log.holds(ack.position):
+        elif peer.is_old(ack) or not log.holds(ack.position):
             return
         else:
             has_progress = ack.received_offset > peer.received_offset

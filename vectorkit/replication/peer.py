@@ -32,6 +32,8 @@ class Peer:
     offered: tuple[int, Position] | None = None
     is_held: bool = False
     """Whether its answer waits until the master's own disk holds the snapshot's position."""
+    latest: Ack | None = None
+    """The last ack of this connection."""
     counted: Ack | None = None
     """Its last ack of a record of the master's own epoch: all that counts for a write concern."""
     heard_beat: int = 0
@@ -62,7 +64,7 @@ class Peer:
         """The connection is over; what is known of the replica stays."""
         self.is_open = False
         self.phase = "idle"
-        self.source = self.answer = None
+        self.source = self.answer = self.latest = None
         self.is_held = False
         self.heard_beat = 0
         self.resend_at_ns = None
@@ -75,6 +77,12 @@ class Peer:
     def is_due(self, now_ns: int) -> bool:
         """Whether something was not answered in time."""
         return self.resend_at_ns is not None and now_ns >= self.resend_at_ns
+
+    def is_old(self, ack: Ack) -> bool:
+        """Whether a later ack of this connection has overtaken it."""
+        if ack.received_offset < self.received_offset:
+            return True
+        return self.latest is not None and _positions(ack) < _positions(self.latest)
 
     def count(self, ack: Ack, epoch: int) -> None:
         """Let an ack count if the record that it names is of this epoch."""
@@ -104,6 +112,7 @@ class Peer:
     def take_positions(self, ack: Ack) -> int:
         """Remember how far the replica has come; the result is the newly applied count."""
         newly_applied = max(0, ack.applied_offset - self.applied_offset)
+        self.latest = ack
         self.received_offset = ack.received_offset
         self.flushed_offset = ack.flushed_offset
         self.applied_offset = ack.applied_offset
@@ -148,6 +157,12 @@ class Peer:
             is_syncing=self.phase in ("full", "partial") or not self.has_caught_up,
             lag_ns=self.lag_ns(now_ns),
             options=options,
+        )
+
+    def is_active(self, now_ns: int, options: ReplicationOptions) -> bool:
+        """Whether it has been heard and is not Disconnected."""
+        return (
+            self.generation > 0 and self.status(now_ns, options) is not ReplicaStatus.DISCONNECTED
         )
 
     def restart_resending(self, now_ns: int, options: ReplicationOptions) -> None:

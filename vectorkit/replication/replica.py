@@ -41,6 +41,11 @@ class ReplicaNode(Role):
     snapshots from the master of its latest connection only. Without a master it seeks one, and
     with `options.failover` it stands itself when it suspects that there is none; `stand` makes
     the candidate.
+
+    >>> from vectorkit.replication import Node
+    >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
+    >>> isinstance(node.role, ReplicaNode)
+    True
     """
 
     name: ClassVar[RoleName] = "replica"
@@ -58,15 +63,15 @@ class ReplicaNode(Role):
         self._stand = stand
         self._master_id = master_id
         self._epoch = epoch
-        self._state: State = "connecting"
+        self.state: State = "connecting"
         self._generation = 0
         self._wants = "poisoned" if member.is_poisoned else ""
         self._assembly: SnapshotAssembly | None = None
-        self._stream = Stream(member)
+        self.stream = Stream(member)
         self._backoff = Backoff(member.options, member.now_ns)
         self._sync_attempts = 0
         self._next_beat_ns: int | None = None
-        self._knows = Knowledge(member)
+        self.knows = Knowledge(member)
         self._partial_until: int | None = None
         self._last_heard_ns = member.now_ns
         self._suspicion = Suspicion(member.options, member.slot, member.now_ns, stands_at_ns)
@@ -86,36 +91,20 @@ class ReplicaNode(Role):
     @property
     def known_head(self) -> int:
         """The head of the master's log, as far as it has heard."""
-        return max(self._knows.known_head, self.member.applied_offset)
-
-    @property
-    def pending_count(self) -> int:
-        """Operations received and not applied."""
-        member = self.member
-        return len(self._stream.held) + member.received_offset - member.applied_offset
-
-    @property
-    def last_equal_ns(self) -> int | None:
-        """When it last knew itself equal to its master."""
-        return self._knows.last_equal_ns
-
-    @property
-    def state(self) -> State:
-        """How far its connection has come."""
-        return self._state
+        return max(self.knows.known_head, self.member.applied_offset)
 
     def lag_ns(self, now_ns: int) -> int:
         """0 while it knows itself equal, else the time since it last did."""
-        return self._knows.lag_ns(now_ns, is_following=self._has_own_history)
+        return self.knows.lag_ns(now_ns, is_following=self._has_own_history)
 
     def staleness_ns(self, now_ns: int) -> int | None:
         """How old what it shows may be, at most; None where it cannot tell."""
-        return self._knows.staleness_ns(now_ns) if self._has_own_history else None
+        return self.knows.staleness_ns(now_ns) if self._has_own_history else None
 
     @property
     def _has_own_history(self) -> bool:
         """Whether the store is not about to be replaced."""
-        return self._state not in ("full", "installing") and not self._wants
+        return self.state not in ("full", "installing") and not self._wants
 
     # Transitions
 
@@ -138,17 +127,17 @@ class ReplicaNode(Role):
         if stands_at_ns is not None and member.now_ns >= stands_at_ns:
             member.become(self._stand())
             return
-        if member.refresh() and self._state == "streaming":
+        if member.refresh() and self.state == "streaming":
             self._send_ack()
         if (
-            self._state not in ("connecting", "promising")
+            self.state not in ("connecting", "promising")
             and member.now_ns >= self._silence_ends_ns()
         ):
             self._reconnect()
-        if self._state == "connecting":
+        if self.state == "connecting":
             if member.now_ns >= self._backoff.due_ns:
                 self._send_hello()
-        elif self._state != "promising":
+        elif self.state != "promising":
             self._ask_for_missing()
             if self._next_beat_ns is not None and member.now_ns >= self._next_beat_ns:
                 self._send_heartbeat()
@@ -167,7 +156,7 @@ class ReplicaNode(Role):
         """Follow whoever serves a higher epoch, or this one if nobody was known."""
         is_news = message.epoch > self._epoch or self._master_id is None
         is_over = source == self._master_id and message.generation == self._generation
-        if is_over and not is_news and self._state in ("full", "streaming"):
+        if is_over and not is_news and self.state in ("full", "streaming"):
             self._reconnect()  # The master has given this connection up.
         if message.epoch >= self.member.promise and is_news:
             self._leave()
@@ -182,24 +171,24 @@ class ReplicaNode(Role):
     def on_flushed(self) -> None:
         """Confirm what is flushed and applied; a poisoned log needs a full sync."""
         if self.member.is_poisoned:
-            if self._wants != "poisoned" and self._state not in ("full", "installing"):
+            if self._wants != "poisoned" and self.state not in ("full", "installing"):
                 self._reconnect(wants="poisoned")
-        elif self._state == "streaming":
+        elif self.state == "streaming":
             self._note_progress()
             self._send_ack()
 
     def on_installed(self) -> None:
         """The snapshot stands: go on with the stream behind it."""
         self._wants = ""
-        if self._state != "installing" or self._assembly is None:
+        if self.state != "installing" or self._assembly is None:
             return
         reason, self._assembly = self._assembly.header.reason, None
-        self._state = "streaming"
-        self._stream.restart()
+        self.state = "streaming"
+        self.stream.restart()
         self.member.counters.full_syncs += 1
         self._note_sync("finished", reason)
-        self._knows.note_freshness()
-        self._knows.note_equality(is_following=True)
+        self.knows.note_freshness()
+        self.knows.note_equality(is_following=True)
         self._send_ack()
 
     def deadlines(self) -> Iterable[int | None]:
@@ -208,12 +197,12 @@ class ReplicaNode(Role):
         yield self._stands_at_ns()
         if options.refresh_ms:
             yield self.member.next_refresh_ns
-        if self._state == "connecting":
+        if self.state == "connecting":
             yield self._backoff.due_ns
-        elif self._state != "promising":
+        elif self.state != "promising":
             yield self._silence_ends_ns()
             yield self._next_beat_ns
-            yield self._stream.gap_ends_ns
+            yield self.stream.gap_ends_ns
             yield None if self._assembly is None else self._assembly.next_deadline_ns
 
     # Connections
@@ -223,13 +212,13 @@ class ReplicaNode(Role):
         member, self._master_id, self._epoch = self.member, master_id, epoch
         self._backoff = Backoff(member.options, member.now_ns)
         if member.durable_promise >= epoch:
-            self._state = "connecting"
+            self.state = "connecting"
             return
-        self._state = "promising"
+        self.state = "promising"
 
         def promised() -> None:
-            if member.role is self and self._epoch == epoch and self._state == "promising":
-                self._state = "connecting"
+            if member.role is self and self._epoch == epoch and self.state == "promising":
+                self.state = "connecting"
                 self._send_hello()
 
         member.make_promise(epoch, promised)
@@ -237,7 +226,7 @@ class ReplicaNode(Role):
     def _send_hello(self) -> None:
         member = self.member
         self._generation = member.next_generation()
-        self._stream.restart()
+        self.stream.restart()
         self._backoff.tried(member.now_ns)
         is_known = self._epoch == member.promise
         if self._master_id is not None and is_known:
@@ -251,9 +240,9 @@ class ReplicaNode(Role):
     def _leave(self) -> None:
         """The connection is over; messages that are still on their way belong to none."""
         self.end()
-        self._state = "connecting"
+        self.state = "connecting"
         self._generation = 0
-        self._stream.restart()
+        self.stream.restart()
         self._partial_until = None
         self._next_beat_ns = None
 
@@ -265,28 +254,28 @@ class ReplicaNode(Role):
         self._backoff.wait(self.member.now_ns, is_hopeless=is_hopeless)
 
     def _connected(self, state: State) -> None:
-        self._state = state
+        self.state = state
         self._backoff.succeeded()
-        self._knows.connected()
+        self.knows.connected()
         self._next_beat_ns = self.member.now_ns + self.member.options.heartbeat_ms * NS_PER_MS
 
     def _on_message(self, message: Message) -> None:
         match message:
-            case Records() if self._state in ("connecting", "streaming"):
+            case Records() if self.state in ("connecting", "streaming"):
                 self._on_records(message)
-            case MasterHeartbeat() if self._state != "connecting":
+            case MasterHeartbeat() if self.state != "connecting":
                 self._on_heartbeat(message)
-            case Chunk() if self._assembly is not None and self._state == "full":
+            case Chunk() if self._assembly is not None and self.state == "full":
                 self._assembly.accept(message)
                 self._go_on(self._assembly)
-            case StartPartial() if self._state == "connecting":
+            case StartPartial() if self.state == "connecting":
                 self._connected("streaming")
-                self._knows.name_head(message.head_offset)
+                self.knows.name_head(message.head_offset)
                 self._partial_until = message.head_offset
                 self._take_held()
-            case StartFull() if self._state == "connecting":
+            case StartFull() if self.state == "connecting":
                 self._on_start_full(message)
-            case Close() if self._state not in ("connecting", "installing"):
+            case Close() if self.state not in ("connecting", "installing"):
                 self._reconnect()
             case _:
                 pass  # A duplicate, or late: its state has passed.
@@ -300,7 +289,7 @@ class ReplicaNode(Role):
             return  # It would take back what this node has confirmed.
         self._connected("full")
         self._sync_attempts += 1
-        self._knows.name_head(there.offset)
+        self.knows.name_head(there.offset)
         self._assembly = SnapshotAssembly(header, self.member.options)
         self._note_sync("started", header.reason)
         self._go_on(self._assembly)
@@ -319,7 +308,7 @@ class ReplicaNode(Role):
         except CorruptSnapshot:
             self._reconnect(wants="digest_mismatch")
             return
-        self._state = "installing"
+        self.state = "installing"
         self.member.install(built, header)
 
     def _note_sync(self, phase: str, reason: str) -> None:
@@ -329,14 +318,14 @@ class ReplicaNode(Role):
 
     def _on_records(self, message: Records) -> None:
         """Hold records until their turn; those that overtake their handshake's answer too."""
-        self._stream.hold(message)
-        if self._state == "streaming":
+        self.stream.hold(message)
+        if self.state == "streaming":
             self._take_held()
 
     def _take_held(self) -> None:
         member = self.member
         before = member.received_offset
-        if not self._stream.take():
+        if not self.stream.take():
             self._reconnect(wants="different_history")
             return
         self._note_progress()
@@ -349,25 +338,25 @@ class ReplicaNode(Role):
         if self._partial_until is not None and member.applied_offset >= self._partial_until:
             member.counters.partial_syncs += 1
             self._partial_until = None
-        self._knows.note_freshness()
-        self._knows.note_equality(is_following=self._has_own_history)
-        if self._state == "streaming" and member.applied_offset >= self._knows.known_head:
+        self.knows.note_freshness()
+        self.knows.note_equality(is_following=self._has_own_history)
+        if self.state == "streaming" and member.applied_offset >= self.knows.known_head:
             self._sync_attempts = 0
 
     def _ask_for_missing(self) -> None:
         """What was asked for and has not come: chunks, or the records of a gap."""
-        if self._assembly is not None and self._state == "full":
+        if self._assembly is not None and self.state == "full":
             self._go_on(self._assembly)
-        elif self._state == "streaming":
-            resume = self._stream.due(self._generation)
+        elif self.state == "streaming":
+            resume = self.stream.due(self._generation)
             if resume is not None:
                 self._send(resume)
 
     def _on_heartbeat(self, message: MasterHeartbeat) -> None:
-        self._knows.note_equality(is_following=self._has_own_history)  # With the head until now.
-        self._knows.hear(message)
-        if self._state == "streaming":
-            self._stream.note_sent(message.sent_offset)
+        self.knows.note_equality(is_following=self._has_own_history)  # With the head until now.
+        self.knows.hear(message)
+        if self.state == "streaming":
+            self.stream.note_sent(message.sent_offset)
         self._note_progress()
 
     # Words to the master
@@ -382,7 +371,7 @@ class ReplicaNode(Role):
         if member.is_lost or self._epoch != member.promise:
             return
         digest = member.store.digest() if member.applied_offset == member.flushed.offset else ""
-        beat, heard = self._knows.next_beat(), self._knows.heard_beat
+        beat, heard = self.knows.next_beat(), self.knows.heard_beat
         self._send(
             ReplicaHeartbeat(
                 self._generation,
@@ -390,7 +379,7 @@ class ReplicaNode(Role):
                 member.ack(self._generation),
                 digest,
                 heard,
-                self._knows.held_ns,
+                self.knows.held_ns,
             )
         )
         member.keep_counters()
@@ -403,5 +392,5 @@ class ReplicaNode(Role):
         return self._last_heard_ns + self.member.options.connection_timeout_ms * NS_PER_MS
 
     def _stands_at_ns(self) -> int | None:
-        is_able = not self.member.is_lost and self._state != "installing"
+        is_able = not self.member.is_lost and self.state != "installing"
         return self._suspicion.due_ns if is_able else None

@@ -35,7 +35,7 @@ def _name(member: Member, epoch: int) -> str:
 
 def _of_master(role: MasterNode, now_ns: int) -> dict[str, Any]:
     member, head_offset = role.member, role.member.log.head.offset
-    active = [peer for peer in role.peers if role.is_active(peer, now_ns)]
+    active = [peer for peer in role.peers if peer.is_active(now_ns, member.options)]
     pending = head_offset - min((peer.applied_offset for peer in active), default=head_offset)
     return {
         "role": "master",
@@ -53,8 +53,8 @@ def _of_replica(member: Member, role: Role) -> dict[str, Any]:
     applied_offset = member.applied_offset
     head_offset, pending, equal_ns = applied_offset, 0, None
     if isinstance(role, ReplicaNode):
-        head_offset, pending = role.known_head, role.pending_count
-        equal_ns = role.last_equal_ns
+        head_offset, equal_ns = role.known_head, role.knows.last_equal_ns
+        pending = len(role.stream.held) + member.received_offset - applied_offset
     return {
         "role": "replica",
         "repl_id": _name(member, role.epoch),

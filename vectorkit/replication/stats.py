@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, Self
 
 from vectorkit.replication.health import ReplicaStatus
 
@@ -64,6 +64,15 @@ class ReplicationStats:
     log_headroom_ms: float
     """The age of the oldest record in the log: a shorter absence ends with a partial sync."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by its name, ready for JSON."""
+        return asdict(self) | {"partial_sync_refusals": dict(self.partial_sync_refusals)}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Self:
+        """The same figures again."""
+        return cls(**facts)
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaInfo:
@@ -110,6 +119,15 @@ class ReplicaInfo:
     """Full syncs begun since it last caught up with its master."""
     sync_progress: float
     """The share of the snapshot's chunks that were sent to it at least once; 1 with no sync."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field by its name, ready for JSON."""
+        return asdict(self) | {"status": self.status.value}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> Self:
+        """The same knowledge again."""
+        return cls(**{**facts, "status": ReplicaStatus(facts["status"])})
 
 
 @dataclass(slots=True)

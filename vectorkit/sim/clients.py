@@ -132,6 +132,11 @@ class Clients:
         """No more requests; those on their way may still be answered."""
         self._is_over = True
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether a request has neither been answered nor given up."""
+        return any(client.waiting for client in self._clients)
+
     # Requests
 
     def _schedule(self, client: Client, index: int, *, is_read: bool) -> None:

@@ -7,7 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
-from vectorkit.replication import MasterNode, Promotion, ReplicaInfo, ReplicationStats
+from vectorkit.replication import (
+    MasterNode,
+    NodeStatus,
+    Promotion,
+    ReplicaInfo,
+    ReplicationStats,
+    node_status,
+)
 from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
 from vectorkit.sim.fault_lists import checked_faults
@@ -64,8 +71,8 @@ class Cluster:
         if workload is not None:
             refuse_type("workload", workload, Workload)
         self.seed = seed
-        self.faults = checked_faults(faults, self.options.node_ids)
         self._client_ids = () if workload is None else workload.client_ids
+        self.faults = checked_faults(faults, self.options.node_ids, self._client_ids)
         self._engine = Engine(
             self.options,
             seed=seed,
@@ -135,7 +142,7 @@ class Cluster:
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen, `at_ms` from now on; `finish` ends it if nothing did before."""
-        checked_faults([fault], self.options.node_ids)
+        checked_faults([fault], self.options.node_ids, self._client_ids)
         if isinstance(fault, ClockOffset):
             raise InvalidOption(
                 "a clock that has been looked at cannot be set",
@@ -223,6 +230,12 @@ class Cluster:
         machine = self._engine.machines[node_id]
         return machine.node.stats(machine.clock.local_ns(self._engine.now_ns))
 
+    def status(self, node_id: str) -> NodeStatus:
+        """Role, figures and replicas of a node now; `to_dict` gives it as JSON."""
+        self._refuse_unknown([node_id])
+        machine = self._engine.machines[node_id]
+        return node_status(machine.node, machine.clock.local_ns(self._engine.now_ns))
+
     def replicas(self) -> list[ReplicaInfo]:
         """What the master knows of its replicas now."""
         machine = self._engine.machines[self._master_id()]
@@ -233,7 +246,7 @@ class Cluster:
         return {names: replace(counts) for names, counts in self._engine.network.counts.items()}
 
     def finish(self) -> Run:
-        """End writes and faults, wait until all nodes are equal, and give the run.
+        """End requests and faults, wait for answers until all nodes are equal, and give the run.
 
         All faults end, and all nodes that are down start. A run that is not equal after
         `SETTLE_MS_MAX` says so in `run.is_converged`, and in `run.stuck` which node hangs and why.
@@ -244,7 +257,7 @@ class Cluster:
         self._engine.flush()
         self._injector.end_all()
         settled_ms = 0
-        while not self._observer.is_settled() and settled_ms < SETTLE_MS_MAX:
+        while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
             settled_ms += _SETTLE_STEP_MS
         is_settled = self._observer.is_settled()
@@ -289,6 +302,10 @@ class Cluster:
         self._injector = Injector(engine, self.faults)
         engine.start()
         self._observer.start()
+
+    def _is_settled(self) -> bool:
+        is_answered = self._clients is None or not self._clients.are_waiting
+        return is_answered and self._observer.is_settled()
 
     def _master_id(self) -> str:
         master_id = self._engine.master_id

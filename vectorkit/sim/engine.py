@@ -53,9 +53,9 @@ class Engine:
         self.scheduler = Scheduler(options.event_count_max)
         self.network = Network(
             options.node_ids,
-            client_ids,
             options.link,
             options.links,
+            client_ids=client_ids,
             seed=seed,
             scheduler=self.scheduler,
             trace=self.trace,

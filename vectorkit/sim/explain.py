@@ -39,10 +39,10 @@ class Explanation:
            0.000 ms  written    node-0    CreateCollection
            0.000 ms  applied    node-0    by append
            1.000 ms  flushed    node-0    its disk holds it
+           1.000 ms  confirmed  node-0    the write concern holds
            9.000 ms  flushed    node-1    its disk holds it
            9.000 ms  applied    node-1    by snapshot
            9.000 ms  acked      node-1    to its master
-          11.000 ms  confirmed  node-0    the write concern holds
     """
 
     headline: str

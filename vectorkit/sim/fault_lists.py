@@ -63,8 +63,8 @@ def fault_from_dict(data: Mapping[str, Any]) -> Fault:
     >>> fault_from_dict({"kind": "Pause", "at_ms": 5, "for_ms": 10, "node": "node-1"})
     Pause(at_ms=5, for_ms=10, node='node-1')
     """
-    kind = data.get("kind")
-    if kind not in FAULTS:
+    kind = data.get("kind", data) if isinstance(data, Mapping) else data
+    if not isinstance(kind, str) or kind not in FAULTS or not isinstance(data, Mapping):
         raise InvalidOption(
             "there is no such fault",
             got=f"kind={kind!r}",

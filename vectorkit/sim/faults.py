@@ -20,7 +20,11 @@ CURRENT_MASTER: Final = "CURRENT_MASTER"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that breaks at `at_ms`."""
+    """Something that breaks at `at_ms`.
+
+    >>> isinstance(Pause(at_ms=1_000, for_ms=500, node="node-1"), Fault)
+    True
+    """
 
     at_ms: float
 
@@ -30,7 +34,7 @@ class Fault:
             value = getattr(self, each.name)
             if each.name == "node" and (not isinstance(value, str) or not value):
                 raise _refused(self, f"node={value!r}", "a node id", 'pass node="node-1"')
-            if each.name.endswith("_ms") and value is not None:
+            if each.name.endswith("_ms") and (value is not None or each.name == "at_ms"):
                 refuse_negative(each.name, value)
         if getattr(self, "for_ms", None) == 0:
             raise _refused(self, "for_ms=0", "for_ms above 0", "let it last")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from vectorkit.replication import CandidateNode, ReplicaNode, ReturningNode
+from vectorkit.replication.candidate import CandidateNode
+from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.returning import ReturningNode
 from vectorkit.sim.engine import Engine
 
 
@@ -53,7 +55,7 @@ def _reason(engine: Engine, node_id: str) -> str:
     elif isinstance(role, ReturningNode):
         reason = f"waits for the promise of {_listed(role.missing)}"
     elif isinstance(role, CandidateNode):
-        reason = f"stands for epoch {role.epoch} and lacks {_lacking(engine, node_id)}"
+        reason = f"stands for epoch {role.epoch} and lacks answers of {_listed(role.missing)}"
     elif engine.master_id is None:
         reason = f"no master: {_nobody(engine)}"
     elif isinstance(role, ReplicaNode):
@@ -106,18 +108,11 @@ def _nobody(engine: Engine) -> str:
         return f"{_listed(lost)} without state, and a promotion needs {quorum} intact nodes"
     if engine.options.protocol.failover is None:
         return "only an operator promotes, and none does"
-    tried = [each for each in engine.machines.values() if each.node.promotion is not None]
-    attempts = [f"{each.id} lacks {_lacking(engine, each.id)}" for each in tried]
+    tried = {each.id: each.node.promotion for each in engine.machines.values()}
+    attempts = [
+        f"{node_id} failed: {each.reason or each.state}" for node_id, each in tried.items() if each
+    ]
     return "; ".join(attempts) or "nobody has stood"
-
-
-def _lacking(engine: Engine, node_id: str) -> str:
-    promotion = engine.node(node_id).promotion
-    if promotion is None:
-        return "an attempt"
-    if promotion.reason and not promotion.missing:
-        return f"success: {promotion.reason}"
-    return f"answers of {_listed(promotion.missing)}" if promotion.missing else "answers"
 
 
 def _listed(names: list[str]) -> str:

@@ -194,10 +194,10 @@ class Network:
     def __init__(
         self,
         node_ids: Sequence[str],
-        client_ids: Sequence[str],
         link: Link,
-        links: Mapping[tuple[str, str], Link],
+        links: Mapping[tuple[str, str], Link] | None = None,
         *,
+        client_ids: Sequence[str] = (),
         seed: int,
         scheduler: Scheduler,
         trace: Trace,
@@ -211,7 +211,7 @@ class Network:
             (source, target): Way(
                 source,
                 target,
-                links.get((source, target), link),
+                (links or {}).get((source, target), link),
                 (root, i, j),
             )
             for source, i in numbers.items()
@@ -264,8 +264,10 @@ class Network:
         place = (kind, number, attempt)
         loss, duplication, corruption = way.chances
         note = ""
-        if isinstance(message, Chunk) and way.draw(_CORRUPTION_STREAM, place) < corruption:
-            message, note = flipped(message, way.draw(_BIT_STREAM, place)), "corrupt"
+        if corruption and isinstance(message, Chunk) and message.data:
+            is_hit = way.draw(_CORRUPTION_STREAM, place) < corruption
+            if is_hit:
+                message, note = flipped(message, way.draw(_BIT_STREAM, place)), "corrupt"
         packet = Packet(way, name, number, size_bytes, message)
         self._trace.add(now_ns, "send", source, target, name, number, size_bytes, note)
         self._forward(packet, place, _LOSS_STREAM, _DELAY_STREAM, loss)

@@ -36,7 +36,7 @@ def simulate(
     >>> cut = sim.Partition(at_ms=1_000, for_ms=2_000, isolate=["node-2"])
     >>> run = sim.simulate(workload=load, faults=[cut], duration_ms=4_000, seed=7)
     >>> run
-    Run(4 nodes, 4,100 ms, 2,038 events, seed 7, converged)
+    Run(4 nodes, 4,100 ms, 2,438 events, seed 7, converged)
     """
     named = {"workload": workload, "faults": faults, "duration_ms": duration_ms, "seed": seed}
     parts: dict[str, Any] = {name: part for name, part in named.items() if part is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
@@ -102,7 +103,7 @@ def check_branch(facts: Facts) -> Finding:
             heads[place[0]] = place, time_ns
     ordered = [heads[epoch] for epoch in sorted(heads)]
     tally.see(max(0, len(ordered) - 1))
-    for (lower, lower_ns), (upper, upper_ns) in zip(ordered, ordered[1:], strict=False):
+    for (lower, lower_ns), (upper, upper_ns) in pairwise(ordered):
         if not history.contains(upper, lower):
             tally.violated(
                 f"{facts.place(lower)} (acknowledged at {ns_to_ms(lower_ns):,} ms) is not in the "
@@ -115,7 +116,7 @@ def check_branch(facts: Facts) -> Finding:
 
 
 def check_promises(facts: Facts) -> Finding:
-    """No node appends, confirms or acks for an epoch once its promise of a higher one is durable."""
+    """No node appends, confirms or acks for an epoch below a promise that it has made durable."""
     tally = Tally("no_ack_below_a_promise")
     promised: dict[str, int] = {}
     served: dict[str, int] = {}
@@ -133,8 +134,10 @@ def check_promises(facts: Facts) -> Finding:
             case "role" if row.kind == "master":
                 served[node] = row.number
                 continue
-            case "append" | "confirm":
+            case "append":
                 epoch = row.value
+            case "confirm":
+                epoch = served.get(node, row.value)
             case "ack" if row.peer in served:
                 epoch = served[row.peer]
             case _:

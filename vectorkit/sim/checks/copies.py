@@ -74,7 +74,7 @@ def check_digests(facts: Facts) -> Finding:
     tips: dict[str, Place] = {}
     known: dict[Place, tuple[str, str]] = {}
     for _, row in facts.events:
-        if row.event == "append" or row.event == "apply":
+        if row.event in ("append", "apply"):
             tips[row.node] = row.value, row.number
         elif row.event == "digest" and row.number:
             place = facts.history.at(tips.get(row.node, NOWHERE), row.number)
@@ -160,7 +160,7 @@ def _misapplied(
 
 
 def check_quarantine(facts: Facts) -> Finding:
-    """An operation that cannot be applied is put aside once; only a full sync goes on from there."""
+    """What cannot be applied is put aside once, and only a full sync goes on from there."""
     tally = Tally("quarantined_once")
     stopped: dict[str, int] = {}
     for _, row in facts.events:

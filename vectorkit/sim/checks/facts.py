@@ -20,34 +20,56 @@ class Sample(Protocol):
     """A node at one moment, as it is believed and as it is."""
 
     @property
-    def time_ms(self) -> float: ...
+    def time_ms(self) -> float:
+        """When."""
+
     @property
-    def node(self) -> str: ...
+    def node(self) -> str:
+        """Which."""
+
     @property
-    def status(self) -> str: ...
+    def status(self) -> str:
+        """What it is believed to be."""
+
     @property
-    def is_up(self) -> bool: ...
+    def is_up(self) -> bool:
+        """Whether it runs."""
+
     @property
-    def lag_ms(self) -> float: ...
+    def lag_ms(self) -> float:
+        """How far behind it is believed to be."""
+
     @property
-    def lag_ms_true(self) -> float: ...
+    def lag_ms_true(self) -> float:
+        """How far behind it is."""
+
     @property
-    def lag_operations(self) -> int: ...
+    def lag_operations(self) -> int:
+        """How many operations behind it is believed to be."""
 
 
 class Counted(Protocol):
     """What a node has counted itself."""
 
     @property
-    def bytes_sent(self) -> int: ...
+    def bytes_sent(self) -> int:
+        """To all others."""
+
     @property
-    def bytes_received(self) -> int: ...
+    def bytes_received(self) -> int:
+        """From all others."""
+
     @property
-    def lag_ms(self) -> float: ...
+    def lag_ms(self) -> float:
+        """How far behind it is believed to be."""
+
     @property
-    def lag_operations(self) -> int: ...
+    def lag_operations(self) -> int:
+        """How many operations behind it is believed to be."""
+
     @property
-    def operations_pending(self) -> int: ...
+    def operations_pending(self) -> int:
+        """Not applied everywhere."""
 
 
 @dataclass(frozen=True)

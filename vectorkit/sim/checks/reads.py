@@ -21,7 +21,7 @@ class Staleness:
     """The age of the oldest record that it lacked; 0 where it lacked none."""
     operation_count: int
     is_of_highest_epoch: bool
-    """Whether the node had promised nothing lower than that epoch: whom it followed was no other."""
+    """Whether the node had promised that epoch: it followed no other master."""
 
 
 def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
