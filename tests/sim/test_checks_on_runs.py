@@ -138,8 +138,8 @@ def ack_before_the_disk(monkeypatch):
         here = self.log.head
         return Ack(generation, here, received, received, self.applied_offset, self.visible_offset)
 
-    def extend(self, records):
-        original(self, records)
+    def extend(self, records, hashes):
+        original(self, records, hashes)
         if isinstance(self.role, ReplicaNode):
             self.role._send_ack()
 

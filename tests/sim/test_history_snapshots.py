@@ -21,8 +21,9 @@ def damage(made, change):
     machine = made._engine.machines[REPLICA]
     receive = machine.receive
 
-    def received(source, message, now_ns):
-        return receive(source, change(message) if isinstance(message, Chunk) else message, now_ns)
+    def received(source, message, now_ns, size_bytes):
+        taken = change(message) if isinstance(message, Chunk) else message
+        return receive(source, taken, now_ns, size_bytes)
 
     machine.receive = received
 

@@ -213,9 +213,7 @@ def _draw_nodes(
             continue
         left, right = max(start, low), min(end, high)
         look = _ROLE_LINES[each.role]
-        ax.plot(
-            [left, right], [row, row], color=colour, zorder=2, solid_capstyle="butt", **look
-        )
+        ax.plot([left, right], [row, row], color=colour, zorder=2, solid_capstyle="butt", **look)
         if each.role == "master":
             _name_epoch(ax, left, row, each.epoch)
     handles: list[Artist] = [

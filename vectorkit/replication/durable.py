@@ -243,7 +243,7 @@ def checksum(record: Record) -> int:
 def size_of(change: Change) -> int:
     """What a change takes on the disk; a checkpoint is written while nothing waits for it."""
     if isinstance(change, AppendRecords):
-        return sum(_FRAME_BYTES + len(frame.record.encoded) for frame in change.frames)
+        return sum([_FRAME_BYTES + len(frame.record.encoded) for frame in change.frames])
     return _CHANGE_BYTES
 
 

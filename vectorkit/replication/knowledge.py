@@ -19,6 +19,7 @@ class Knowledge:
     def __init__(self, member: Member) -> None:
         self._member = member
         self._since_ns = member.now_ns
+        self._worth_ns = _FRESH_BEATS * member.options.heartbeat_ms * NS_PER_MS
         self.known_head = 0
         self.last_equal_ns: int | None = None
         self.beat = self.heard_beat = 0
@@ -80,10 +81,9 @@ class Knowledge:
         """Whether everything that the master has named, a short time ago at most, is applied."""
         if not is_following or self._named_head_ns is None:
             return False
-        if self._member.applied_offset < self.known_head:
+        if self._member.applied.offset < self.known_head:
             return False
-        worth_ns = _FRESH_BEATS * self._member.options.heartbeat_ms * NS_PER_MS
-        return now_ns - self._named_head_ns < worth_ns
+        return now_ns - self._named_head_ns < self._worth_ns
 
     def lag_ns(self, now_ns: int, *, is_following: bool) -> int:
         """0 while it knows itself equal, else the time since it last did."""

@@ -121,13 +121,18 @@ class ReplicationLog:
         data = encode(operation) if encoded is None else encoded
         return self.extend(Record(epoch, self.head.offset + 1, operation, data), now_ns=now_ns)
 
-    def extend(self, record: Record, *, now_ns: int) -> Entry:
-        """Take over the next record of another node's history."""
+    def extend(self, record: Record, *, now_ns: int, running: bytes | None = None) -> Entry:
+        """Take over the next record of another node's history.
+
+        `running`, the hash behind it, saves hashing it again.
+        """
         assert record.offset == self.head.offset + 1, (record.offset, self.head.offset)
         if not self.epochs or self.epochs[-1][0] != record.epoch:
             self.epochs.append((record.epoch, record.offset))
         self._end_bytes += len(record.encoded)
-        self.head = Position(record.epoch, record.offset, next_hash(self.head.hash, record))
+        if running is None:
+            running = next_hash(self.head.hash, record)
+        self.head = Position(record.epoch, record.offset, running)
         entry = Entry(record, self.head, now_ns, self._end_bytes)
         self._entries[record.offset] = entry
         while len(self._entries) > self.capacity_operations or (
@@ -138,8 +143,9 @@ class ReplicationLog:
 
     def entry(self, offset: int) -> Entry:
         """The record at an offset. Raises OperationTooOld where the log no longer holds it."""
-        assert offset <= self.head.offset, (offset, self.head.offset)
-        if offset < self.first_offset:
+        entry = self._entries.get(offset)
+        if entry is None:
+            assert offset <= self.head.offset, (offset, self.head.offset)
             raise OperationTooOld(
                 "the log has let go of this operation",
                 got=f"offset {offset}",
@@ -148,7 +154,7 @@ class ReplicationLog:
                 offset=offset,
                 first_offset=self.first_offset,
             )
-        return self._entries[offset]
+        return entry
 
     def since(self, offset: int) -> Iterator[Entry]:
         """All records above an offset. Raises OperationTooOld where one of them is gone."""
@@ -158,9 +164,11 @@ class ReplicationLog:
 
     def bytes_until(self, offset: int) -> int:
         """The encoded bytes of the history up to an offset, as far as the log still knows."""
-        if offset < self.first_offset:
+        entry = self._entries.get(offset)
+        if entry is None:
+            assert offset <= self.base.offset, (offset, self.base.offset)
             return self._base_bytes
-        return self.entry(offset).end_bytes
+        return entry.end_bytes
 
     def holds(self, position: Position) -> bool:
         """Whether this history passes through a point that the log still knows."""

@@ -68,6 +68,7 @@ class MasterNode(Role):
         self._start_offset: int | None = None
         self._is_serving = False
         self._heartbeat_ns = member.options.heartbeat_ms * NS_PER_MS
+        self._timeout_ns = member.options.connection_timeout_ms * NS_PER_MS
         self._next_beat_ns = member.now_ns + self._heartbeat_ns
         self._beat = 0
         self.last_equal_ns: int | None = None
@@ -134,10 +135,9 @@ class MasterNode(Role):
     def flush(self) -> None:
         """Send what has been written since."""
         for peer in self._peers.values():
+            peer.note_lag(self.member.log)
             if self._is_serving and peer.is_open:
                 self._pump(peer)
-            else:
-                peer.note_lag(self.member.log)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
@@ -155,9 +155,8 @@ class MasterNode(Role):
     def tick(self) -> None:
         """The timer has fired: heartbeats, connections that are over, records sent again."""
         member, now_ns = self.member, self.member.now_ns
-        timeout_ns = member.options.connection_timeout_ms * NS_PER_MS
         for peer in self._open_peers():
-            if now_ns >= peer.last_heard_ns + timeout_ns:
+            if now_ns >= peer.last_heard_ns + self._timeout_ns:
                 self._drop(peer)
             elif peer.is_due(now_ns) and not self._sender.probe(peer):
                 self._close(peer, "too_old")
@@ -217,14 +216,15 @@ class MasterNode(Role):
 
     def deadlines(self) -> Iterable[int | None]:
         """Heartbeat, time-outs of clients, refresh, and each connection's silence and probes."""
-        options = self.member.options
-        yield self._next_beat_ns
-        yield from self.clients.deadlines()
-        if options.refresh_ms:
-            yield self.member.next_refresh_ns
-        for peer in self._open_peers():
-            yield peer.resend_at_ns
-            yield peer.last_heard_ns + options.connection_timeout_ms * NS_PER_MS
+        member = self.member
+        due = [self._next_beat_ns, *self.clients.deadlines()]
+        if member.options.refresh_ms:
+            due.append(member.next_refresh_ns)
+        for peer in self._peers.values():
+            if peer.is_open:
+                due.append(peer.resend_at_ns)
+                due.append(peer.last_heard_ns + self._timeout_ns)
+        return due
 
     # Clients
 
@@ -263,6 +263,7 @@ class MasterNode(Role):
             self._connect(peer, hello)
         if peer.is_open and peer.answer is not None and not peer.is_held:
             member.outbox.send(peer.id, peer.answer)
+            peer.note_lag(member.log)
             self._pump(peer)
             peer.restart_resending(member.now_ns, member.options)
 

@@ -169,13 +169,21 @@ class Member:
         self._flush([entry])
         return entry
 
-    def extend(self, records: Sequence[Record]) -> None:
+    def extend(self, records: Sequence[Record], hashes: Sequence[bytes]) -> None:
         """Take over the next records of the master's history: flush, then apply them."""
-        self._flush([self.log.extend(record, now_ns=self.now_ns) for record in records])
+        log, now_ns = self.log, self.now_ns
+        self._flush(
+            [
+                log.extend(record, now_ns=now_ns, running=running)
+                for record, running in zip(records, hashes, strict=True)
+            ]
+        )
 
     def _flush(self, entries: list[Entry]) -> None:
         self._unflushed.extend(entries)
-        frames = tuple(map(frame_of, entries)) if self.options.has_durable_log else ()
+        frames: tuple[Frame, ...] = ()
+        if self.options.has_durable_log:
+            frames = tuple([frame_of(entry) for entry in entries])
         last = entries[-1].record.offset
         self.outbox.persist(AppendRecords(frames), partial(self._flushed_to, last))
 
@@ -250,14 +258,9 @@ class Member:
 
     def ack(self, generation: int) -> Ack:
         """How far this node has come."""
-        return Ack(
-            generation,
-            self.flushed,
-            self.received_offset,
-            self.flushed.offset,
-            self.applied_offset,
-            self.visible_offset,
-        )
+        here = self.flushed
+        received, applied, visible = self.log.head, self.applied, self.visible
+        return Ack(generation, here, received.offset, here.offset, applied.offset, visible.offset)
 
     # Durable facts
 

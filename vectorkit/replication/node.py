@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
@@ -81,7 +81,10 @@ class Node:
         is_new = image is None
         if image is None:
             image = first_image(self.member.slot)
-        self.member.role = self._follow()
+        self._outbox = self.member.outbox
+        self.role: Role = self._follow()
+        """What it is now."""
+        self.member.role = self.role
         self.member.recover(image, incarnation)
         if not is_new and not self.member.is_lost:
             self.member.outbox.add(Applied(self.member.applied, "replay"))
@@ -96,11 +99,6 @@ class Node:
     def id(self) -> str:
         """Its name, for life."""
         return self.member.id
-
-    @property
-    def role(self) -> Role:
-        """What it is now."""
-        return cast("Role", self.member.role)
 
     @property
     def store(self) -> VectorStore:
@@ -165,12 +163,22 @@ class Node:
         self.member.outbox.persisted(number)
         return self._drain()
 
-    def receive(self, source: str, message: Message, now_ns: int) -> list[Effect]:
-        """A message has come. One of an older connection, or of a stranger, is dropped."""
-        self.member.now_ns = now_ns
-        self.member.counters.bytes_received += wire_size(message)
+    def receive(
+        self, source: str, message: Message, now_ns: int, size_bytes: int | None = None
+    ) -> list[Effect]:
+        """A message has come. One of an older connection, or of a stranger, is dropped.
+
+        `size_bytes` is what the link has carried; it is counted anew where that is not known.
+        """
+        member = self.member
+        member.now_ns = now_ns
+        member.counters.bytes_received += wire_size(message) if size_bytes is None else size_bytes
         if self._is_up:
-            self._on_message(source, message)
+            answer = _ANSWERS.get(type(message))
+            if answer is None:
+                self.role.receive(source, message)
+            else:
+                answer(self, source, message)
         return self._drain()
 
     def promote(
@@ -233,7 +241,7 @@ class Node:
 
     def _become(self, role: Role) -> None:
         self.role.end()
-        self.member.role = role
+        self.member.role = self.role = role
         if isinstance(role, CandidateNode):
             self.promotion = role.promotion
         role.start()
@@ -268,34 +276,31 @@ class Node:
 
     # Messages that every role answers alike
 
-    def _on_message(self, source: str, message: Message) -> None:
-        match message:
-            case Prepare():
-                self._on_prepare(source, message)
-            case AskPromise() if self.member.knows(message.index):
-                is_lost = self.member.is_lost
-                told = TellPromise(message.index, self.member.promise, is_lost)
-                self.member.outbox.send(source, told)
-            case AskPromise():
-                pass
-            case ConfirmEpoch():
-                if not self.member.is_lost and self.member.promise <= message.epoch:
-                    confirmed = EpochConfirmed(message.epoch, message.round, self.member.index)
-                    self.member.outbox.send(source, confirmed)
-            case Announce():
-                self._on_announce(source, message)
-            case Seek():
-                if self.member.knows(message.index):
-                    self.role.on_seek(source, message)
-            case Stand():
-                self.role.on_stand(message)
-            case ClientRead() if not isinstance(self.role, MasterNode):
-                self.member.outbox.send(source, serve(self.member, self.role, message))
-            case ClientWrite() if not isinstance(self.role, MasterNode):
-                reply = refused(self.member, self.role, message.request, "not_master")
-                self.member.outbox.send(source, reply)
-            case _:
-                self.role.receive(source, message)
+    def _on_ask_promise(self, source: str, message: AskPromise) -> None:
+        if self.member.knows(message.index):
+            told = TellPromise(message.index, self.member.promise, self.member.is_lost)
+            self.member.outbox.send(source, told)
+
+    def _on_confirm_epoch(self, source: str, message: ConfirmEpoch) -> None:
+        if not self.member.is_lost and self.member.promise <= message.epoch:
+            confirmed = EpochConfirmed(message.epoch, message.round, self.member.index)
+            self.member.outbox.send(source, confirmed)
+
+    def _on_seek(self, source: str, message: Seek) -> None:
+        if self.member.knows(message.index):
+            self.role.on_seek(source, message)
+
+    def _on_stand(self, source: str, message: Stand) -> None:
+        self.role.on_stand(message)
+
+    def _on_client(self, source: str, message: ClientRead | ClientWrite) -> None:
+        member, role = self.member, self.role
+        if isinstance(role, MasterNode):
+            role.receive(source, message)
+        elif isinstance(message, ClientRead):
+            member.outbox.send(source, serve(member, role, message))
+        else:
+            member.outbox.send(source, refused(member, role, message.request, "not_master"))
 
     def _on_prepare(self, source: str, message: Prepare) -> None:
         """Promise durably, refuse all that is lower from this moment on, and only then answer."""
@@ -344,8 +349,21 @@ class Node:
         )
 
     def _drain(self) -> list[Effect]:
-        self.member.outbox.close()
-        return self.member.outbox.drain(self.role.deadlines() if self._is_up else ())
+        self._outbox.close()
+        return self._outbox.drain(self.role.deadlines() if self._is_up else ())
+
+
+_ANSWERS: Final[dict[type, Callable[[Node, str, Any], None]]] = {
+    Prepare: Node._on_prepare,
+    AskPromise: Node._on_ask_promise,
+    ConfirmEpoch: Node._on_confirm_epoch,
+    Announce: Node._on_announce,
+    Seek: Node._on_seek,
+    Stand: Node._on_stand,
+    ClientRead: Node._on_client,
+    ClientWrite: Node._on_client,
+}
+"""What every role answers alike; all other messages are the role's."""
 
 
 def first_image(slot: int) -> Image:

@@ -138,10 +138,11 @@ class Peer:
 
     def note_lag(self, log: ReplicationLog) -> None:
         """Remember since when the oldest record that it has not applied has existed."""
-        if self.applied_offset >= log.head.offset:
+        applied_offset = self.applied_offset
+        if applied_offset >= log.head.offset:
             self.behind_since_ns = None
-        elif self.applied_offset + 1 >= log.first_offset:
-            self.behind_since_ns = log.entry(self.applied_offset + 1).appended_ns
+        elif applied_offset >= log.base.offset:
+            self.behind_since_ns = log.entry(applied_offset + 1).appended_ns
         elif self.behind_since_ns is None:
             self.behind_since_ns = log.entry(log.first_offset).appended_ns
 

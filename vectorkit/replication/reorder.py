@@ -37,7 +37,10 @@ class ReorderBuffer:
 
     def next_after(self, head_offset: int) -> Records | None:
         """Take out a batch that goes on from `head_offset`; what lies wholly below is dropped."""
-        while (first := self.first_offset) is not None and first <= head_offset + 1:
+        while self._batches:
+            first = min(self._batches)
+            if first > head_offset + 1:
+                return None
             batch = self._batches.pop(first)
             if batch.records[-1].offset > head_offset:
                 return batch

@@ -73,6 +73,7 @@ class ReplicaNode(Role):
         self._next_beat_ns: int | None = None
         self.knows = Knowledge(member)
         self._partial_until: int | None = None
+        self._timeout_ns = member.options.connection_timeout_ms * NS_PER_MS
         self._last_heard_ns = member.now_ns
         self._suspicion = Suspicion(member.options, member.slot, member.now_ns, stands_at_ns)
 
@@ -194,17 +195,16 @@ class ReplicaNode(Role):
 
     def deadlines(self) -> Iterable[int | None]:
         """Handshake, silence, heartbeat, gap, chunk, refresh, suspicion: whichever is next."""
-        options = self.member.options
-        yield self._stands_at_ns()
-        if options.refresh_ms:
-            yield self.member.next_refresh_ns
+        member = self.member
+        stands_ns = self._stands_at_ns()
+        refresh_ns = member.next_refresh_ns if member.options.refresh_ms else None
         if self.state == "connecting":
-            yield self._backoff.due_ns
-        elif self.state != "promising":
-            yield self._silence_ends_ns()
-            yield self._next_beat_ns
-            yield self.stream.gap_ends_ns
-            yield None if self._assembly is None else self._assembly.next_deadline_ns
+            return stands_ns, refresh_ns, self._backoff.due_ns
+        if self.state == "promising":
+            return stands_ns, refresh_ns
+        chunk_ns = None if self._assembly is None else self._assembly.next_deadline_ns
+        gap_ns, silence_ns = self.stream.gap_ends_ns, self._silence_ends_ns()
+        return stands_ns, refresh_ns, silence_ns, self._next_beat_ns, gap_ns, chunk_ns
 
     # Connections
 
@@ -326,23 +326,24 @@ class ReplicaNode(Role):
 
     def _take_held(self) -> None:
         member = self.member
-        before = member.received_offset
+        before = member.log.head.offset
         if not self.stream.take():
             self._reconnect(wants="different_history")
             return
         self._note_progress()
-        is_new = member.received_offset > before
+        is_new = member.log.head.offset > before
         if not is_new or member.options.write_concern.stage == "received":
             self._send_ack()
 
     def _note_progress(self) -> None:
         member = self.member
-        if self._partial_until is not None and member.applied_offset >= self._partial_until:
+        applied_offset = member.applied.offset
+        if self._partial_until is not None and applied_offset >= self._partial_until:
             member.counters.partial_syncs += 1
             self._partial_until = None
         self.knows.note_freshness()
         self.knows.note_equality(is_following=self._has_own_history)
-        if self.state == "streaming" and member.applied_offset >= self.knows.known_head:
+        if self.state == "streaming" and applied_offset >= self.knows.known_head:
             self._sync_attempts = 0
 
     def _ask_for_missing(self) -> None:
@@ -391,8 +392,9 @@ class ReplicaNode(Role):
             self.member.outbox.send(self._master_id, message)
 
     def _silence_ends_ns(self) -> int:
-        return self._last_heard_ns + self.member.options.connection_timeout_ms * NS_PER_MS
+        return self._last_heard_ns + self._timeout_ns
 
     def _stands_at_ns(self) -> int | None:
-        is_able = not self.member.is_lost and self.state != "installing"
-        return self._suspicion.due_ns if is_able else None
+        if self.member.is_lost or self.state == "installing":
+            return None
+        return self._suspicion.due_ns

@@ -20,15 +20,14 @@ class Sender:
     def pump(self, peer: Peer) -> bool:
         """Send what the window lets through."""
         log, options = self._member.log, self._member.options
-        peer.note_lag(log)
         if not peer.is_streaming or peer.sent_offset >= log.head.offset:
             return True
         if peer.received_offset < log.base.offset:
             return False
         was_idle = peer.sent_offset == peer.received_offset
-        unconfirmed_bytes = log.bytes_until(peer.sent_offset)
-        unconfirmed_bytes -= log.bytes_until(peer.received_offset)
-        room_bytes = options.window_bytes - unconfirmed_bytes
+        room_bytes = options.window_bytes
+        if not was_idle:
+            room_bytes -= log.bytes_until(peer.sent_offset) - log.bytes_until(peer.received_offset)
         entries = within(log.since(peer.sent_offset), room_bytes, is_first_free=was_idle)
         if entries:
             peer.sent_offset = entries[-1].record.offset
@@ -69,8 +68,10 @@ class Sender:
     def _send(self, peer: Peer, entries: list[Entry]) -> None:
         """One message for each batch."""
         while entries:
-            batch = within(entries, self._member.options.batch_bytes, is_first_free=True)
-            records = tuple(entry.record for entry in batch)
+            batch = entries
+            if len(entries) > 1:
+                batch = within(entries, self._member.options.batch_bytes, is_first_free=True)
+            records = tuple([entry.record for entry in batch])
             message = Records(peer.generation, records, batch[-1].hash)
             self._member.outbox.send(peer.id, message)
             entries = entries[len(batch) :]

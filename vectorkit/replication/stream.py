@@ -33,20 +33,19 @@ class Stream:
 
     def hold(self, batch: Records) -> None:
         """Keep records until their turn."""
-        self.held.hold(batch, self._member.received_offset)
+        self.held.hold(batch, self._member.log.head.offset)
         self._sent_offset = max(self._sent_offset, batch.records[-1].offset)
 
     def take(self) -> bool:
         """Take over all records whose turn has come; False where they are of another history."""
         member = self._member
-        while (batch := self.held.next_after(member.received_offset)) is not None:
-            fresh = [each for each in batch.records if each.offset > member.received_offset]
-            running = member.log.head.hash
-            for record in fresh:
-                running = next_hash(running, record)
+        while (batch := self.held.next_after(member.log.head.offset)) is not None:
+            _, head_offset, running = member.log.head
+            fresh = [each for each in batch.records if each.offset > head_offset]
+            hashes = [running := next_hash(running, record) for record in fresh]
             if running != batch.hash:
                 return False
-            member.extend(fresh)
+            member.extend(fresh, hashes)
         self._note_gap()
         return True
 
@@ -67,7 +66,7 @@ class Stream:
         return Resume(generation, self._member.received_offset, until_offset)
 
     def _note_gap(self) -> None:
-        head_offset = self._member.received_offset
+        head_offset = self._member.log.head.offset
         if head_offset >= self._sent_offset:
             self._gap_since_ns = None
         elif self._gap_since_ns is None or head_offset != self._gap_offset:

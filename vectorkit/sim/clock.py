@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+from heapq import heappop, heappush
 from typing import Any
 
 from vectorkit.errors import LimitReached
@@ -31,14 +31,15 @@ class Scheduler:
     def at(self, time_ns: int, kind: str, data: Any) -> None:
         """Put in an event; one for a time that has passed happens now."""
         self._inserted += 1
-        heapq.heappush(self._heap, (max(time_ns, self.now_ns), self._inserted, kind, data))
+        due_ns = time_ns if time_ns > self.now_ns else self.now_ns
+        heappush(self._heap, (due_ns, self._inserted, kind, data))
 
     def pop(self, until_ns: int) -> Event | None:
         """Move to the next event up to `until_ns`, or to that time where there is none."""
         if not self._heap or self._heap[0][0] > until_ns:
             self.now_ns = until_ns
             return None
-        event = heapq.heappop(self._heap)
+        event = heappop(self._heap)
         self.now_ns = event[0]
         self.event_count += 1
         if self.event_count > self._event_count_max:

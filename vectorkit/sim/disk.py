@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -44,19 +43,22 @@ class DiskDrive:
             return None
         self._writing = tuple(self._waiting)
         self._waiting.clear()
-        size_bytes = sum(effect.size_bytes for effect in self._writing)
         time_ms = self.options.fsync_ms
         if self.options.mib_per_s:
+            size_bytes = sum(effect.size_bytes for effect in self._writing)
             time_ms += size_bytes / (self.options.mib_per_s * 1_048.576)
-        return ms_to_ns(math.prod((time_ms, *self.factors)))
+        for factor in self.factors:
+            time_ms *= factor
+        return ms_to_ns(time_ms)
 
     def complete(self) -> tuple[int, int, int]:
         """The write is done: the number of its last effect, the mark, and its bytes."""
         effects, self._writing = self._writing, ()
+        size_bytes = 0
         for effect in effects:
+            size_bytes += effect.size_bytes
             for change in effect.changes:
                 self.image.apply(change)
-        size_bytes = sum(effect.size_bytes for effect in effects)
         return effects[-1].number, self.image.mark, size_bytes
 
     def flip_bit(self, offset: int) -> bool:

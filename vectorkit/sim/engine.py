@@ -197,8 +197,9 @@ class Engine:
 
     def perform(self, node_id: str, effects: list[Effect]) -> None:
         """Do what a node asks for."""
+        doers = self._doers
         for effect in effects:
-            self._doers[type(effect)](node_id, effect)
+            doers[type(effect)](node_id, effect)
 
     def _send(self, node_id: str, effect: Send) -> None:
         message = effect.message
@@ -239,7 +240,8 @@ class Engine:
         machine = self.machines[node_id]
         duration_ns = machine.drive.begin()
         if duration_ns is not None:
-            self.scheduler.at(self.now_ns + duration_ns, "disk", (node_id, machine.life))
+            done_ns = self.scheduler.now_ns + duration_ns
+            self.scheduler.at(done_ns, "disk", (node_id, machine.life))
 
     def _timer(self, node_id: str, effect: SetTimer) -> None:
         self._set_timer(node_id, effect.at_ns)
@@ -251,23 +253,25 @@ class Engine:
             self.scheduler.at(at_ns, "timer", (node_id, at_ns))
 
     def _note(self, event: str, node_id: str, kind: str, position: Position) -> None:
-        offset, epoch, text = position.offset, position.epoch, position.hash.hex()
-        self.trace.add(self.now_ns, event, node_id, "", kind, offset, epoch, text)
+        epoch, offset, history = position
+        now_ns, text = self.scheduler.now_ns, history.hex()
+        self.trace.append((now_ns, event, node_id, "", kind, offset, epoch, text))
 
     def _note_ack(self, node_id: str, master: str, ack: Ack, kind: str) -> None:
-        offset, epoch = ack.flushed_offset, ack.position.epoch
+        offset, epoch, now_ns = ack.flushed_offset, ack.position.epoch, self.scheduler.now_ns
         text = f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}"
-        self.trace.add(self.now_ns, "ack", node_id, master, kind, offset, epoch, text)
+        self.trace.append((now_ns, "ack", node_id, master, kind, offset, epoch, text))
 
     # Events
 
     def _on_deliver(self, packet: Packet) -> None:
         if not self.network.has_crossed(packet):
             return
-        machine = self.machines.get(packet.way.target)
+        way = packet.way
+        machine = self.machines.get(way.target)
         if machine is None:
             self.network.deliver(packet)
-            self.on_message(packet.way.target, packet.way.source, packet.message)
+            self.on_message(way.target, way.source, packet.message)
         elif machine.is_busy:
             machine.inbox.append(("deliver", packet))
         else:
@@ -289,7 +293,8 @@ class Engine:
         if machine.life != life:
             return
         number, mark, size_bytes = machine.drive.complete()
-        self.trace.add(self.now_ns, "flush", node_id, number=mark, value=size_bytes)
+        now_ns = self.scheduler.now_ns
+        self.trace.append((now_ns, "flush", node_id, "", "", mark, size_bytes, ""))
         if machine.is_busy:
             machine.inbox.append(("disk", number))
         else:
@@ -298,7 +303,7 @@ class Engine:
 
     def _take(self, machine: Machine, kind: str, data: Any) -> None:
         """Let a node do what an event asks for, then be busy for as long as that takes it."""
-        now_ns, node_id = self.now_ns, machine.id
+        now_ns, node_id = self.scheduler.now_ns, machine.id
         if kind == "deliver":
             packet: Packet = data
             source = packet.way.source
@@ -306,7 +311,9 @@ class Engine:
                 self.network.lose(packet, "down")
                 return
             self.network.deliver(packet)
-            self.perform(node_id, machine.receive(source, packet.message, now_ns))
+            self.perform(
+                node_id, machine.receive(source, packet.message, now_ns, packet.size_bytes)
+            )
             self.on_change(source)
         elif kind == "disk":
             self.perform(node_id, machine.written(data, now_ns))

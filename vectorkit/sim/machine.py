@@ -35,8 +35,10 @@ class Clock:
 
     def local_ns(self, true_ns: int) -> int:
         """What it shows at a true time."""
-        drifted_ns = (true_ns - self._since_ns) * self.drift_ppm // _PPM
-        return true_ns + self.offset_ns + drifted_ns
+        shown_ns = true_ns + self.offset_ns
+        if self.drift_ppm:
+            shown_ns += (true_ns - self._since_ns) * self.drift_ppm // _PPM
+        return shown_ns
 
     def true_ns(self, local_ns: int) -> int:
         """The first true time at which it shows at least this."""
@@ -114,9 +116,9 @@ class Machine:
         """Begin, for the first time."""
         return self.node.start(self.clock.local_ns(now_ns))
 
-    def receive(self, source: str, message: Message, now_ns: int) -> list[Effect]:
+    def receive(self, source: str, message: Message, now_ns: int, size_bytes: int) -> list[Effect]:
         """Hand a message to the node."""
-        return self.node.receive(source, message, self.clock.local_ns(now_ns))
+        return self.node.receive(source, message, self.clock.local_ns(now_ns), size_bytes)
 
     def tick(self, now_ns: int) -> list[Effect]:
         """Its timer has fired."""

@@ -257,7 +257,7 @@ class Network:
         counts.sent_count += 1
         counts.sent_bytes += size_bytes
         if way.is_simple:
-            self._trace.add(now_ns, "send", source, target, name, number, size_bytes)
+            self._trace.append((now_ns, "send", source, target, name, number, size_bytes, ""))
             packet = Packet(way, name, number, size_bytes, message)
             self._scheduler.at(now_ns + way.latency.base_ns, "deliver", packet)
             return
@@ -344,8 +344,18 @@ class Network:
         counts = way.counts
         counts.delivered_count += 1
         counts.delivered_bytes += size_bytes
-        now_ns = self._scheduler.now_ns
-        self._trace.add(now_ns, "deliver", way.target, way.source, kind, number, size_bytes)
+        self._trace.append(
+            (
+                self._scheduler.now_ns,
+                "deliver",
+                way.target,
+                way.source,
+                kind,
+                number,
+                size_bytes,
+                "",
+            )
+        )
 
     def lose(self, packet: Packet, why: str) -> None:
         """Nobody will ever get it."""

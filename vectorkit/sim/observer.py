@@ -37,7 +37,7 @@ class Observer:
     def __init__(self, engine: Engine) -> None:
         self.samples: list[HealthSample] = []
         self._engine = engine
-        self._status_of: dict[str, str] = {}
+        self._status_of: dict[str, ReplicaStatus] = {}
         self._written_ns: list[int] = [0]  # When each record of the true history was appended.
         self._epoch = 0
         engine.on_change = self.note_status
@@ -62,13 +62,13 @@ class Observer:
         """
         engine = self._engine
         master_id = engine.master_id
-        if node_id not in engine.machines or node_id == master_id:
+        if node_id == master_id or node_id not in engine.machines:
             return False
         status = self._status(node_id, master_id)
-        if status == self._status_of.get(node_id):
+        if status is self._status_of.get(node_id):
             return False
         self._status_of[node_id] = status
-        engine.trace.add(engine.now_ns, "status", master_id or "", node_id, kind=status)
+        engine.trace.add(engine.now_ns, "status", master_id or "", node_id, kind=status.value)
         self._sample(node_id)
         return True
 
@@ -79,11 +79,12 @@ class Observer:
             return 0
         return self._engine.now_ns - self._written_ns[applied_offset]
 
-    def _status(self, node_id: str, master_id: str | None) -> str:
+    def _status(self, node_id: str, master_id: str | None) -> ReplicaStatus:
         if master_id is None:
-            return ReplicaStatus.DISCONNECTED.value
+            return ReplicaStatus.DISCONNECTED
         machine = self._engine.machines[master_id]
-        return machine.node.status(node_id, machine.clock.local_ns(self._engine.now_ns)).value
+        local_ns = machine.clock.local_ns(self._engine.scheduler.now_ns)
+        return machine.node.status(node_id, local_ns)
 
     def _on_sample(self, data: None) -> None:
         self.sample_all()
@@ -115,7 +116,7 @@ class Observer:
                 time_ms=ns_to_ms(now_ns),
                 node=node_id,
                 role=machine.node.role.name,
-                status=self._status_of.get(node_id, ReplicaStatus.SYNCING.value),
+                status=self._status_of.get(node_id, ReplicaStatus.SYNCING).value,
                 is_up=machine.is_up,
                 is_cut=master_id is not None and engine.network.is_cut(master_id, node_id),
                 lag_ms=lag_ms,
