@@ -3,9 +3,9 @@
 import pytest
 
 from tests.sim.checks import rows
-from tests.sim.clusters import cluster, digests, drive, fill, image, node, positions, roles
+from tests.sim.clusters import cluster, digests, fill, image, node, positions, roles, stall
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.member import epoch_of
+from vectorkit.replication.identity import epoch_of
 from vectorkit.sim import Cluster, ClusterOptions, Disk, Workload
 from vectorkit.store import store_of
 
@@ -99,13 +99,13 @@ def test_r19_the_greatest_log_wins_where_replicas_are_ahead_by_unacknowledged_re
     fill(made, 10)
     assert made.confirm() == 11
     made.advance(ms=1_000)
-    drive(made, MASTER).is_stalled = True
+    stall(made, MASTER, for_ms=11)
     fill(made, 3)
     made.advance(ms=10)
     assert [positions(made)[each].offset for each in (MASTER, REPLICA, OTHER)] == [11, 14, 14]
     assert node(made, MASTER).role.clients.confirmed_offset == 11
     made.crash(MASTER)
-    drive(made, MASTER).is_stalled = False
+    made.advance(ms=5)
     made.restart(MASTER)
     made.advance(ms=10_000)
     assert made.master in (REPLICA, OTHER)
