@@ -103,8 +103,11 @@ def test_replica_apply_all_operation_types():
     words.upsert(range(20), [[n, 1] for n in range(20)], [{"n": n} for n in range(20)])
     codes = store.create_collection("codes", dim=2, kind="quantized", codec="pq")
     codes.upsert(range(300), [[n, -n] for n in range(300)])
+    codes.upsert(range(300, 600), [[n, n] for n in range(300)])  # Another codebook is due.
     for _, write in one_of_each(store):
         write()
+    made.advance(ms=10)
+    same_rows(made)
     made.advance(ms=1_000)
     made.crash(MASTER)
     made.restart(MASTER)
@@ -302,7 +305,7 @@ def test_incremental_replication():
 
 
 def test_stress_high_volume_replication():
-    made = cluster(2, link=Link(delay_ms=1))
+    made = cluster(2, link=Link(delay_ms=1, jitter_ms=3))
     words = made.store.create_collection("words", dim=16)
     made.advance(ms=500)
     vectors = np.random.default_rng(7).normal(size=(50_000, 16)).astype(np.float32)
@@ -314,6 +317,7 @@ def test_stress_high_volume_replication():
         made.advance(ms=2)
     run = made.finish()
     assert run.stats[MASTER].master_offset == 2 + 200 + 100
+    assert run.stats[MASTER].total_replicated == 2 * 300
     for replica in (REPLICA, OTHER):
         assert run.stats[replica].total_replicated == 300
         assert run.stats[replica].full_syncs == 1
