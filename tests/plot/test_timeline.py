@@ -52,9 +52,9 @@ def slants(ax):
 
 
 def marks(ax):
-    """How many arrow heads down, up, and crosses there are."""
-    sizes = [len(each.get_offsets()) for each in ax.collections if isinstance(each, PathCollection)]
-    return [sum(sizes[place::3]) for place in range(3)]
+    """On which heights there are arrow heads down, up, and crosses."""
+    all_of = [each.get_offsets() for each in ax.collections if isinstance(each, PathCollection)]
+    return [np.concatenate(all_of[place::3])[:, 1].round(2).tolist() for place in range(3)]
 
 
 PAIR = (
@@ -74,7 +74,7 @@ def test_a_message_goes_from_its_sender_when_sent_to_its_target_when_it_came(ax)
         "records": [[[10.0, 0.0], [15.0, 0.93]]],
         "acks": [[[16.0, 1.0], [21.0, 0.07]]],
     }
-    assert marks(ax) == [1, 1, 0]
+    assert marks(ax) == [[0.93], [0.07], []]
     assert legend_texts(ax) == ["records", "acks"]
 
 
@@ -89,14 +89,14 @@ def test_a_lost_message_ends_with_a_cross_where_it_was_lost(ax):
         [[30.0, 0.0], [31.75, 0.35]],
         [[40.0, 0.0], [45.0, 0.93]],
     ]
-    assert marks(ax) == [1, 1, 2]
+    assert marks(ax) == [[0.93], [0.07], [0.35, 0.93]]
     assert legend_texts(ax) == ["records", "acks", "lost"]
 
 
 def test_a_message_that_is_still_on_its_way_has_no_end(ax):
     plot_timeline(messages(*PAIR, ("node-0", "node-1", "Ack", 50.0, NAN, NAN)), ax=ax)
     assert slants(ax)["acks"][1] == [[50.0, 0.0], [51.75, 0.35]]
-    assert marks(ax) == [1, 1, 0]
+    assert marks(ax) == [[0.93], [0.07], []]
 
 
 def test_only_messages_of_the_window_are_drawn_those_at_its_edges_too(ax):
