@@ -51,7 +51,7 @@ def scanner(score):
         def one(index):
             tile = tuple(jax.lax.dynamic_slice_in_dim(c, index * TILE, TILE) for c in codes)
             scores = score(tile, prepared)
-            return scores.reshape(scores.shape[0], -1, BLOCK).max(axis=2)
+            return scores.reshape(-1, BLOCK, scores.shape[1]).max(axis=1)
 
         return jax.lax.map(one, jnp.arange(tiles))
 
@@ -59,7 +59,7 @@ def scanner(score):
 
 
 def float32_tile(codes, prepared):
-    return jnp.matmul(prepared["targets"], codes[0].T, precision=jax.lax.Precision.HIGHEST)
+    return jnp.matmul(codes[0], prepared["targets"].T, precision=jax.lax.Precision.HIGHEST)
 
 
 def scan_times(rows, codecs, encoded, repeats):
@@ -103,7 +103,7 @@ def true_ten(rows, queries):
 def recalls(codec, codes, queries, truth):
     search = jax.jit(
         lambda codes, prepared: jax.lax.top_k(
-            codec.tile_scores(codes, prepared, "cosine"), 10 * max(RESCORES)
+            codec.tile_scores(codes, prepared, "cosine").T, 10 * max(RESCORES)
         )[1]
     )
     device = tuple(map(jnp.asarray, codes))

@@ -33,7 +33,7 @@ def main() -> None:
     made_of = {"exact": CpuCollection(dim=base.dim)}
     made_of |= {name: QuantizedCollection(dim=base.dim, **given) for name, given in KINDS.items()}
     for collection in made_of.values():
-        collection.upsert(base.ids, base.vectors)
+        collection.upsert(range(len(base)), base.vectors)
     truth = made_of["exact"].search_many(queries, k=10).ids
     raw = base.vectors.nbytes
     rows = []

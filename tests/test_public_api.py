@@ -23,9 +23,10 @@ EXPORTS: dict[ModuleType, str] = {
         Dataset fashion_mnist glove minilm patches
     """,
     vectorkit.replication: """
-        Appended Applied Effect Failover Image MasterNode Node Noted Persist Position Promotion
-        Record ReplicaInfo ReplicaNode ReplicaStatus ReplicationLog ReplicationOptions
-        ReplicationStats RoleChanged Send SetTimer SyncChanged WriteConcern majority status_of
+        Appended Applied Effect Failover Image MasterNode Node NodeStatus Noted Persist Position
+        Promotion Record ReplicaInfo ReplicaNode ReplicaStatus ReplicationLog ReplicationOptions
+        ReplicationStats RoleChanged Send SetTimer SyncChanged WriteConcern majority node_status
+        status_of
     """,
     vectorkit.sim: """
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut

@@ -45,7 +45,7 @@ def bits(codes):
 
 def scores(codec, codes, queries, metric):
     prepared = {name: jnp.asarray(array) for name, array in codec.prepare(queries, metric).items()}
-    return np.asarray(codec.tile_scores(tuple(map(jnp.asarray, codes)), prepared, metric))
+    return np.asarray(codec.tile_scores(tuple(map(jnp.asarray, codes)), prepared, metric)).T
 
 
 def exact(rows, queries, metric):

@@ -10,7 +10,8 @@ from tests.collections.kinds import CODED, EXACT, KINDS, SECOND
 from tests.collections.reference import everything
 from tests.collections.test_memory import held_by
 from vectorkit import datasets
-from vectorkit.collections import CpuCollection, QuantizedCollection
+from vectorkit.collections import CpuCollection, QuantizedCollection, compiled, search
+from vectorkit.collections.compiled import trace_counts
 from vectorkit.errors import InvalidOption
 
 DIM = 16
@@ -219,3 +220,115 @@ def test_c10_codes_lie_on_the_device_and_rows_where_they_were_asked_to_be(kind):
     assert (state.rows is None) == kind.endswith("none")
     if state.rows is not None:
         assert state.rows.devices() == {jax.local_devices()[0]}
+
+
+@pytest.mark.parametrize("codec", ["int8", "binary", "pq"])
+def test_u4_a_write_changes_codes_and_rows_by_one_program_or_not_at_all(codec, monkeypatch):
+    collection = QuantizedCollection(dim=4, codec=codec)
+    rows = np.random.default_rng(0).normal(size=(300, 4))
+    collection.insert(range(300), rows)
+    before, called, real = collection.digest(), [], compiled.write_in_place
+
+    def fail(*arrays, **options):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "write_in_place", fail)
+        with pytest.raises(MemoryError):
+            collection.update_vectors(range(200), rows[100:])
+    assert collection.digest() == before
+
+    def spy(*arrays, **options):
+        called.append(len(arrays[0]))
+        return real(*arrays, **options)
+
+    monkeypatch.setattr(compiled, "write_in_place", spy)
+    collection.update_vectors(range(200), rows[100:])
+    assert called == [len(collection.memory().device)]
+
+
+def test_reports_and_retraining_cost_the_next_write_no_copy(monkeypatch):
+    collection = QuantizedCollection(dim=4, codec="pq")
+    collection.insert(range(300), np.random.default_rng(0).normal(size=(300, 4)))
+    collection.codec_report()
+    collection.retrain()
+    collection.codec_report()
+    monkeypatch.setattr(compiled, "write_copy", None)
+    collection.update_vectors(range(200), np.ones((200, 4)))
+    assert collection.get(5).vector.tolist() == [1] * 4
+
+
+@pytest.mark.parametrize("rows", ["device", "none"])
+def test_the_first_write_trains_whatever_is_read_before_the_second(rows):
+    vectors = np.random.default_rng(0).normal(size=(20, 4))
+    digests = set()
+    for reads in (False, True):
+        collection = QuantizedCollection(dim=4, codec="pq", rows=rows)
+        collection.insert(range(5), vectors[:5])
+        if reads:
+            collection.get(0)
+        collection.insert(range(5, 20), vectors[5:])
+        digests.add(collection.digest())
+    assert len(digests) == 1
+
+
+def test_an_empty_collection_of_codes_that_learn_has_a_report():
+    report = QuantizedCollection(dim=8, codec="pq", rows="none").codec_report()
+    assert (report.error, report.written_since, report.row_bytes) == (None, 0, 6)
+
+
+PROGRAMS = {
+    "device": ["scan_and_rescore"],
+    "host": ["scan", "rescore"],
+    "none": ["scan", "read", "rescore"],
+}
+
+
+@pytest.mark.parametrize("place", PROGRAMS)
+@pytest.mark.parametrize("codec", ["int8", "binary", "pq"])
+@pytest.mark.parametrize("batch", [1, 9])
+def test_a_search_is_one_program_where_all_lies_together_and_scores_k_and_a_margin_on_the_host(
+    codec, place, batch, monkeypatch
+):
+    rows = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
+    device = SECOND if place == "host" else None
+    collection = QuantizedCollection(dim=8, codec=codec, rows=place, rescore=8, device=device)
+    collection.insert(range(600), rows)
+    collection.digest()
+    called, shapes, real = [], [], search.canonical_scores
+
+    def spy_on(name):
+        program = getattr(compiled, name)
+
+        def spy(*arrays, **options):
+            called.append(name)
+            return program(*arrays, **options)
+
+        monkeypatch.setattr(compiled, name, spy)
+
+    for name in ("scan_and_rescore", "scan", "read", "rescore"):
+        spy_on(name)
+
+    def score(found, queries, metric):
+        shapes.append(found.shape)
+        return real(found, queries, metric)
+
+    monkeypatch.setattr(search, "canonical_scores", score)
+    collection.search_many(rows[:batch], k=10)
+    assert called == PROGRAMS[place]
+    assert shapes == [(batch, 16, 8)]
+
+
+@pytest.mark.parametrize("kind", CODED)
+def test_batches_of_9_to_16_queries_and_every_count_of_rows_share_their_programs(kind):
+    rows = np.random.default_rng(0).normal(size=(200, 23)).astype(np.float32)
+    collection = CODED[kind](dim=23)
+    collection.insert(range(150), rows[:150])
+    collection.search_many(rows[:16])
+    before = trace_counts.copy()
+    for size in range(9, 17):
+        collection.search_many(rows[:size], k=9 + size % 2)
+        collection.upsert([150 + size], rows[size][None])
+        collection.delete([size])
+        collection.search_many(rows[:size])
+    assert {name for name in trace_counts - before if name not in ("write", "move")} == set()

@@ -70,7 +70,7 @@ def test_candidates_and_their_ties_are_those_of_one_device(metric, mesh):
         view = collection._storage.hold()
         backend, mask = collection._backend, np.arange(60) % 7 > 0
         prepared = backend.prepare(rows[::8])
-        found += [backend.search(view.state, prepared, 60, some, 16)() for some in (None, mask)]
+        found += [backend.search(view.state, prepared, 60, some, 16, 10)() for some in (None, mask)]
     for sharded, single in zip(found[:2], found[2:], strict=True):
         assert [each.tolist() for each in sharded] == [each.tolist() for each in single]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectorkit.kernels.binary import tile_scores
+from vectorkit.kernels.binary import counts_by_products, counts_by_words, tile_scores
 
 WORDS = 3
 
@@ -32,7 +32,7 @@ def scan(signs, scales, levels, metric="dot", shift=0.0):
     norms = scales * np.float32(np.sqrt(dim))
     tile = tuple(map(jnp.asarray, (words_of(signs), scales, norms)))
     arrays = {name: jnp.asarray(array) for name, array in prepared.items()}
-    return np.asarray(tile_scores(tile, arrays, metric))
+    return np.asarray(tile_scores(tile, arrays, metric)).T
 
 
 def drawn(seed, dim, batch=3):
@@ -68,3 +68,19 @@ def test_the_shift_of_a_query_is_added_to_every_product(shift):
     signs, scales, levels = drawn(0, 64)
     moved = scan(signs, scales, levels, shift=shift)
     assert moved.tolist() == (scan(signs, scales, levels) + np.float32(shift)).tolist()
+
+
+@given(seed=st.integers(0, 2**32 - 1), words=st.sampled_from([1, 48]), bits=st.sampled_from([1, 4]))
+def test_products_of_unpacked_bits_count_what_words_count(seed, words, bits):
+    rng = np.random.default_rng(seed)
+    rows = jnp.asarray(rng.integers(0, 2**32, (16, words), dtype=np.uint32))
+    planes = jnp.asarray(rng.integers(0, 2**32, (5, bits, words), dtype=np.uint32))
+    expected = [
+        [
+            sum(int(np.bitwise_count(row ^ plane).sum()) << bit for bit, plane in enumerate(query))
+            for query in np.asarray(planes)
+        ]
+        for row in np.asarray(rows)
+    ]
+    assert counts_by_words(rows, planes).tolist() == expected
+    assert counts_by_products(rows, planes).tolist() == expected

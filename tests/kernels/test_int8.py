@@ -31,7 +31,7 @@ def scan(codes, scales, prepared, metric):
     norms = np.linalg.norm(rows, axis=1).astype(np.float32)
     arrays = {name: jnp.asarray(array) for name, array in prepared.items()}
     tile = tuple(map(jnp.asarray, (codes, scales, norms)))
-    return rows, np.asarray(tile_scores(tile, arrays, metric))
+    return rows, np.asarray(tile_scores(tile, arrays, metric)).T
 
 
 @by_metric

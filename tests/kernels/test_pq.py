@@ -31,11 +31,11 @@ def test_scores_equal_those_of_decoded_rows(metric, form, seed):
     norms = np.linalg.norm(rows, axis=1)
     parts = queries.reshape(5, SUBSPACES, WIDTH)
     prepared = {
-        "tables": {"tables": np.einsum("scw,bsw->scb", book, parts).reshape(-1, 5)},
+        "tables": {"tables": np.einsum("scw,bsw->bsc", book, parts).reshape(5, -1)},
         "codebook": {"codebook": book.reshape(-1, WIDTH), "targets": queries},
     }[form]
     prepared["norms"] = np.linalg.norm(queries, axis=1)
     arrays = {name: jnp.asarray(array) for name, array in prepared.items()}
     found = tile_scores((jnp.asarray(numbers), jnp.asarray(norms)), arrays, metric)
     expected = reference(rows.astype(np.float64), queries.astype(np.float64), metric)
-    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(np.asarray(found).T, expected, rtol=1e-4, atol=1e-4)

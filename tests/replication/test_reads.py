@@ -5,7 +5,7 @@ import pytest
 from tests.replication.hands import Hands, delete, insert, read, update
 from vectorkit.replication import ReplicationOptions, WriteConcern, majority
 from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
-from vectorkit.replication.messages import ConfirmEpoch, EpochConfirmed, Prepare
+from vectorkit.replication.messages import Announce, ConfirmEpoch, EpochConfirmed, Prepare
 from vectorkit.replication.reads import payload_of, proves_reads
 from vectorkit.store import VectorStore
 
@@ -126,6 +126,28 @@ def test_a_bound_is_kept_by_the_node_that_serves_and_one_that_knows_nothing_refu
     hands.advance(ms=1_200)
     assert found(hands.send(bounded, to="node-1")) == [(2, "refused", "too_stale")]
     assert found(hands.send(bounded)) == [(2, "ok", '{"w": 3}')]
+
+
+def test_a_bound_is_counted_from_what_readers_see_not_from_what_is_applied():
+    hands = Hands(nodes=2, refresh_ms=5_000)
+    hands.send(insert(1))
+    hands.advance(ms=6_000)
+    hands.send(update(2))
+    hands.advance(ms=3_500)
+    bounded = read(3, "bounded_staleness", bound_ms=3_000)
+    assert found(hands.send(bounded, to="node-1")) == [(3, "refused", "too_stale")]
+    assert found(hands.send(read(4, "nearest"), to="node-1")) == [(4, "ok", '{"w": 1}')]
+
+
+def test_how_fresh_a_node_was_of_one_masters_history_says_nothing_of_the_next_ones():
+    hands = Hands()
+    hands.send(insert(1))
+    hands.advance(ms=3_000)
+    bounded = read(2, "bounded_staleness", bound_ms=1_500)
+    assert found(hands.send(bounded, to="node-2")) == [(2, "ok", '{"w": 1}')]
+    hands.cut = {"node-0", "node-1", "node-2"}
+    hands.send(Announce(epoch_of(2, 1), 9, 0), to="node-2", source="node-1")
+    assert found(hands.send(bounded, to="node-2")) == [(2, "refused", "too_stale")]
 
 
 # Linearizable reads

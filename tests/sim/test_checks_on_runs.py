@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vectorkit.replication import ReplicaStatus, ReplicationOptions
-from vectorkit.replication.member import Member
+from vectorkit.replication.identity import Member
 from vectorkit.replication.messages import Ack
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.replica import ReplicaNode
@@ -235,3 +235,11 @@ def test_each_check_is_told_once_and_in_the_same_order():
     assert len(CHECKS) == 20
     assert names[0] == "acknowledged_writes_survive"
     assert run.check()[names[0]] == run.check()[0]
+
+
+def test_acks_that_come_with_heartbeats_are_acks_too():
+    cluster = Cluster(SAFE, seed=7)
+    cluster.advance(ms=2_500)
+    acks = [row for row in cluster.finish().trace.rows if row.event == "ack"]
+    assert {row.kind for row in acks} == {"", "heartbeat"}
+    assert {row.number for row in acks if row.kind == "heartbeat"} == {1}

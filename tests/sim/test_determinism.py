@@ -137,7 +137,7 @@ ACK = Ack(1, None, 5, 5, 5, 5)
 def fates(messages, seed=7, node_ids=("a", "b", "c"), **link):
     """What becomes of messages from a to b: when each arrives, or None."""
     scheduler, trace = Scheduler(10_000), Trace()
-    network = Network(node_ids, (), Link(**link), {}, seed=seed, scheduler=scheduler, trace=trace)
+    network = Network(node_ids, Link(**link), seed=seed, scheduler=scheduler, trace=trace)
     found = []
     for message in messages:
         network.send("a", "b", message, 10)

@@ -86,6 +86,7 @@ def test_any_crash_survives_frame_and_dict(at_ms, for_ms):
 
 REFUSED = {
     "before now": (lambda: sim.Pause(at_ms=-1, for_ms=1, node="node-1"), "at_ms=-1"),
+    "no time": (lambda: sim.Pause(at_ms=None, for_ms=1, node="node-1"), "at_ms=None"),
     "no length": (lambda: sim.Pause(at_ms=1, for_ms=0, node="node-1"), "for_ms=0"),
     "no node": (lambda: sim.Pause(at_ms=1, for_ms=1, node=""), "node=''"),
     "no group": (lambda: sim.Partition(at_ms=1, for_ms=1), "a list of node ids"),

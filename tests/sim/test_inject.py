@@ -118,9 +118,11 @@ def test_a_crash_without_end_lasts_until_the_faults_end():
 
 def test_a_restart_ends_the_crash_that_lasts():
     run = run_of(
-        sim.Crash(at_ms=1_000, for_ms=2_000, node="node-1"), sim.Restart(at_ms=1_500, node="node-1")
+        sim.Crash(at_ms=1_000, for_ms=2_000, node="node-1"),
+        sim.Restart(at_ms=1_500, node="node-1"),
+        sim.Crash(at_ms=2_000, for_ms=500, node="node-1"),
     )
-    assert times_ms(rows(run, "start", node="node-1", kind="restart")) == [1_500]
+    assert times_ms(rows(run, "start", node="node-1", kind="restart")) == [1_500, 2_500]
 
 
 def test_the_master_that_crashes_is_named_in_the_trace():
@@ -352,7 +354,7 @@ def test_a_clock_that_gains_beats_early_and_one_that_loses_late():
 
 
 def test_a_timer_that_was_set_follows_a_clock_that_jumps():
-    run = run_of(sim.ClockJump(at_ms=300, node="node-0", by_ms=400))
+    run = run_of(sim.ClockJump(at_ms=300, node="node-0", by_ms=400), load=None)
     assert beats_ms(run)[:3] == [600, 1_600, 2_600]
 
 
@@ -360,6 +362,7 @@ def test_drifts_add_up_and_end_alone():
     run = run_of(
         sim.ClockDrift(at_ms=0, for_ms=1_000, node="node-0", ppm=500_000),
         sim.ClockDrift(at_ms=500, for_ms=1_500, node="node-0", ppm=500_000),
+        load=None,
     )
     # It shows 750 at 500, 1,750 at 1,000, 3,250 at 2,000, and goes right from there on.
     assert beats_ms(run)[:4] == [625, 1_166.667, 1_833.333, 2_750]
@@ -442,6 +445,15 @@ def test_after_the_faults_end_none_begins():
     run = made.finish()
     assert rows(run, "crash") == []
     assert run.stuck == ()
+
+
+def test_a_cluster_that_was_finished_can_be_broken_again():
+    made = cluster_of()
+    made.finish()
+    made.inject(sim.Crash(at_ms=0, for_ms=100, node="node-1"))
+    made.advance(ms=50)
+    assert not made._engine.machines["node-1"].is_up
+    assert made.finish().is_converged
 
 
 def test_a_run_without_anybody_to_promote_says_why_every_node_is_stuck():

@@ -206,7 +206,7 @@ def test_r16_a_collection_taken_while_master_refuses_writes_once_it_is_a_replica
     held = made.store["words"]
     made.promote(REPLICA)
     made.advance(ms=100)
-    with pytest.raises(ReadOnlyReplica, match="node-0 is a replica.*its master, node-1"):
+    with pytest.raises(ReadOnlyReplica, match=r"node-0 is a replica.*its master, node-1"):
         held.upsert(["king"], [[1, 0]])
 
 

@@ -1,4 +1,4 @@
-"""Every kind, metric and operation arrives whole: full syncs, deletes, volume, and cuts anywhere."""
+"""Every kind, metric and operation arrives whole: full syncs, deletes, volume, cuts anywhere."""
 
 import numpy as np
 import pytest

@@ -117,11 +117,12 @@ class Backend(ABC):
 
     @abstractmethod
     def search(
-        self, state: State, prepared: Any, count: int, mask: MaskArray | None, width: int
+        self, state: State, prepared: Any, count: int, mask: MaskArray | None, width: int, k: int
     ) -> Pending:
         """Begin to find `width` candidates among the first `count` rows, not waited for.
 
-        `mask` (count,) takes rows out before anything is ranked.
+        `mask` (count,) takes rows out before anything is ranked. A backend that makes no promise
+        may hand back fewer of them, the likeliest to be among the `k` best.
         """
 
     def needs_training(self, state: State) -> bool:
@@ -234,6 +235,7 @@ class ExactBackend(Backend):
         count: int,
         mask: MaskArray | None,
         width: int,
+        k: int,
     ) -> Pending:
         """Upper bounds of all scores, and the rows of the largest."""
         batch, capacity = len(prepared.targets), self.capacity(state)

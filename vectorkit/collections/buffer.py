@@ -65,6 +65,9 @@ class WriteBuffer:
 
     def put_many(self, slots: Int32Array, rows: Float32Array) -> None:
         """Accept rows (count, dim) for distinct slots; there must be room."""
+        if len(slots) == 1:
+            self.put(slots.item(), rows[0])
+            return
         position_of = self._position_of
         places = [position_of.setdefault(slot, len(position_of)) for slot in slots.tolist()]
         self._rows[places] = rows

@@ -15,8 +15,8 @@ import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from vectorkit.collections.state import CollectionState
-from vectorkit.kernels import candidates, select, sharded, write
-from vectorkit.kernels.select import TileScores
+from vectorkit.kernels import candidates, rescoring, scanning, sharded, write
+from vectorkit.kernels.scanning import TileScores
 from vectorkit.kernels.shapes import Array, Bool, Float, Int
 from vectorkit.kernels.write import Arrays, Rows
 from vectorkit.types import Metric
@@ -82,7 +82,6 @@ def _search(
 
 def _scan(
     codes: Arrays,
-    kept: Arrays,
     prepared: dict[str, Array],
     count: Int[Array, ""],
     mask: Bool[Array, " capacity"] | None,
@@ -90,10 +89,36 @@ def _scan(
     metric: Metric,
     width: int,
     dim: int,
-) -> tuple[Array, Rows]:
+) -> Array:
     record("scan", dim, codes[0], len(prepared["norms"]), f"{metric}, {width} candidates")
-    slots = select.scan_codes(codes, prepared, count, mask, tile_scores, metric, width, dim)
-    return slots, tuple(array.at[slots].get(mode="clip") for array in kept)
+    return scanning.scan_codes(codes, prepared, count, mask, tile_scores, metric, width, dim)
+
+
+def _rescore(
+    rows: Float[Array, "capacity dim"],
+    queries: Float[Array, "batch dim"],
+    slots: Int[Array, "batch width"],
+    metric: Metric,
+    width: int,
+) -> tuple[Array, Array]:
+    record("rescore", rows.shape[1], rows, len(queries), f"{metric}, {width} candidates")
+    return rescoring.best_rows(rows, queries, slots, metric, width)
+
+
+def _scan_and_rescore(
+    codes: Arrays,
+    prepared: dict[str, Array],
+    count: Int[Array, ""],
+    mask: Bool[Array, " capacity"] | None,
+    rows: Float[Array, "capacity dim"],
+    queries: Float[Array, "batch dim"],
+    tile_scores: TileScores,
+    metric: Metric,
+    width: int,
+    kept: int,
+) -> tuple[Array, Array]:
+    slots = _scan(codes, prepared, count, mask, tile_scores, metric, width, rows.shape[1])
+    return rescoring.best_rows(rows, queries, slots, metric, kept)
 
 
 write_copy: Final = jax.jit(_write, static_argnames="dim")
@@ -104,6 +129,10 @@ grow: Final = jax.jit(_grow, static_argnames=("capacity", "dim"))
 read: Final = jax.jit(_read, static_argnames="dim")
 search: Final = jax.jit(_search, static_argnames=("metric", "width"))
 scan: Final = jax.jit(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))
+rescore: Final = jax.jit(_rescore, static_argnames=("metric", "width"))
+scan_and_rescore: Final = jax.jit(
+    _scan_and_rescore, static_argnames=("tile_scores", "metric", "width", "kept")
+)
 
 
 class ShardedPrograms(NamedTuple):

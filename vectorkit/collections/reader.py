@@ -141,6 +141,8 @@ class Reader(ABC):
     def search(self, query: Any, k: int = 10, *, where: Where | None = None) -> Matches:
         """Find the k rows that are truly the best: exact, ties by lowest slot.
 
+        A `QuantizedCollection` finds the best of its candidates, with the same scores.
+
         `query` has shape (dim,). Fewer rows come where the collection has fewer than k; scores are
         float64 scores rounded to float32, larger is better, euclidean scores are −‖x − q‖, and a
         zero vector under cosine scores 0. `where` filters first: the k best are found among the
@@ -284,8 +286,9 @@ class Snapshot(Reader):
         return self._digest
 
     def parameters(self) -> dict[str, NDArray[Any]]:
-        """What the collection's codec has learned, by name; nothing for most kinds."""
-        return dict(self._backend.parameters(self._view.state))
+        """What the collection's codec has learned, by name, as copies; nothing for most kinds."""
+        learned = self._backend.parameters(self._view.state)
+        return {name: array.copy() for name, array in learned.items()}
 
     def vectors(self) -> Float32Array:
         """All vectors in slot order, as a copy (count, dim)."""

@@ -153,7 +153,7 @@ class _Search:
                 wanted_count = int(np.count_nonzero(mask))
                 if wanted_count * asked.size <= GATHERED_NUMBERS_MAX:
                     return _gather(backend, view, np.flatnonzero(mask), len(asked))
-            return backend.search(view.state, prepared, view.count, mask, width)
+            return backend.search(view.state, prepared, view.count, mask, width, self.k)
 
         with source._read(dispatch) as (view, begun):
             slots, rows, outside = begun()

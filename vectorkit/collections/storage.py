@@ -298,7 +298,12 @@ class Storage:
             self.growths.append(Growth(self.version, before, after))
 
     def _changed(self, slots: Int32Array, result: WriteResult) -> WriteResult:
-        self._fold.mark(slots)
-        self.changes.add_many(slots)
+        if len(slots) == 1:
+            slot = slots.item()
+            self._fold.marks[slot] = 1
+            self.changes.add(slot)
+        else:
+            self._fold.mark(slots)
+            self.changes.add_many(slots)
         self.version += 1
         return result._replace(version=self.version)

@@ -43,4 +43,6 @@ def _words(path: Path) -> list[str]:
     from fastparquet import ParquetFile
 
     with path.open("rb") as file:
-        return list(map(str, ParquetFile(file).to_pandas()["index"]))
+        # As objects: where pyarrow is installed, fastparquet 2026.9 loses all other pages' texts.
+        table = ParquetFile(file).to_pandas(dtypes={"index": np.dtype(object)})
+    return [str(word) for word in table["index"]]

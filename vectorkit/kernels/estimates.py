@@ -13,11 +13,11 @@ from vectorkit.types import Metric
 
 
 def estimated_scores(
-    products: Float[Array, "batch tile"],
+    products: Float[Array, "tile batch"],
     norms: Float[Array, " tile"],
     query_norms: Float[Array, " batch"],
     metric: Metric,
-) -> Float[Array, "batch tile"]:
+) -> Float[Array, "tile batch"]:
     """Larger is better; never NaN. Cosine expects unit queries; euclidean gives −‖x − q‖².
 
     Half of it is summed first: the sum of two halved squares cannot overflow, so an infinite
@@ -26,6 +26,6 @@ def estimated_scores(
     if metric == "dot":
         return products
     if metric == "cosine":
-        return jnp.where(norms > 0, products / norms, 0.0)
-    squares = 0.5 * jnp.square(norms) + 0.5 * jnp.square(query_norms)[:, None]
+        return jnp.where(norms[:, None] > 0, products / norms[:, None], 0.0)
+    squares = 0.5 * jnp.square(norms)[:, None] + 0.5 * jnp.square(query_norms)
     return 2.0 * (products - squares)

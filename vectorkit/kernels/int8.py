@@ -20,7 +20,7 @@ Codes = tuple[Int8[Array, "tile dim"], Float[Array, " tile"], Float[Array, " til
 
 def tile_scores(
     codes: Codes, prepared: dict[str, Array], metric: Metric
-) -> Float[Array, "batch tile"]:
+) -> Float[Array, "tile batch"]:
     """Estimated scores of a tile: codes, scales and norms of its rows, for every query.
 
     `prepared` has `norms` (batch,) and either `targets` (batch, dim) float32, or `codes`
@@ -29,13 +29,14 @@ def tile_scores(
     levels, scales, norms = codes
     if "targets" in prepared:
         wide = levels.astype(jnp.float32)
-        products = jnp.matmul(prepared["targets"], wide.T, precision=jax.lax.Precision.HIGHEST)
+        targets = prepared["targets"]
+        products = jnp.matmul(targets, wide.T, precision=jax.lax.Precision.HIGHEST).T
     else:
         sums = jax.lax.dot_general(
-            prepared["codes"],
             levels,
+            prepared["codes"],
             (((1,), (1,)), ((), ())),
             preferred_element_type=jnp.int32,
         )
-        products = sums.astype(jnp.float32) * prepared["scales"][:, None]
-    return estimated_scores(products * scales, norms, prepared["norms"], metric)
+        products = sums.astype(jnp.float32) * prepared["scales"]
+    return estimated_scores(products * scales[:, None], norms, prepared["norms"], metric)

@@ -7,14 +7,12 @@ for more than one tile, only tiles in use are visited, and a change of `count` c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from vectorkit.kernels.shapes import Array, Bool, Float, Int, Shaped
-from vectorkit.types import Metric
+from vectorkit.kernels.shapes import Array, Bool, Float, Int
 
 TILE_NUMBERS: Final = 1 << 21
 """Numbers scored at once: a tile stays in the cache until it has been multiplied."""
@@ -33,11 +31,6 @@ BLOCK_ROWS: Final = 32
 
 NO_SLOT: Final = 2**31 - 1
 """Stands where no slot was found: beyond every capacity."""
-
-_LOWEST: Final = float(np.finfo(np.float32).min)
-
-TileScores = Callable[[Any, dict[str, Array], Metric], Array]
-"""`(codes of a tile, prepared queries, metric) -> scores (batch, tile)`."""
 
 Found = tuple[Float[Array, "batch width"], Int[Array, "batch width"]]
 ScoreTile = Callable[[Int[Array, ""]], Float[Array, "tile batch"]]
@@ -100,29 +93,6 @@ def select_best(
     tiles = (count.astype(jnp.int32) + tile - 1) // tile
     found: Found = jax.lax.fori_loop(0, tiles, visit, nothing)
     return found
-
-
-def scan_codes(
-    codes: tuple[Shaped[Array, "capacity ..."], ...],
-    prepared: dict[str, Array],
-    count: Int[Array, ""],
-    mask: Bool[Array, " capacity"] | None,
-    tile_scores: TileScores,
-    metric: Metric,
-    width: int,
-    dim: int,
-) -> Int[Array, "batch width"]:
-    """The slots of the `width` rows whose codes score best; `NO_SLOT` where there are no more."""
-    batch = len(prepared["norms"])
-    tile = tile_rows(codes[0].shape[0], dim, batch, width)
-
-    def score_tile(start: Int[Array, ""]) -> Float[Array, "tile batch"]:
-        some = tuple(jax.lax.dynamic_slice_in_dim(array, start, tile) for array in codes)
-        scores = tile_scores(some, prepared, metric).T
-        return jnp.maximum(scores, _LOWEST)
-
-    scores, slots = select_best(score_tile, tile, batch, width, count, mask)
-    return jnp.where(scores > -jnp.inf, slots, NO_SLOT)
 
 
 def _best_of_tile(scores: Float[Array, "tile batch"], width: int) -> Found:

@@ -114,7 +114,8 @@ class Noted(NamedTuple):
     - "discard": `number` operations that this node had acknowledged are not in the history that
       it has taken over;
     - "quarantine": the operation at offset `number` could not be applied, `text` says why;
-    - "digest": the store at offset `number` has the digest `text`;
+    - "digest": the store at offset `number` has the digest `text`; `kind` is "snapshot" where a
+      master gives it away, "install" where a replica has taken it;
     - "lost_state": the disk holds no intact state, `text` says why;
     - "retire": index `number` is refused from now on.
 
@@ -127,6 +128,7 @@ class Noted(NamedTuple):
     number: int = 0
     value: int = 0
     text: str = ""
+    kind: str = ""
 
 
 Effect = Send | SetTimer | Persist | Appended | Applied | SyncChanged | RoleChanged | Noted

@@ -61,10 +61,15 @@ class Knowledge:
         self.note_freshness()
 
     def note_freshness(self) -> None:
-        """More may be applied: what the head that was named last says of this node's age."""
-        if self._fresh_once is not None and self._member.applied_offset >= self._fresh_once[0]:
+        """Readers may see more: what the head that was named last says of this node's age."""
+        if self._fresh_once is not None and self._member.visible_offset >= self._fresh_once[0]:
             self._fresh_as_of_ns = max(self._fresh_as_of_ns or 0, self._fresh_once[1])
             self._fresh_once = None
+
+    def forget_freshness(self) -> None:
+        """Another master is followed: how fresh this node was says nothing of its history."""
+        self._beats_sent_ns.clear()
+        self._fresh_as_of_ns = self._fresh_once = None
 
     def note_equality(self, *, is_following: bool) -> None:
         """Remember now as a time of equality, if it is one."""
@@ -88,7 +93,7 @@ class Knowledge:
         return now_ns - since_ns
 
     def staleness_ns(self, now_ns: int) -> int | None:
-        """A bound that holds: all that the master had appended by then is applied. None: unknown.
+        """A bound that holds: readers see all that the master had appended. None: unknown.
 
         A heartbeat that answers one of this node's names a head no older than when that one was
         sent, by this node's own clock.

@@ -65,5 +65,6 @@ class Offers:
                 member.options.chunk_bytes,
                 tuple(member.log.epochs),
             )
-            member.outbox.add(Noted("digest", number=head.offset, text=self._source.digest))
+            given = self._source.digest
+            member.outbox.add(Noted("digest", number=head.offset, text=given, kind="snapshot"))
         return self._source

@@ -128,6 +128,7 @@ class ReplicaNode(Role):
             member.become(self._stand())
             return
         if member.refresh() and self.state == "streaming":
+            self._note_progress()
             self._send_ack()
         if (
             self.state not in ("connecting", "promising")
@@ -210,6 +211,7 @@ class ReplicaNode(Role):
     def _follow(self, master_id: str, epoch: int) -> None:
         """Shake hands with a master, once the promise of its epoch is durable."""
         member, self._master_id, self._epoch = self.member, master_id, epoch
+        self.knows.forget_freshness()
         self._backoff = Backoff(member.options, member.now_ns)
         if member.durable_promise >= epoch:
             self.state = "connecting"

@@ -53,7 +53,12 @@ class NodeStatus:
 
 
 def node_status(node: Node, now_ns: int) -> NodeStatus:
-    """What a node says of itself and its replicas now."""
+    """What a node says of itself and its replicas now.
+
+    >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
+    >>> node_status(node, now_ns=0).replicas is None
+    True
+    """
     stats = node.stats(now_ns)
     replicas = tuple(node.replicas(now_ns)) if stats.role == "master" else None
     return NodeStatus(stats.role, enabled=True, stats=stats, replicas=replicas)

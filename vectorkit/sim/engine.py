@@ -20,7 +20,7 @@ from vectorkit.replication import (
     SetTimer,
     SyncChanged,
 )
-from vectorkit.replication.messages import Ack, Message
+from vectorkit.replication.messages import Ack, Message, ReplicaHeartbeat
 from vectorkit.sim.clock import Event, Scheduler
 from vectorkit.sim.machine import Machine
 from vectorkit.sim.network import Network, Packet
@@ -203,7 +203,9 @@ class Engine:
     def _send(self, node_id: str, effect: Send) -> None:
         message = effect.message
         if type(message) is Ack:
-            self._note_ack(node_id, effect.target, message)
+            self._note_ack(node_id, effect.target, message, "")
+        elif type(message) is ReplicaHeartbeat:
+            self._note_ack(node_id, effect.target, message.ack, "heartbeat")
         self.network.send(node_id, effect.target, message, effect.size_bytes)
 
     def _persist(self, node_id: str, effect: Persist) -> None:
@@ -229,7 +231,7 @@ class Engine:
     def _noted(self, node_id: str, effect: Noted) -> None:
         number, value = effect.number, effect.value
         self.trace.add(
-            self.now_ns, effect.event, node_id, effect.peer, "", number, value, effect.text
+            self.now_ns, effect.event, node_id, effect.peer, effect.kind, number, value, effect.text
         )
 
     def begin_write(self, node_id: str) -> None:
@@ -252,10 +254,10 @@ class Engine:
         offset, epoch, text = position.offset, position.epoch, position.hash.hex()
         self.trace.add(self.now_ns, event, node_id, "", kind, offset, epoch, text)
 
-    def _note_ack(self, node_id: str, master: str, ack: Ack) -> None:
+    def _note_ack(self, node_id: str, master: str, ack: Ack, kind: str) -> None:
         offset, epoch = ack.flushed_offset, ack.position.epoch
         text = f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}"
-        self.trace.add(self.now_ns, "ack", node_id, master, "", offset, epoch, text)
+        self.trace.add(self.now_ns, "ack", node_id, master, kind, offset, epoch, text)
 
     # Events
 

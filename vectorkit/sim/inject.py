@@ -44,7 +44,7 @@ class Injector:
     def __init__(self, engine: Engine, faults: Sequence[Fault]) -> None:
         self._engine = engine
         self._faults: list[Fault] = []
-        self._is_over = False
+        self._over_count = 0  # How many of them come no more.
         self._lasting: dict[int, tuple[Fault, str, Undo]] = {}
         self._crashes: dict[str, list[int]] = {}  # The faults that keep a node down.
         engine.on("fault", self._on_fault)
@@ -72,8 +72,8 @@ class Injector:
             self._note("end", number, text)
 
     def end_all(self) -> None:
-        """End every fault that lasts, start every node that is down, and begin none any more."""
-        self._is_over = True
+        """End every fault that lasts, start every node that is down; none so far begins later."""
+        self._over_count = len(self._faults)
         for number in list(self._lasting):
             self.end(number)
         for node_id in self._engine.options.node_ids:
@@ -89,7 +89,7 @@ class Injector:
         number, is_begin = data
         if not is_begin:
             self.end(number)
-        elif not self._is_over:
+        elif number >= self._over_count:
             self._begin(number, self._faults[number])
 
     def _begin(self, number: int, fault: Fault) -> None:

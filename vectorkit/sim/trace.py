@@ -23,7 +23,7 @@ class TraceRow(NamedTuple):
     apply      node              stream, snapshot,   offset          epoch, history hash
                                  replay
     visible    node                                  offset
-    ack        node, master      stage of concern    flushed offset  epoch of the record it names,
+    ack        node, master      "", heartbeat       flushed offset  epoch of the record it names,
                                                                      "received applied visible"
     promise    node                                  epoch
     role       node              master, replica, …  epoch           1 if forced, detail

@@ -9,15 +9,15 @@ decoded rows holds what its master holds.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
 from vectorkit.kernels.canonical import NORM_MAX, canonical_norms, scaled_queries
+from vectorkit.kernels.scanning import TileScores
 from vectorkit.types import Float32Array, Float64Array, Metric
 
 Codes = tuple[NDArray[Any], ...]
@@ -25,9 +25,7 @@ Codes = tuple[NDArray[Any], ...]
 
 Parameters = Mapping[str, NDArray[Any]]
 Prepared = dict[str, NDArray[Any]]
-
-TileScores = Callable[[Any, dict[str, jax.Array], Metric], jax.Array]
-"""`(codes, prepared, metric) -> scores (batch, tile)`: pure JAX, to be compiled by its user."""
+"""Queries for a scan: they are the first axis of every array not in `kernels.scanning.SHARED`."""
 
 NOTHING: Final[Parameters] = MappingProxyType({})
 
@@ -109,10 +107,10 @@ def query_targets(queries: Float32Array, metric: Metric) -> tuple[Float32Array, 
 
     Cosine multiplies with unit queries.
     """
-    norms = as_norms(canonical_norms(queries))
     if metric == "cosine":
-        return scaled_queries(queries, metric).targets, norms
-    return queries, norms
+        scaled = scaled_queries(queries, metric)
+        return scaled.targets, as_norms(scaled.lengths)
+    return queries, as_norms(canonical_norms(queries))
 
 
 def as_norms(norms: Float64Array) -> Float32Array:

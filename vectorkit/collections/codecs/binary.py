@@ -16,7 +16,6 @@ from vectorkit.collections.codecs.base import (
     Field,
     Parameters,
     Prepared,
-    TileScores,
     as_norms,
     query_targets,
     rounded,
@@ -26,6 +25,7 @@ from vectorkit.errors import InvalidOption
 from vectorkit.kernels import binary
 from vectorkit.kernels.canonical import NORM_MAX
 from vectorkit.kernels.rotation import rotate, rotate_back, rotation_signs
+from vectorkit.kernels.scanning import TileScores
 from vectorkit.types import Float32Array, Float64Array, Metric
 
 QUERY_BITS: Final = 4

@@ -13,12 +13,12 @@ from vectorkit.collections.codecs.base import (
     Codes,
     Field,
     Prepared,
-    TileScores,
     as_norms,
     query_targets,
     rounded_down,
 )
 from vectorkit.kernels import int8
+from vectorkit.kernels.scanning import TileScores
 from vectorkit.types import Float32Array, Float64Array, Metric
 
 LEVELS: Final = 127

@@ -16,7 +16,6 @@ from vectorkit.collections.codecs.base import (
     Field,
     Parameters,
     Prepared,
-    TileScores,
     as_norms,
     query_targets,
 )
@@ -24,6 +23,7 @@ from vectorkit.draws import address, draw_block, fold
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels import pq
 from vectorkit.kernels.canonical import canonical_norms
+from vectorkit.kernels.scanning import TileScores
 from vectorkit.types import Float32Array, Float64Array, Metric
 
 CENTROIDS: Final = 256
@@ -134,7 +134,7 @@ class PqCodec(Codec):
         book = self._codebook
         if len(queries) < DECODING_BATCH_MIN:
             tables = np.matmul(book, parts.transpose(1, 2, 0))
-            return {"tables": tables.reshape(-1, len(queries)), "norms": norms}
+            return {"tables": tables.reshape(-1, len(queries)).T, "norms": norms}
         flat = book.reshape(-1, WIDTH)
         wide = parts.reshape(len(queries), self.subspaces * WIDTH)
         return {"codebook": flat, "targets": wide, "norms": norms}

@@ -108,8 +108,9 @@ class Facts:
 
     @cached_property
     def has_clock_faults(self) -> bool:
-        """Whether a node's clock was made to go wrong."""
-        return any(row.event == "fault" and "Clock" in row.text for _, row in self.events)
+        """Whether a node's clock was made to run at another pace, or to jump."""
+        told = [row.text for _, row in self.events if row.event == "fault"]
+        return any("ClockDrift" in text or "ClockJump" in text for text in told)
 
     def epoch_name(self, epoch: int) -> str:
         """An epoch by its node and round, as the statistics name it."""
