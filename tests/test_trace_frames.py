@@ -98,7 +98,7 @@ def test_a_loss_on_arrival_is_of_the_message_sent_first():
 def test_a_copy_is_a_message_of_its_own():
     tape = deliver(deliver(send(send(Tape(), 1), 1, text="copy"), 4), 9)
     frame = run_frames.messages(told(tape))
-    assert frame[["arrived_ms", "is_copy"]].values.tolist() == [[4.0, False], [9.0, True]]
+    assert frame[["arrived_ms", "is_copy"]].to_numpy().tolist() == [[4.0, False], [9.0, True]]
 
 
 def test_messages_add_up_to_what_the_links_have_counted(rough):
@@ -130,7 +130,7 @@ def test_roles_are_stretches_that_follow_each_other_without_gaps(rough):
         assert mine["started_ms"].iloc[1:].tolist() == mine["ended_ms"].iloc[:-1].tolist()
         assert (mine["ended_ms"] > mine["started_ms"]).all()
     down = frame[frame["role"] == "down"]
-    assert down[["node", "started_ms", "ended_ms", "cause"]].values.tolist() == [
+    assert down[["node", "started_ms", "ended_ms", "cause"]].to_numpy().tolist() == [
         ["node-0", 1_000.0, 3_000.0, "crash"]
     ]
 
@@ -146,7 +146,7 @@ def test_epochs_are_those_of_masters_and_candidates():
     frame = run_frames.roles(told(tape, end_ms=20))
     frame["epoch"] = frame["epoch"].astype(object).where(frame["epoch"].notna(), None)
     columns = ["node", "started_ms", "ended_ms", "role", "epoch", "cause"]
-    assert frame[columns].values.tolist() == [
+    assert frame[columns].to_numpy().tolist() == [
         ["node-0", 0.0, 7.0, "master", "node-0@1", "role"],
         ["node-0", 7.0, 8.0, "replica", None, "role"],
         ["node-0", 8.0, 9.0, "down", None, "lost_disk"],
@@ -163,7 +163,7 @@ def test_epochs_are_those_of_masters_and_candidates():
 def test_faults_are_told_as_they_came_with_whom_they_befell(rough):
     frame = rough.fault_windows.sort_values("number")
     columns = ["kind", "started_ms", "ended_ms", "node"]
-    rows = frame[columns].astype(object).where(frame[columns].notna(), None).values.tolist()
+    rows = frame[columns].astype(object).where(frame[columns].notna(), None).to_numpy().tolist()
     assert rows == [
         ["Crash", 1_000.0, 3_000.0, "node-0"],
         ["Cut", 500.0, 700.0, "node-0 node-2"],
@@ -179,7 +179,7 @@ def test_a_cut_by_hand_is_a_fault_until_it_is_healed():
     cluster.advance(ms=50)
     cluster.heal()
     frame = cluster.finish().fault_windows
-    assert frame[["kind", "started_ms", "ended_ms", "node"]].values.tolist() == [
+    assert frame[["kind", "started_ms", "ended_ms", "node"]].to_numpy().tolist() == [
         ["Partition", 100.0, 150.0, "node-1 node-2"]
     ]
 

@@ -19,7 +19,7 @@ def ax():
 
 def operations(*rows):
     """Each a dict of the times that are not missing."""
-    empty = {name: None for name in run_frames.OPERATIONS} | {
+    empty = dict.fromkeys(run_frames.OPERATIONS) | {
         "epoch": 1,
         "offset": 1,
         "copy_count": 1,

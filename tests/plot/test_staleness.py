@@ -1,5 +1,7 @@
 """The staleness plot: empirical distributions, a curve for each policy or node."""
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
@@ -75,7 +77,7 @@ def test_neighbouring_curves_differ_in_their_dashes_too(ax):
     plot_staleness(reads(*(("node-0", policy, 1.0) for policy in POLICIES)), ax=ax)
     dashes = [line.get_linestyle() for line in ax.lines], [line._dash_pattern for line in ax.lines]
     looks = list(zip(*dashes, strict=True))
-    assert all(one != other for one, other in zip(looks, looks[1:], strict=False))
+    assert all(one != other for one, other in pairwise(looks))
 
 
 def test_axes_have_their_units_and_plain_numbers(ax):
