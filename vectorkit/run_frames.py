@@ -251,7 +251,7 @@ def fault_windows(run: Run) -> pd.DataFrame:
     >>> from vectorkit import sim
     >>> cut = sim.Partition(at_ms=100, for_ms=200, isolate=["node-1"])
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), faults=[cut], duration_ms=500)
-    >>> fault_windows(run)[["kind", "started_ms", "ended_ms", "node"]].values.tolist()
+    >>> fault_windows(run)[["kind", "started_ms", "ended_ms", "node"]].to_numpy().tolist()
     [['Partition', 100.0, 300.0, 'node-1']]
     """
     rows: dict[int, list[Any]] = {}
