@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vectorkit.replication import ReplicaStatus, ReplicationOptions
-from vectorkit.replication.identity import Member
+from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Ack
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.replica import ReplicaNode

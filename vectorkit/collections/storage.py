@@ -172,9 +172,7 @@ class Storage:
 
         return change
 
-    def _plan_put(
-        self, slot: int, rows: Float32Array | Keep, payloads: Payloads | Keep
-    ) -> Change:
+    def _plan_put(self, slot: int, rows: Float32Array | Keep, payloads: Payloads | Keep) -> Change:
         """`plan_update` of one row, as most writes are: no array, nothing to gather."""
         if not isinstance(rows, Keep) and not self._buffer.has_room(1):
             self.flush()
