@@ -63,8 +63,11 @@ def test_r19_a_master_with_its_log_promotes_itself_by_the_one_path_and_syncs_par
         ("candidate", epoch_of(2, 0)),
         ("master", epoch_of(2, 0)),
     ]
-    promised = [row.node for row in rows(run, "promise", number=epoch_of(2, 0))]
-    assert promised[0] == MASTER  # Its own promise is durable before anybody is asked.
+    own, *_ = promises = rows(run, "promise", number=epoch_of(2, 0))
+    promised = [row.node for row in promises]
+    asked = rows(run, "send", node=MASTER, kind="Prepare")
+    assert own.node == MASTER
+    assert {row.time_ns for row in asked} == {own.time_ns}  # Durable before anybody is asked.
     assert sorted(promised) == [MASTER, REPLICA, OTHER]
     assert run.check().broken == ()
 
