@@ -1,12 +1,15 @@
-"""What clients and checks make of a run, as DataFrames: the writes, the reads and the findings.
+"""What happened in a run, as DataFrames: writes, reads, messages, roles, faults and findings.
 
 Each frame has a schema; one without rows has the same columns and dtypes.
 """
 
 from __future__ import annotations
 
+import json
+from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import pandas as pd
 
 from vectorkit.frames import Schema, of_rows
@@ -64,6 +67,34 @@ RECALL: Final[Schema] = {
     "order_loss": "float64",
     "visible_offset": "int64",
     "head_offset": "int64",
+}
+MESSAGES: Final[Schema] = {
+    "source": "str",
+    "target": "str",
+    "kind": "str",
+    "number": "int64",
+    "bytes": "int64",
+    "sent_ms": "float64",
+    "arrived_ms": "float64",
+    "lost_ms": "float64",
+    "fate": "str",
+    "is_copy": "bool",
+}
+ROLES: Final[Schema] = {
+    "node": "str",
+    "started_ms": "float64",
+    "ended_ms": "float64",
+    "role": "str",
+    "epoch": "str",
+    "cause": "str",
+}
+FAULT_WINDOWS: Final[Schema] = {
+    "number": "int64",
+    "kind": "str",
+    "started_ms": "float64",
+    "ended_ms": "float64",
+    "node": "str",
+    "details": "str",
 }
 FINDINGS: Final[Schema] = {
     "check": "str",
@@ -138,6 +169,105 @@ def recall(run: Run) -> pd.DataFrame:
     place = {node: index for index, node in enumerate(run.options.node_ids)}
     samples = sorted(run.recall_samples, key=lambda each: (place[each.node], each.time_ms))
     return of_rows([[getattr(each, name) for name in RECALL] for each in samples], RECALL)
+
+
+def messages(run: Run) -> pd.DataFrame:
+    """One row per message that was put on its way, in that order; a duplicate has its own.
+
+    `fate` is "delivered", "in_flight" at the end of the run, or why nobody will ever get it:
+    "loss", "cut", "blocked", or "down" where the receiver was. Of equal messages on one way, such
+    as one sent again, the first that was sent counts as the first to arrive.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> messages(run)["kind"].head(3).tolist()
+    ['Hello', 'StartFull', 'RequestChunks']
+    """
+    sent: list[list[Any]] = []
+    on_their_way: dict[tuple[str, str, str, int, int], deque[int]] = defaultdict(deque)
+    newest = -1  # The message that the last row has sent: its loss, if any, is told at once.
+    for row in run.trace.rows:
+        is_arrival = row.event == "deliver"
+        ends = (row.peer, row.node) if is_arrival else (row.node, row.peer)
+        what = (*ends, row.kind, row.number, row.value)
+        time_ms, newest = ns_to_ms(row.time_ns), -1 if row.event != "lost" else newest
+        if row.event == "send":
+            newest = len(sent)
+            on_their_way[what].append(newest)
+            sent.append([*what, time_ms, np.nan, np.nan, "in_flight", row.text == "copy"])
+        elif is_arrival:
+            index = on_their_way[what].popleft()
+            sent[index][6], sent[index][8] = time_ms, "delivered"
+        elif row.event == "lost":
+            waiting = on_their_way[what]
+            index = waiting.pop() if newest in waiting else waiting.popleft()
+            sent[index][7:9] = time_ms, row.text
+            newest = -1
+    return of_rows(sent, MESSAGES)
+
+
+def roles(run: Run) -> pd.DataFrame:
+    """One row per stretch of time in which a node was one thing, ordered by node, then time.
+
+    `role` is "master", "replica", "candidate", "returning" (without state), "starting", or "down".
+    `epoch` is what a master serves or a candidate stands for, by its node and round; else missing.
+    `cause` is "first" or "restart" after a start, "crash", "torn" or "lost_disk" after a crash,
+    else "role".
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> roles(run)["role"].tolist()
+    ['master', 'starting', 'replica']
+    """
+    end_ms = run.duration_ms
+    stretches: dict[str, list[list[Any]]] = {node: [] for node in run.options.node_ids}
+    for row in run.trace.rows:
+        if row.event not in ("role", "start", "crash"):
+            continue
+        epoch = None
+        if row.event == "role":
+            role, cause = row.kind, "role"
+            has_epoch = role in ("master", "candidate")
+            epoch = run.facts.epoch_name(row.number) if has_epoch else None
+        elif row.event == "start":
+            role, cause = "starting", row.kind
+        else:
+            role, cause = "down", row.kind or "crash"
+        time_ms, own = ns_to_ms(row.time_ns), stretches[row.node]
+        if own and own[-1][1] == time_ms:  # It was the one before for no time at all.
+            own.pop()
+        if own:
+            own[-1][2] = time_ms
+        own.append([row.node, time_ms, end_ms, role, epoch, cause])
+    return of_rows([each for own in stretches.values() for each in own], ROLES)
+
+
+def fault_windows(run: Run) -> pd.DataFrame:
+    """One row per fault that befell the cluster, as it came: those made by hand included.
+
+    `started_ms` equals `ended_ms` for one that is over at once. `node` is whom it befell, the
+    isolated nodes of a partition joined by spaces; `details` is the fault as JSON.
+
+    >>> from vectorkit import sim
+    >>> cut = sim.Partition(at_ms=100, for_ms=200, isolate=["node-1"])
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), faults=[cut], duration_ms=500)
+    >>> fault_windows(run)[["kind", "started_ms", "ended_ms", "node"]].to_numpy().tolist()
+    [['Partition', 100.0, 300.0, 'node-1']]
+    """
+    rows: dict[int, list[Any]] = {}
+    for _, row in run.facts.events:
+        if row.event != "fault" or row.kind == "none":
+            continue
+        time_ms = ns_to_ms(row.time_ns)
+        if row.kind == "start":
+            told = json.loads(row.text)
+            named = [told[name] for name in ("node", "source", "target") if name in told]
+            names = told.get("isolate") or named
+            node = " ".join(names) or None
+            rows[row.number] = [row.number, told["kind"], time_ms, time_ms, node, row.text]
+        else:
+            rows[row.number][3] = time_ms
+    return of_rows(list(rows.values()), FAULT_WINDOWS)
 
 
 def findings(found: Findings) -> pd.DataFrame:

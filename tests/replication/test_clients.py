@@ -103,6 +103,16 @@ def test_a_master_that_has_promised_higher_replies_to_nobody():
     assert hands.replies == []
 
 
+def test_a_promise_holds_back_answers_from_the_moment_that_it_is_made():
+    hands = Hands(**concern(1))
+    hands.cut = {"node-1", "node-2"}
+    hands.send(insert(1))
+    hands.cut = set()
+    hands.master.member.promise += 1
+    hands.advance(ms=500)
+    assert hands.replies == []
+
+
 def test_a_copy_of_a_write_is_not_a_second_write():
     hands = Hands()
     hands.send(insert(1))

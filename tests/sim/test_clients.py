@@ -1,9 +1,9 @@
 """Clients on the network: what they ask, whom, and what their trace says of the answers."""
 
-import itertools
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -103,7 +103,7 @@ def test_no_request_is_sent_twice_and_each_has_one_end_whatever_the_network_does
     options = ClusterOptions(replicas=2, link=Link(loss=0.1, jitter_ms=30))
     load = Workload(writes_per_s=50, reads_per_s=50, source=SMALL, client_timeout_ms=300)
     run = simulate(options, workload=load, duration_ms=5_000, seed=7)
-    sent = list(rows(run, "send", node="client-0"))
+    sent = rows(run, "send", node="client-0")
     assert len(sent) == len({row.number for row in sent}) == 500
     ends = Counter(row.number for row in rows(run, "complete"))
     assert set(ends.values()) == {1}
@@ -241,7 +241,7 @@ def test_r17_a_node_that_is_down_is_skipped_for_a_time_and_then_asked_again():
     cluster.advance(ms=2_000)
     run = cluster.finish()
     there = [row.time_ns / 1e6 for row in rows(run, "invoke", kind="read", peer="node-1")]
-    gaps = [(a, b) for a, b in itertools.pairwise(there) if b - a > 500]
+    gaps = [(a, b) for a, b in pairwise(there) if b - a > 500]
     assert gaps == [(1_150, 2_350), (2_500, 3_700), (3_850, 5_050)]
     assert there[-1] > 5_800
 

@@ -37,7 +37,7 @@ from vectorkit.operations import (
     UpdateVectors,
     Upsert,
 )
-from vectorkit.types import KEEP, Id, Int32Array, Keep, Metric, Payload
+from vectorkit.types import KEEP, Id, Keep, Metric, Payload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -332,15 +332,8 @@ class Collection(Reader):
             return storage.plan_upsert(operation.ids, operation.vectors, operation.payloads)
         slots = self._present(operation.ids)
         if isinstance(operation, Delete):
-            return storage.plan_delete(slots)
-        vectors, payloads = operation.vectors, operation.payloads
-        if payloads is None:
-            payloads = (None,) * len(slots)
-        return storage.plan_update(
-            slots,
-            None if isinstance(vectors, Keep) else vectors,
-            None if isinstance(payloads, Keep) else payloads,
-        )
+            return storage.plan_delete(np.array(slots, np.int32))
+        return storage.plan_update(slots, operation.vectors, operation.payloads)
 
     def _bind(self, commit: Commit, lock: threading.RLock) -> None:
         """Make every write go through `commit`, under the lock of the store that it belongs to."""
@@ -366,11 +359,11 @@ class Collection(Reader):
                 return self._commit(self, operation)
             return self._plan(operation)()
 
-    def _present(self, ids: tuple[Id, ...]) -> Int32Array:
-        slots = list(map(self._storage.slot_of.get, ids))
-        if None in slots:
-            raise not_found(ids[slots.index(None)], self)
-        return np.array(slots, np.int32)
+    def _present(self, ids: tuple[Id, ...]) -> list[int]:
+        try:
+            return [self._storage.slot_of[row_id] for row_id in ids]
+        except KeyError as error:
+            raise not_found(error.args[0], self) from None
 
     def _refuse_mixed_kinds(self, ids: tuple[Id, ...]) -> None:
         if len(self) and type(self._storage.tables.ids[0]) is not type(ids[0]):

@@ -22,7 +22,7 @@ from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
 from vectorkit.errors import CorruptSnapshot
 from vectorkit.operations import CollectionConfig, Payloads
-from vectorkit.types import Float32Array, Id, Int32Array
+from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep
 
 Change = Callable[[], WriteResult]
 """A planned write: calling it makes it happen."""
@@ -32,7 +32,7 @@ PIECE_ROWS: Final = 1 << 16
 a state aside, which is published whole."""
 
 _result: Final = tuple.__new__
-"""Makes a named tuple in half the time, for the one path where that counts."""
+"""Makes a named tuple in half the time, for the short ways of one row."""
 
 _DIGEST_BLOCK: Final = 1 << 16
 
@@ -150,21 +150,46 @@ class Storage:
 
     def plan_update(
         self,
-        slots: Int32Array,
-        rows: Float32Array | None,
-        payloads: Payloads | None,
+        slots: list[int],
+        rows: Float32Array | Keep,
+        payloads: Payloads | Keep | None,
     ) -> Change:
-        """Overwrite the vectors, the payloads or both of present rows; None leaves them."""
-        write = None if rows is None else self._plan_rows(slots, rows, len(self))
+        """Overwrite the vectors, the payloads or both of present rows; None clears payloads."""
+        filled = (None,) * len(slots) if payloads is None else payloads
+        if len(slots) == 1 and not self.backend.needs_training(self.state):
+            return self._plan_put(slots[0], rows, filled)
+        places = np.array(slots, np.int32)
+        write = None if isinstance(rows, Keep) else self._plan_rows(places, rows, len(self))
 
         def change() -> WriteResult:
-            if payloads is not None:
+            if not isinstance(filled, Keep):
                 self.tables = self.tables.for_overwriting()
             if write is not None:
                 write()
-            if payloads is not None:
-                self.tables.set_payloads(slots.tolist(), payloads)
-            return self._changed(slots, WriteResult(updated=len(slots)))
+            if not isinstance(filled, Keep):
+                self.tables.set_payloads(slots, filled)
+            return self._changed(places, WriteResult(updated=len(slots)))
+
+        return change
+
+    def _plan_put(
+        self, slot: int, rows: Float32Array | Keep, payloads: Payloads | Keep
+    ) -> Change:
+        """`plan_update` of one row, as most writes are: no array, nothing to gather."""
+        if not isinstance(rows, Keep) and not self._buffer.has_room(1):
+            self.flush()
+
+        def change() -> WriteResult:
+            if payloads is not KEEP:
+                self.tables = self.tables.for_overwriting()
+            if rows is not KEEP:
+                self._buffer.put(slot, rows[0])
+            if payloads is not KEEP:
+                self.tables.set_payloads((slot,), payloads)
+            self._fold.marks[slot] = 1
+            self.changes.add(slot)
+            self.version += 1
+            return _result(WriteResult, (0, 1, 0, self.version))
 
         return change
 

@@ -2,6 +2,20 @@
 
 from vectorkit.plot.health import plot_health
 from vectorkit.plot.lag import plot_lag
+from vectorkit.plot.loss import plot_loss
+from vectorkit.plot.operations import plot_operation_life
+from vectorkit.plot.recall import plot_recall
+from vectorkit.plot.staleness import plot_staleness
+from vectorkit.plot.timeline import plot_timeline
 from vectorkit.plot.updates import plot_update_latency
 
-__all__ = ["plot_health", "plot_lag", "plot_update_latency"]
+__all__ = [
+    "plot_health",
+    "plot_lag",
+    "plot_loss",
+    "plot_operation_life",
+    "plot_recall",
+    "plot_staleness",
+    "plot_timeline",
+    "plot_update_latency",
+]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -18,12 +19,33 @@ ORANGE: Final = "#E69F00"
 GREEN: Final = "#009E73"
 BLUE: Final = "#0072B2"
 VERMILION: Final = "#D55E00"
+SKY_BLUE: Final = "#56B4E9"
+PURPLE: Final = "#CC79A7"
 
 STATUS_COLOURS: Final = {
     "Connected": GREEN,
     "Lagging": ORANGE,
     "Disconnected": VERMILION,
     "Syncing": BLUE,
+}
+MESSAGE_COLOURS: Final = {
+    "records": BLUE,
+    "acks": SKY_BLUE,
+    "heartbeats": "0.62",
+    "handshakes, syncs": GREEN,
+    "mastership": VERMILION,
+    "clients": ORANGE,
+}
+LOSS_COLOURS: Final = {"staleness": ORANGE, "quantization": BLUE, "order": PURPLE}
+"""Why a replica does not answer with the best rows of its master."""
+POLICY_COLOURS: Final = {
+    "master": "black",
+    "nearest": VERMILION,
+    "round_robin": ORANGE,
+    "sticky": PURPLE,
+    "bounded_staleness": BLUE,
+    "read_your_writes": GREEN,
+    "linearizable": SKY_BLUE,
 }
 METHOD_COLOURS: Final = {"update": BLUE, "delete + insert": VERMILION}
 
@@ -42,6 +64,8 @@ _NODE_COLOURS: Final = (
 )
 _SHADE: Final[dict[str, Any]] = {"color": "black", "alpha": 0.13, "linewidth": 0}
 _LEGEND_COLUMNS_MAX: Final = 6
+_LABEL_LETTERS_MAX: Final = 28
+_MARGIN_IN, _HANDLE_IN, _LETTER_IN = 0.75, 0.43, 0.075
 
 
 def node_colour(node: str) -> str:
@@ -76,6 +100,20 @@ def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> 
         ax.barh(row, end_s - start_s, left=start_s, height=1.0, zorder=0, **_SHADE)
 
 
+def write_beside(ax: Axes, row: float, text: str) -> None:
+    """Write to the right of the axes, at the height of a row."""
+    ax.annotate(
+        text,
+        (1.0, row),
+        xycoords=("axes fraction", "data"),
+        xytext=(8, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=8,
+        annotation_clip=False,
+    )
+
+
 def cut_handles(health: pd.DataFrame) -> list[Patch]:
     """What a legend says of the shades: who was cut off; nothing where no node was."""
     from matplotlib.patches import Patch
@@ -85,12 +123,56 @@ def cut_handles(health: pd.DataFrame) -> list[Patch]:
     return [Patch(label=f"{names} cut off", **_SHADE)] if nodes else []
 
 
+def shade_faults(
+    ax: Axes, faults: pd.DataFrame, rows: Mapping[str, int], *, unit_ms: float = 1_000
+) -> list[Artist]:
+    """Shade the times of faults, on the rows of the nodes that they name if there are such.
+
+    `faults` is `run.fault_windows`. One that is over at once is a dotted line. Times are divided
+    by `unit_ms`. Gives what a legend says of them; only what lies within the limits is drawn.
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    low, high = ax.get_xlim()
+    lasting, sudden = Counter[str](), Counter[str]()
+    for each in faults.to_dict("records"):
+        start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms
+        if start > high or end < low:
+            continue
+        nodes = each["node"].split() if isinstance(each["node"], str) else []
+        befallen = [rows[node] for node in nodes if node in rows]
+        what = each["kind"] if befallen else " ".join([each["kind"], *nodes])
+        if start == end:
+            sudden[what] += 1
+            ax.axvline(start, color="0.25", linewidth=0.8, linestyle=":", zorder=1)
+            continue
+        lasting[what] += 1
+        for row in befallen or (None,):
+            shade(ax, max(start, low), min(end, high), row=row)
+    handles: list[Artist] = []
+    if lasting:
+        handles.append(Patch(label=_told(lasting, "faults"), **_SHADE))
+    if sudden:
+        line = Line2D([], [], color="0.25", linewidth=0.8, linestyle=":")
+        line.set_label(_told(sudden, "events"))
+        handles.append(line)
+    return handles
+
+
+def _told(counts: Counter[str], many: str) -> str:
+    """What there was: by name if that is short."""
+    names = (name if count == 1 else f"{count} × {name}" for name, count in counts.items())
+    told = ", ".join(names)
+    return told if len(told) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
+
+
 def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
     """A legend above the axes, where it covers nothing, in as few rows as there is room for."""
     if handles:
         ax.legend(
             handles=list(handles),
-            ncols=min(len(handles), _LEGEND_COLUMNS_MAX),
+            ncols=_columns([str(handle.get_label()) for handle in handles], ax),
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
             frameon=False,
@@ -99,6 +181,16 @@ def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
             handlelength=1.4,
             columnspacing=1.2,
         )
+
+
+def _columns(labels: Sequence[str], ax: Axes) -> int:
+    """How many columns of these labels are no wider than the figure, its margins left out."""
+    room = ax.figure.get_figure(root=True).get_size_inches()[0] - _MARGIN_IN
+    for columns in range(min(len(labels), _LEGEND_COLUMNS_MAX), 1, -1):
+        widest = [max(map(len, part)) for part in np.array_split(list(labels), columns)]
+        if sum(_HANDLE_IN + _LETTER_IN * length for length in widest) <= room:
+            return columns
+    return 1
 
 
 def cut_windows(mine: pd.DataFrame) -> list[tuple[float, float]]:

@@ -215,7 +215,8 @@ class Member:
         """Renew what readers see, where that is due; whether they see more now."""
         if self.options.refresh_ms and self.now_ns >= self.next_refresh_ns:
             self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
-            self._to_show = self._held, self.store.snapshot()
+            if self._to_show is None:  # Else a slow disk would never catch up with it.
+                self._to_show = self._held, self.store.snapshot()
         return self._show()
 
     def _show(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -125,8 +127,9 @@ class Cluster:
         refuse_negative("ms", ms)
         until_ns = self._engine.now_ns + ms_to_ns(ms)
         self._engine.flush()
-        while (event := self._engine.scheduler.pop(until_ns)) is not None:
-            self._engine.handle(event)
+        with _uncollected():
+            while (event := self._engine.scheduler.pop(until_ns)) is not None:
+                self._engine.handle(event)
         self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:
@@ -331,6 +334,21 @@ class Cluster:
                 wanted=" or ".join(known),
                 remedy="name nodes of this cluster",
             )
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the collector of cycles: records live as long as their log, and it visits them all.
+
+    It takes a fifth of a run, and finds next to nothing.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _refused(node_id: str, promotion: Promotion | None) -> PromotionRefused:

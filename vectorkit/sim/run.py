@@ -112,6 +112,27 @@ class Run:
         return run_frames.recall(self)
 
     @property
+    def messages(self) -> pd.DataFrame:
+        """A row per message: from whom to whom, when it was sent, when it arrived or why not."""
+        from vectorkit import run_frames
+
+        return run_frames.messages(self)
+
+    @property
+    def roles(self) -> pd.DataFrame:
+        """A row per stretch of time in which a node was master, replica, candidate, … or down."""
+        from vectorkit import run_frames
+
+        return run_frames.roles(self)
+
+    @property
+    def fault_windows(self) -> pd.DataFrame:
+        """A row per fault that befell the cluster: what, whom, from when to when."""
+        from vectorkit import run_frames
+
+        return run_frames.fault_windows(self)
+
+    @property
     def syncs(self) -> pd.DataFrame:
         """A row per sync that a master began: kind, reason, how long it took, how it ended."""
         from vectorkit import frames
@@ -136,6 +157,38 @@ class Run:
         from vectorkit import plot
 
         return plot.plot_lag(self.health, ax=ax, **kwargs)
+
+    def plot_timeline(
+        self,
+        *,
+        from_ms: float = 0.0,
+        to_ms: float | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Axes:
+        """The messages of a window of time, what each node was meanwhile, and the faults."""
+        from vectorkit import plot
+
+        frames = {"roles": self.roles, "faults": self.fault_windows, **kwargs}
+        return plot.plot_timeline(self.messages, from_ms=from_ms, to_ms=to_ms, ax=ax, **frames)
+
+    def plot_recall(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """The recall of each replica over time; with `node=` that of one, and what it lacks."""
+        from vectorkit import plot
+
+        return plot.plot_recall(self.recall, faults=self.fault_windows, ax=ax, **kwargs)
+
+    def plot_staleness(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """How stale reads were, by policy or with `by="node"` by node."""
+        from vectorkit import plot
+
+        return plot.plot_staleness(self.reads, ax=ax, **kwargs)
+
+    def plot_operation_life(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """How long writes took to reach each stage."""
+        from vectorkit import plot
+
+        return plot.plot_operation_life(self.operations, ax=ax, **kwargs)
 
     def __repr__(self) -> str:
         state = "converged" if self.is_converged else "not converged"

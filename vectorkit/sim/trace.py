@@ -98,12 +98,12 @@ class Trace:
     def copy(self) -> Trace:
         """The rows so far, as a trace of its own."""
         copied = Trace()
-        copied._rows = self.rows.copy()
+        copied._rows, copied._named_count = self._rows.copy(), self._named_count
         return copied
 
     def hash(self) -> str:
         """32 hexadecimal digits over all rows: equal traces, and hardly any others, agree."""
         hasher = xxhash.xxh3_128()
-        for row in self.rows:
+        for row in self._rows:
             hasher.update(repr(tuple(row)).encode())
         return hasher.hexdigest()

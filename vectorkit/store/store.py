@@ -321,6 +321,8 @@ class VectorStore:
             self._collections = other._collections
 
     def _notify(self, operation: Operation) -> None:
+        if not self._subscribers:
+            return
         failures = []
         self._is_notifying = True
         try:

@@ -1,0 +1,64 @@
+"""How often acknowledged writes are lost, by write concern."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from vectorkit.plot.style import BLUE, VERMILION, axes, write_beside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+LOSS: Final = {"concern": "str", "seed": "int64", "acknowledged": "int64", "lost": "int64"}
+"""The columns of a frame of losses: a row per write concern and run."""
+
+_Z_95: Final = 1.959964
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """The 95 % score interval of a chance, after so many hits (Wilson, 1927).
+
+    >>> low, high = wilson(0, 20)
+    >>> low, round(high, 3)
+    (0.0, 0.161)
+    """
+    if not trials:
+        return 0.0, 1.0
+    share, spread = hits / trials, _Z_95**2 / trials
+    middle = (share + spread / 2) / (1 + spread)
+    half = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
+    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the share of runs that lost an acknowledged write, with its 95 % interval, by concern.
+
+    `frame` has a row per write concern and run: `concern` (its name), `seed`, and how many writes
+    were `acknowledged` and, of these, `lost`. Writes of one run share their fate, so runs are what
+    is counted; the intervals are Wilson's. Beside each stand the writes: lost of acknowledged.
+
+    >>> rows = [("none", 1, 100, 3), ("none", 2, 100, 0), ("majority", 1, 90, 0)]
+    >>> plot_loss(pd.DataFrame(rows, columns=list(LOSS))).get_xlabel()
+    'share of runs that lost an acknowledged write'
+    """
+    concerns = list(dict.fromkeys(frame["concern"]))
+    ax = axes(ax, width=5.2, height=1.0 + 0.45 * max(len(concerns), 1))
+    for row, concern in enumerate(concerns):
+        mine = frame[frame["concern"] == concern]
+        hits, trials = int((mine["lost"] > 0).sum()), len(mine)
+        colour = VERMILION if hits else BLUE
+        ax.hlines(row, *wilson(hits, trials), color=colour, linewidth=2.2, clip_on=False)
+        ax.plot(hits / trials, row, "o" if hits else "D", color=colour, clip_on=False)
+        write_beside(ax, row, f"{mine['lost'].sum():,} of {mine['acknowledged'].sum():,}")
+    ax.set_xlim(0, 1)
+    ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+    ax.set_yticks(range(len(concerns)), concerns)
+    write_beside(ax, -0.7, "writes lost")
+    ax.set_ylim(max(len(concerns), 1) - 0.5, -0.5)
+    ax.set_xlabel("share of runs that lost an acknowledged write")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0, pad=9)
+    return ax

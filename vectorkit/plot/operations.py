@@ -1,0 +1,73 @@
+"""How long writes take to reach each stage of their life."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from vectorkit.plot.style import BLUE, axes, write_beside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STAGES: Final = {
+    "written_ms": "written",
+    "flushed_ms": "flushed by master",
+    "applied_ms_first": "on first replica",
+    "applied_ms_last": "on last replica",
+    "confirmed_ms": "confirmed",
+    "answered_ms": "answered",
+}
+"""The columns of `run.operations` that are stages, as a figure names them."""
+
+_LOG_ABOVE: Final = 50.0
+
+
+def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw how long after it was asked for a write reached each stage: median, 90 %, 99 %.
+
+    `frame` is `run.operations`, of which the writes of clients count; where there are none, all do,
+    from when they were written.
+    A thick bar reaches from the 10 % to the 90 % quantile, a thin one from the least to the 99 %
+    quantile, a dot is the median. A stage that some writes never reached says how many did. The
+    axis is logarithmic where the stages are far apart.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=50, source="uniform:20x4")
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=2), workload=load, duration_ms=1_000)
+    >>> plot_operation_life(run.operations).get_xlabel()
+    'time since the write was asked for (ms)'
+    """
+    ax = axes(ax, width=5.2, height=3.0)
+    asked = frame[frame["invoked_ms"].notna()]
+    since = "written_ms" if asked.empty else "invoked_ms"
+    frame = frame if asked.empty else asked
+    names, ends_ms = [], list[float]()
+    for row, (column, name) in enumerate(STAGES.items()):
+        taken_ms = (frame[column] - frame[since]).dropna().to_numpy()
+        is_all = len(taken_ms) == len(frame)
+        names.append(name if is_all else f"{name}\n({len(taken_ms):,} of {len(frame):,})")
+        if not len(taken_ms):
+            continue
+        low, tenth, middle, most, nearly_all = np.quantile(taken_ms, [0, 0.1, 0.5, 0.9, 0.99])
+        ends_ms += [low, nearly_all]
+        ax.hlines(row, low, nearly_all, color=BLUE, linewidth=1.2, zorder=2)
+        ax.hlines(row, tenth, most, color=BLUE, linewidth=6, alpha=0.45, zorder=2)
+        ax.plot(middle, row, "o", color=BLUE, markersize=5, zorder=3)
+        write_beside(ax, row, f"{middle:,.1f} · {most:,.1f} · {nearly_all:,.1f}")
+    least, most = min(ends_ms, default=0.0), max(ends_ms, default=0.0)
+    is_wide = most > _LOG_ABOVE * least > 0
+    if is_wide:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:,.10g}")
+    ax.set_xlim(least * 0.7 if is_wide else 0, most * 1.1 or 1.0)
+    ax.set_yticks(range(len(STAGES)), names)
+    write_beside(ax, -0.8, "50 % · 90 % · 99 %")
+    ax.set_ylim(len(STAGES) - 0.5, -0.6)
+    was = "written" if asked.empty else "asked for"
+    ax.set_xlabel(f"time since the write was {was} (ms)")
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+    return ax

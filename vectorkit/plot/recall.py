@@ -1,0 +1,86 @@
+"""How well replicas answer over time, and what their answers lack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pandas as pd
+
+from vectorkit.plot.style import (
+    LOSS_COLOURS,
+    axes,
+    legend_above,
+    node_colour,
+    node_number,
+    shade_faults,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+_BOTTOM_MAX: Final = 0.9
+_WIDTHS: Final = (1.4, 3.6)
+"""Lines that coincide are nested, so that all of them can be seen."""
+
+
+def plot_recall(
+    frame: pd.DataFrame,
+    *,
+    node: str | None = None,
+    faults: pd.DataFrame | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the recall of each replica over time, or that of one and what it lacks, by cause.
+
+    `frame` is `run.recall`: the share of its master's k best that a replica answers with. With
+    `node`, the rest up to 1 is filled: what is stale, what quantization has missed, and what is
+    just as good but in another order. `faults` (`run.fault_windows`) are shaded.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=100, source="uniform:200x8")
+    >>> options = sim.ClusterOptions(replicas=1, recall_every_ms=500)
+    >>> run = sim.simulate(options, workload=load, duration_ms=1_200, seed=7)
+    >>> plot_recall(run.recall, faults=run.fault_windows).get_ylabel()
+    'recall'
+    """
+    from matplotlib.lines import Line2D
+
+    ax = axes(ax, width=7.0, height=2.8)
+    drawn = frame if node is None else frame[frame["node"] == node]
+    ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
+    handles: list[Artist] = []
+    names = sorted(drawn["node"].unique(), key=node_number)
+    for name, width in zip(names, np.linspace(*_WIDTHS, len(names))[::-1], strict=True):
+        mine, colour = drawn[drawn["node"] == name], node_colour(name)
+        ax.plot(mine["time_ms"] / 1_000, mine["recall"], color=colour, linewidth=width, zorder=3)
+        handles.append(Line2D([], [], color=colour, label=name))
+    if node is not None:
+        handles += _fill(ax, drawn)
+    shades = [] if faults is None else shade_faults(ax, faults, {})
+    lowest = drawn["recall"].min() if len(drawn) else 1.0
+    ax.set_ylim(min(_BOTTOM_MAX, max(0.0, lowest - 0.05)), 1.005)
+    ax.set_xlabel("virtual time (s)")
+    ax.set_ylabel("recall")
+    legend_above(ax, [*handles, *shades])
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _fill(ax: Axes, mine: pd.DataFrame) -> list[Artist]:
+    """Fill what is missing up to 1, cause by cause, upwards from the recall."""
+    from matplotlib.patches import Patch
+
+    handles: list[Artist] = []
+    times_s, below = mine["time_ms"] / 1_000, mine["recall"]
+    for cause, colour in LOSS_COLOURS.items():
+        lost = mine[f"{cause}_loss"]
+        above = below + lost
+        if lost.any():
+            ax.fill_between(
+                times_s, below, above, color=colour, alpha=0.75, linewidth=0, zorder=2, label=cause
+            )
+            handles.append(Patch(color=colour, alpha=0.75, label=f"lost to {cause}"))
+        below = above
+    return handles

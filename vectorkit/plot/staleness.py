@@ -1,0 +1,69 @@
+"""How stale the reads of clients are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from vectorkit.plot.style import (
+    POLICY_COLOURS,
+    axes,
+    node_colour,
+    node_number,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
+_RIGHT_MS_MIN: Final = 10.0
+
+
+def plot_staleness(
+    frame: pd.DataFrame, *, by: Literal["policy", "node"] = "policy", ax: Axes | None = None
+) -> Axes:
+    """Draw which share of reads was at most so stale: a curve for each policy, or for each node.
+
+    `frame` is `run.reads`, or that of several runs; only reads that were answered count. Staleness
+    is the age of the oldest write that a read lacks, so each curve begins at 0 ms with the share of
+    reads that lacked none. The axis is linear below 1 ms, then logarithmic.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(reads_per_s=50, source="uniform:20x4", read_policy="nearest")
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=2), workload=load, duration_ms=1_000)
+    >>> plot_staleness(run.reads).get_xlabel()
+    'staleness (ms)'
+    """
+    ax = axes(ax, width=5.2, height=3.2)
+    answered = frame[frame["staleness_ms"].notna()]
+    names = sorted(answered[by].unique(), key=node_number if by == "node" else _place)
+    right_ms = max([_RIGHT_MS_MIN, *answered["staleness_ms"]]) * 1.3
+    for number, name in enumerate(names):
+        stale_ms = np.sort(answered.loc[answered[by] == name, "staleness_ms"])
+        shares = np.arange(1, len(stale_ms) + 1) / len(stale_ms)
+        colour = node_colour(name) if by == "node" else POLICY_COLOURS[name]
+        ax.step(
+            [0.0, *stale_ms, right_ms],
+            [0.0, *shares, 1.0],
+            where="post",
+            color=colour,
+            linestyle=_DASHES[number % len(_DASHES)],
+            linewidth=1.5,
+            label=f"{name} ({len(stale_ms):,})",
+        )
+    ax.set_xscale("symlog", linthresh=1)
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.set_xlim(0, right_ms)
+    ax.set_ylim(0, 1.02)
+    ax.set_xlabel("staleness (ms)")
+    ax.set_ylabel("share of reads at most so stale")
+    if names:
+        ax.legend(title=f"{by} (reads)", frameon=False, fontsize=8, title_fontsize=8, loc="best")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _place(policy: str) -> int:
+    return list(POLICY_COLOURS).index(policy)
