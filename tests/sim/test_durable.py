@@ -8,7 +8,7 @@ from vectorkit.replication import majority
 from vectorkit.sim import Disk
 from vectorkit.store import store_of
 
-MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"
+MASTER, REPLICA = "node-0", "node-1"
 MS = 1_000_000
 
 

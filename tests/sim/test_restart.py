@@ -9,7 +9,6 @@ from vectorkit.replication.identity import epoch_of
 from vectorkit.sim import Cluster, ClusterOptions, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"
-MS = 1_000_000
 
 
 def role_rows(run, node_id):
