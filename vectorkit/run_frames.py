@@ -181,7 +181,7 @@ def messages(run: Run) -> pd.DataFrame:
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
     >>> messages(run)["kind"].head(3).tolist()
-    ['Hello', 'StartFull', 'RequestChunks']
+    ['Hello', 'StartFull', 'Ack']
     """
     sent: list[list[Any]] = []
     on_their_way: dict[tuple[str, str, str, int, int], deque[int]] = defaultdict(deque)
