@@ -25,7 +25,7 @@ from vectorkit.replication.durable import (
     intact_frames,
 )
 from vectorkit.replication.effects import Appended, Applied, Noted
-from vectorkit.replication.identity import SLOT_BITS, index_of, slot_of
+from vectorkit.replication.identity import SLOT_BITS, index_of, owner_of, slot_of
 from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
 from vectorkit.replication.messages import Ack, StartFull
 from vectorkit.replication.options import ReplicationOptions
@@ -370,6 +370,8 @@ class Member:
             elif entry.record.offset > self.flushed.offset:
                 self.flushed = entry.position
                 self._apply(entry, "replay")
+        if not self.replica_count and owner_of(self.flushed.epoch) == self.index:
+            self.acknowledged = self.flushed  # It answers as soon as its own disk has a write.
         self._show_all()
         if self._unflushed or has_torn_tail:
             last = self.log.head.offset
