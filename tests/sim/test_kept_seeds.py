@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.sim.clusters import cluster, fill
 from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
 
@@ -44,3 +45,17 @@ def test_what_readers_see_goes_on_where_a_masters_disk_is_slower_than_the_renewa
     ]
     assert len(shown) > 10
     assert shown == sorted(set(shown))
+
+
+def test_a_master_that_restarts_before_it_steps_down_still_counts_what_it_had_acknowledged():
+    made = cluster(2)
+    fill(made, 10)
+    made.advance(ms=1_000)
+    made.cut("node-0")
+    fill(made, 4)
+    made.advance(ms=100)
+    made.crash("node-0")
+    made.promote("node-1")
+    made.restart("node-0")
+    made.heal()
+    assert made.finish().stats["node-0"].uncommitted_lost == 4
