@@ -8,16 +8,18 @@ import pandas as pd
 import pytest
 
 import vectorkit as vk
-from vectorkit import frames, sim
+from vectorkit import frames, run_frames, sim
 from vectorkit.collections import BatchMatches, Matches
 from vectorkit.replication import ReplicaInfo
 from vectorkit.sim import ClusterOptions, Link, Partition, Workload
 from vectorkit.sim.trace import Trace
 
-LOAD = Workload(writes_per_s=10, source="uniform:20x4")
+LOAD = Workload(writes_per_s=10, reads_per_s=5, source="uniform:20x4")
 RUN_FRAMES = {
     "health": frames.HEALTH,
-    "operations": frames.OPERATIONS,
+    "operations": run_frames.OPERATIONS,
+    "reads": run_frames.READS,
+    "recall": run_frames.RECALL,
     "syncs": frames.SYNCS,
     "nodes": frames.NODES,
 }
@@ -34,12 +36,12 @@ def run_so_far(cluster):
         options=cluster.options,
         seed=cluster.seed,
         faults=cluster.faults,
-        trace=cluster._trace,
-        samples=tuple(cluster._samples),
+        trace=cluster._engine.trace,
+        samples=tuple(cluster._observer.samples),
         stats={node: cluster.stats(node) for node in nodes},
         replicas=tuple(cluster.replicas()),
         duration_ms=cluster.now_ms,
-        event_count=cluster._scheduler.event_count,
+        event_count=cluster._engine.scheduler.event_count,
     )
 
 
@@ -54,7 +56,11 @@ def cut_cluster():
 @pytest.fixture(scope="module")
 def run():
     return sim.simulate(
-        ClusterOptions(replicas=11, link=Link(delay_ms=5, jitter_ms=3, loss=0.02)),
+        ClusterOptions(
+            replicas=11,
+            link=Link(delay_ms=5, jitter_ms=3, loss=0.02),
+            recall_every_ms=2_000,
+        ),
         workload=LOAD,
         faults=[Partition(at_ms=1_000, for_ms=2_000, isolate=["node-2"])],
         duration_ms=8_000,
@@ -80,7 +86,15 @@ def test_frames_of_a_run_have_the_columns_and_dtypes_of_their_schema(run, empty_
 
 def test_a_run_without_replicas_has_one_node_and_no_other_rows(empty_run):
     lengths = {name: len(getattr(empty_run, name)) for name in RUN_FRAMES}
-    assert lengths == {"health": 0, "operations": 0, "syncs": 0, "nodes": 1}
+    # Its epoch begins with a record, whoever else is there.
+    assert lengths == {
+        "health": 0,
+        "operations": 1,
+        "reads": 0,
+        "recall": 0,
+        "syncs": 0,
+        "nodes": 1,
+    }
 
 
 @pytest.mark.parametrize("name", RUN_FRAMES)
@@ -152,52 +166,39 @@ def test_health_says_when_a_replica_was_cut_off(run):
 # Operations
 
 
-def test_operations_have_a_row_for_each_write_and_replica(run):
-    written = [row.number for row in run.trace.rows if row.event == "write"]
-    nodes = [f"node-{number}" for number in range(1, 12)]
-    pairs = list(zip(run.operations["offset"], run.operations["node"], strict=True))
-    assert pairs == [(offset, node) for offset in written for node in nodes]
+def test_operations_have_a_row_for_each_record_in_the_order_of_their_offsets(run):
+    written = [(row.value, row.number) for row in run.trace.rows if row.event == "append"]
+    seen = list(zip(run.operations["epoch"], run.operations["offset"], strict=True))
+    assert seen == written
+    assert len(seen) > 70
 
 
-def test_delays_are_those_of_the_trace(run):
-    written = {row.number: row for row in run.trace.rows if row.event == "write"}
-    streamed = {
-        (row.number, row.node): row.time_ns
-        for row in run.trace.rows
-        if (row.event, row.kind) == ("apply", "stream")
-    }
-    rows = run.operations[run.operations["fate"] == "stream"]
-    assert len(rows) == len(streamed) > 100
-    for row in rows.itertuples():
-        write, applied_ns = written[row.offset], streamed[row.offset, row.node]
-        assert row.operation == write.kind
-        assert row.written_ms == write.time_ns / 1e6
-        assert row.applied_ms == applied_ns / 1e6
-        assert row.delay_ms == (applied_ns - write.time_ns) / 1e6
+def test_the_times_of_a_record_are_those_of_the_trace(run):
+    written = {row.number: row for row in run.trace.rows if row.event == "append"}
+    applied = {}
+    for row in run.trace.rows:
+        if (row.event, row.kind) == ("apply", "stream"):
+            applied.setdefault(row.number, []).append(row.time_ns)
+    compared = 0
+    for row in run.operations.itertuples():
+        assert row.operation == written[row.offset].kind
+        assert row.written_ms == written[row.offset].time_ns / 1e6
+        if len(applied.get(row.offset, ())) == 11:
+            compared += 1
+            assert row.applied_ms_first == min(applied[row.offset]) / 1e6
+            assert row.applied_ms_last == max(applied[row.offset]) / 1e6
+            assert row.copy_count == 12
+    assert compared > 40
 
 
-def test_what_came_before_a_full_sync_has_the_fate_snapshot_and_its_time(run):
-    for sync in (row for row in run.trace.rows if (row.event, row.kind) == ("apply", "snapshot")):
-        mine = run.operations[run.operations["node"] == sync.node]
-        inside = mine[mine["fate"] == "snapshot"]
-        assert inside["offset"].tolist() == list(range(1, sync.number + 1))
-        assert set(inside["applied_ms"]) == {sync.time_ns / 1e6}
-    assert set(run.operations["fate"]) == {"stream", "snapshot"}
-
-
-def test_what_never_reached_a_replica_that_stays_cut_is_missing():
+def test_what_never_reached_a_replica_has_no_time_there():
     cluster = cut_cluster()
-    cluster.cut("node-2")
+    cluster.cut("node-1", "node-2")
     cluster.advance(ms=485)
-    operations = frames.operations(run_so_far(cluster))
-    missing = operations[operations["node"] == "node-2"]
-    assert missing["fate"].unique().tolist() == ["missing"]
-    assert missing[["applied_ms", "delay_ms"]].isna().all(axis=None)
-    assert missing["offset"].tolist() == list(range(1, 9))
-    there = operations[operations["node"] == "node-1"]
-    assert there["fate"].tolist() == ["snapshot"] * 3 + ["stream"] * 4 + ["missing"]
-    assert there["delay_ms"].tolist()[:-1] == [40.0] * 3 + [10.0] * 4
-    assert there["operation"].tolist()[:4] == [
+    run = run_so_far(cluster)
+    assert run.operations[["applied_ms_first", "applied_ms_last"]].isna().all(axis=None)
+    assert set(run.operations["copy_count"]) == {1}
+    assert run.operations["operation"].tolist()[:4] == [
         "EpochStart",
         "CreateCollection",
         "Upsert",
@@ -210,12 +211,10 @@ def test_a_full_sync_after_a_cut_brings_all_that_was_missing():
     cluster.cut("node-2")
     cluster.advance(ms=6_985)
     run = cluster.finish()
-    fates = run.operations.groupby("node")["fate"].value_counts()
-    assert fates.to_dict() == {
-        ("node-1", "stream"): 70,
-        ("node-1", "snapshot"): 3,
-        ("node-2", "snapshot"): 73,
-    }
+    assert set(run.operations["copy_count"]) == {3}
+    (late,) = [row for row in run.trace.rows if row.node == "node-2" and row.kind == "snapshot"][:1]
+    inside = run.operations[run.operations["offset"] <= late.number]
+    assert set(inside["applied_ms_last"]) == {late.time_ns / 1e6}
 
 
 # Syncs
@@ -230,17 +229,19 @@ def test_syncs_tell_finished_and_lost_and_open_ones_with_their_lengths():
     assert syncs.to_dict("records") == [
         {
             "node": "node-1",
-            "started_ms": 10.0,
-            "ended_ms": 50.0,
-            "duration_ms": 40.0,
+            "master": "node-0",
+            "started_ms": 10.5,
+            "ended_ms": 51.0,
+            "duration_ms": 40.5,
             "kind": "full",
             "reason": "first_sync",
             "outcome": "finished",
         },
         {
             "node": "node-2",
-            "started_ms": 10.0,
-            "ended_ms": 5_010.0,
+            "master": "node-0",
+            "started_ms": 10.5,
+            "ended_ms": 5_010.5,
             "duration_ms": 5_000.0,
             "kind": "full",
             "reason": "first_sync",
@@ -251,7 +252,7 @@ def test_syncs_tell_finished_and_lost_and_open_ones_with_their_lengths():
 
 def test_an_open_sync_has_no_end():
     syncs = frames.syncs(run_so_far(cut_cluster()))
-    assert syncs["started_ms"].tolist() == [10.0, 10.0]
+    assert syncs["started_ms"].tolist() == [10.5, 10.5]
     assert syncs[["ended_ms", "duration_ms"]].isna().all(axis=None)
 
 

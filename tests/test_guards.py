@@ -102,8 +102,30 @@ def python_blocks(path: Path) -> str:
     return "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.M | re.S))
 
 
+def names_of_tests() -> list[str]:
+    """The names of all tests, one for each place where it is defined."""
+    paths = sorted((ROOT / "tests").rglob("test_*.py"))
+    nodes = (node for path in paths for node in ast.walk(ast.parse(path.read_text("utf-8"))))
+    names = [node.name for node in nodes if isinstance(node, ast.FunctionDef)]
+    return [name for name in names if name.startswith("test_")]
+
+
 def settings() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]
+
+
+def test_every_acceptance_scenario_of_replication_has_a_test() -> None:
+    scenarios = {f"r{number}" for number in range(1, 27)}
+    tested = {name.split("_")[1] for name in names_of_tests()}
+    assert scenarios - tested == set()
+
+
+def test_every_test_of_the_earlier_system_is_there_once_and_told_of() -> None:
+    history = (ROOT / "docs" / "test-history.md").read_text("utf-8")
+    told = re.findall(r"^\| `(test_\w+)` \|", history, re.M)
+    assert len(told) == len(set(told)) == 32
+    names = names_of_tests()
+    assert {name: names.count(name) for name in told} == dict.fromkeys(told, 1)
 
 
 def test_nothing_is_skipped_expected_to_fail_or_slept_through() -> None:

@@ -48,7 +48,8 @@ COLLECTION_MUTATORS = {
 STORE_READERS = {"get", "search", "search_many", "snapshot", "digest", "subscribe", "attach"}
 COLLECTION_READERS = {
     "dim", "metric", "version", "ids", "get", "payload", "search", "search_many", "to_frame",
-    "snapshot", "digest", "reserve", "memory", "compile_report", "save", "batches", "audit", "from_frame",
+    "snapshot", "digest", "reserve", "memory", "compile_report", "save", "batches", "audit",
+    "from_frame",
 }  # fmt: skip
 
 BY_STORE = pytest.mark.parametrize("write", STORE_MUTATORS.values(), ids=STORE_MUTATORS)

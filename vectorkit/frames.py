@@ -82,6 +82,7 @@ HEALTH: Final[Schema] = {
 }
 SYNCS: Final[Schema] = {
     "node": "str",
+    "master": "str",
     "started_ms": "float64",
     "ended_ms": "float64",
     "duration_ms": "float64",
@@ -218,31 +219,30 @@ def health(run: Run) -> pd.DataFrame:
 
 
 def syncs(run: Run) -> pd.DataFrame:
-    """One row per sync that the master began: kind, reason, length, and how it ended.
+    """One row per sync that a master began: kind, reason, length, and how it ended.
 
     `outcome` is "finished", "lost" (the connection ended first) or "open".
     """
-    began: dict[str, tuple[int, int]] = {}
+    began: dict[tuple[str, str], tuple[int, int]] = {}
     rows: list[list[Any]] = []
-    masters = {node for node, stats in run.stats.items() if stats.role == "master"}
     for row in run.trace.rows:
-        if row.event != "sync" or row.node not in masters:
+        if row.event != "sync" or row.node == row.peer:  # What a replica says of itself.
             continue
         phase, _, reason = row.text.partition(" ")
         time_ms = ns_to_ms(row.time_ns)
         if phase == "started":
-            began[row.peer] = (len(rows), row.time_ns)
-            rows.append([row.peer, time_ms, np.nan, np.nan, row.kind, reason, "open"])
+            began[row.node, row.peer] = (len(rows), row.time_ns)
+            rows.append([row.peer, row.node, time_ms, np.nan, np.nan, row.kind, reason, "open"])
         else:
-            index, started_ns = began[row.peer]
-            rows[index][2:4] = time_ms, ns_to_ms(row.time_ns - started_ns)
-            rows[index][6] = phase
+            index, started_ns = began[row.node, row.peer]
+            rows[index][3:5] = time_ms, ns_to_ms(row.time_ns - started_ns)
+            rows[index][7] = phase
     return of_rows(rows, SYNCS)
 
 
 def nodes(run: Run) -> pd.DataFrame:
     """One row per node at the end: offset, digest, and its ReplicationStats."""
-    ends = {row.node: row for row in run.trace.rows if row.event == "digest"}
+    ends = {row.node: row for row in run.trace.rows if row.event == "digest" and row.kind == "end"}
     rows = [
         {
             **asdict(stats),

@@ -181,7 +181,7 @@ def messages(run: Run) -> pd.DataFrame:
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
     >>> messages(run)["kind"].head(3).tolist()
-    ['Hello', 'StartFull', 'RequestChunks']
+    ['Hello', 'StartFull', 'Ack']
     """
     sent: list[list[Any]] = []
     on_their_way: dict[tuple[str, str, str, int, int], deque[int]] = defaultdict(deque)
@@ -251,7 +251,7 @@ def fault_windows(run: Run) -> pd.DataFrame:
     >>> from vectorkit import sim
     >>> cut = sim.Partition(at_ms=100, for_ms=200, isolate=["node-1"])
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), faults=[cut], duration_ms=500)
-    >>> fault_windows(run)[["kind", "started_ms", "ended_ms", "node"]].values.tolist()
+    >>> fault_windows(run)[["kind", "started_ms", "ended_ms", "node"]].to_numpy().tolist()
     [['Partition', 100.0, 300.0, 'node-1']]
     """
     rows: dict[int, list[Any]] = {}

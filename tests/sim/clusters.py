@@ -1,9 +1,7 @@
 """Clusters as the acceptance tests set them up, and the parts that only a test looks at."""
 
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim import Cluster, ClusterOptions
-
-MIB = 1 << 20
+from vectorkit.sim import Cluster, ClusterOptions, StalledDisk
 
 
 def cluster(replicas=2, *, seed=7, link=None, concern=None, failover=None, **options):
@@ -42,8 +40,8 @@ def image(made, node_id):
     return made._engine.machines[node_id].drive.image
 
 
-def replace(made, lost_id):
-    """What an operator does who says that a node is gone for good: its index is refused."""
+def retire(made, lost_id):
+    """Let an operator say that a node is gone for good, wherever its disk may be."""
     engine = made._engine
     index = node(made, lost_id).member.index
     for node_id, machine in engine.machines.items():
@@ -67,6 +65,7 @@ def roles(made):
     return {node_id: node(made, node_id).role.name for node_id in made.options.node_ids}
 
 
-def drive(made, node_id):
-    """A node's disk, to be stalled."""
-    return made._engine.machines[node_id].drive
+def stall(made, node_id, for_ms):
+    """From now on a node's disk begins no write, for so long."""
+    made.inject(StalledDisk(at_ms=0, for_ms=for_ms, node=node_id))
+    made.advance(ms=0)

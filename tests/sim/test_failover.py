@@ -5,11 +5,11 @@ import json
 import pytest
 
 from tests.sim.checks import rows
-from tests.sim.clusters import cluster, digests, drive, fill, node, positions, roles
+from tests.sim.clusters import cluster, digests, fill, node, positions, roles, stall
 from vectorkit.errors import PromotionRefused, WriteConcernTimeout, WriteRefused
 from vectorkit.operations import EpochStart
 from vectorkit.replication import Failover, WriteConcern, majority
-from vectorkit.replication.member import epoch_of, slot_of
+from vectorkit.replication.identity import epoch_of, slot_of
 from vectorkit.sim import Cluster, ClusterOptions, Link, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"
@@ -340,11 +340,14 @@ def test_an_old_record_that_stands_on_most_nodes_does_not_count_before_the_new_e
     assert third.epoch > second.epoch
     while positions(made)["node-0"].offset < 4:
         made.advance(ms=0.1)
-    drive(made, "node-1").is_stalled = True
+    stall(made, "node-1", for_ms=500)
+    stalled = set()
     while min(positions(made)[each].offset for each in ("node-2", "node-3")) < 3:
         made.advance(ms=0.1)
         for each in ("node-2", "node-3"):
-            drive(made, each).is_stalled |= node(made, each).log.head.offset >= 3
+            if node(made, each).log.head.offset >= 3 and each not in stalled:
+                stalled.add(each)
+                stall(made, each, for_ms=500)
     made.advance(ms=20)
     assert [positions(made)[f"node-{n}"].offset for n in range(4)] == [4, 3, 3, 3]
     assert node(made, "node-0").role.clients.confirmed_offset == 0
@@ -352,7 +355,7 @@ def test_an_old_record_that_stands_on_most_nodes_does_not_count_before_the_new_e
     # d: S5 is master once more, and its epoch overwrites the record.
     for each in ("node-0", "node-1", "node-2", "node-3"):
         made.crash(each)
-        drive(made, each).is_stalled = False
+    made.advance(ms=500)
     for each in ("node-2", "node-3", "node-4"):
         made.restart(each)
     made.advance(ms=5)

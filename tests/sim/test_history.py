@@ -1,12 +1,14 @@
 """Connections and syncs: tests of an earlier system, each under the name that it had there."""
 
+from itertools import pairwise
+
 import pytest
 
 from tests.sim.checks import check_history, check_links, rows, statuses
 from tests.sim.clusters import cluster, digests, fill, node
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.replication import ReplicaStatus, ReplicationStats, majority
-from vectorkit.replication.member import FIRST_EPOCH, epoch_of
+from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
 from vectorkit.sim import Cluster, ClusterOptions, Link, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"
@@ -203,7 +205,7 @@ def test_replica_reconnect_after_disconnect():
     made.advance(ms=20_000)
     run = made.finish()
     hellos = rows(run, "send", node=REPLICA, kind="Hello")
-    gaps = [later - earlier for earlier, later in zip(times_ms(hellos), times_ms(hellos)[1:])]
+    gaps = [later - earlier for earlier, later in pairwise(times_ms(hellos))]
     assert gaps[1:5] == [500, 1_000, 2_000, 4_000]  # The back-off doubles …
     generations = [row.number for row in hellos]
     assert generations == sorted(set(generations))  # … and each try is a connection of its own.
@@ -257,8 +259,9 @@ def test_multiple_replicas_recovery():
     made.crash("node-3", lose_disk=True)
     fill(made, 20)
     made.advance(ms=6_000)
-    made.crash("node-4", lose_unsynced=False)
     fill(made, 5)
+    made.advance(ms=2.25)  # Its disk is at work.
+    made.crash("node-4", lose_unsynced=False)
     made.advance(ms=1_000)
     made.heal()
     for node_id in ("node-2", "node-3", "node-4"):

@@ -195,7 +195,7 @@ def test_snapshot_with_payloads():
 
 @pytest.mark.parametrize("collections", [0, 3])
 def test_empty_snapshot_replication(collections):
-    """Nothing to carry is carried too: one full sync, of a header alone or of bare configurations."""
+    """Nothing to carry is carried too: one full sync, of a header or of bare configurations."""
     made = cluster(1)
     made.cut(REPLICA)
     for number in range(collections):

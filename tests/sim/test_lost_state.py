@@ -3,11 +3,11 @@
 import pytest
 
 from tests.sim.checks import rows
-from tests.sim.clusters import cluster, digests, fill, image, node, replace, roles
+from tests.sim.clusters import cluster, digests, fill, image, node, retire, roles
 from vectorkit.errors import PromotionRefused, WriteConcernTimeout
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.member import index_of
-from vectorkit.sim import Cluster, ClusterOptions, Workload
+from vectorkit.replication.identity import index_of
+from vectorkit.sim import Cluster, ClusterOptions, Replace, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"
 
@@ -164,18 +164,22 @@ def test_an_operator_who_replaces_a_node_lets_the_others_return_without_it():
     made = with_lost_disk(down=[REPLICA])
     made.advance(ms=5_000)
     assert node(made, OTHER).role.missing == [REPLICA]
-    replace(made, REPLICA)
+    made.inject(Replace(at_ms=0, node=REPLICA))
     made.advance(ms=5_000)
     assert not node(made, OTHER).member.is_lost
     assert digests(made)[OTHER] == digests(made)[MASTER]
     retired = [row for row in made._engine.trace.rows if row.event == "retire"]
     assert {(row.node, row.number) for row in retired} == {(MASTER, 1), (OTHER, 1)}
     assert image(made, MASTER).retired == image(made, OTHER).retired == (1,)
+    run = made.finish()  # The empty machine in its place comes back too.
+    assert node(made, REPLICA).member.index == index_of(1, 1)
+    assert run.check().broken == ()
+    assert run.is_converged
 
 
 def test_a_replaced_node_is_refused_for_ever_and_returns_only_without_its_state():
     made = with_lost_disk(down=[REPLICA])
-    replace(made, REPLICA)
+    retire(made, REPLICA)
     made.advance(ms=5_000)
     for node_id in (MASTER, OTHER):  # Also by nodes that have started again since.
         made.crash(node_id)

@@ -322,6 +322,7 @@ def test_r17_bounded_staleness_is_refused_by_a_node_that_is_further_behind():
     late = [each.outcome for each in cut_off if each.invoked_ms > 3_250]
     assert late == sorted(late)  # First "ok", then "refused".
     assert set(late) == {"ok", "refused"}
+    assert run.check()["bounded_staleness"].verdict == "held"
 
 
 @pytest.mark.parametrize("link", [Link(), Link(delay_ms=30, jitter_ms=60, loss=0.02)])

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BOTTOM_MAX: Final = 0.9
-_WIDTHS: Final = (3.6, 1.2)
+_WIDTHS: Final = (1.4, 3.6)
 """Lines that coincide are nested, so that all of them can be seen."""
 
 
@@ -52,7 +52,7 @@ def plot_recall(
     ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
     handles: list[Artist] = []
     names = sorted(drawn["node"].unique(), key=node_number)
-    for name, width in zip(names, np.linspace(*_WIDTHS, len(names)), strict=True):
+    for name, width in zip(names, np.linspace(*_WIDTHS, len(names))[::-1], strict=True):
         mine, colour = drawn[drawn["node"] == name], node_colour(name)
         ax.plot(mine["time_ms"] / 1_000, mine["recall"], color=colour, linewidth=width, zorder=3)
         handles.append(Line2D([], [], color=colour, label=name))

@@ -136,19 +136,19 @@ def shade_faults(
 
     low, high = ax.get_xlim()
     lasting, sudden = Counter[str](), Counter[str]()
-    for each in faults.itertuples():
-        start, end = each.started_ms / unit_ms, each.ended_ms / unit_ms
+    for each in faults.to_dict("records"):
+        start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms
         if start > high or end < low:
             continue
-        nodes = each.node.split() if isinstance(each.node, str) else []
+        nodes = each["node"].split() if isinstance(each["node"], str) else []
         befallen = [rows[node] for node in nodes if node in rows]
-        what = each.kind if befallen else " ".join([each.kind, *nodes])
+        what = each["kind"] if befallen else " ".join([each["kind"], *nodes])
         if start == end:
             sudden[what] += 1
             ax.axvline(start, color="0.25", linewidth=0.8, linestyle=":", zorder=1)
             continue
         lasting[what] += 1
-        for row in befallen or [None]:
+        for row in befallen or (None,):
             shade(ax, max(start, low), min(end, high), row=row)
     handles: list[Artist] = []
     if lasting:

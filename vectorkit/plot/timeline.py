@@ -87,8 +87,8 @@ def plot_timeline(
     """
     times = messages[["sent_ms", "arrived_ms", "lost_ms"]].max(axis=1)
     if to_ms is None:
-        ends = [times.max(), None if roles is None else roles["ended_ms"].max()]
-        to_ms = max([end for end in ends if end is not None and end == end], default=1_000.0)
+        ends = times if roles is None else pd.concat([times, roles["ended_ms"]])
+        to_ms = float(ends.max()) if ends.notna().any() else 1_000.0
     unit_ms = 1.0 if to_ms - from_ms < _MS_BELOW else 1_000.0
     seen = messages[(times >= from_ms) & (messages["sent_ms"] <= to_ms)]
     rows = _rows(messages if roles is None else None, seen, roles)
@@ -122,8 +122,8 @@ def _rows(
 
 def _travel_ms(messages: pd.DataFrame) -> float:
     """What a message takes, for the slope of those that never came."""
-    taken = (messages["arrived_ms"] - messages["sent_ms"]).median()
-    return float(taken) if taken == taken else 1.0
+    taken = (messages["arrived_ms"] - messages["sent_ms"]).dropna()
+    return 1.0 if taken.empty else float(taken.median())
 
 
 def _draw_messages(
@@ -157,7 +157,8 @@ def _draw_messages(
             (is_lost, "x"),
         ):
             ax.scatter(
-                *ends[is_so].T,
+                ends[is_so, 0],
+                ends[is_so, 1],
                 s=size * (1.6 if marker == "x" else 1),
                 marker=marker,
                 color=colour,
@@ -202,20 +203,21 @@ def _draw_nodes(
     if roles is None:
         return []
     seen: set[str] = set()
-    for each in roles.itertuples():
-        start, end = each.started_ms / unit_ms, each.ended_ms / unit_ms
+    for each in roles.to_dict("records"):
+        start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms
         if start > high or end < low:
             continue
-        row, colour = rows[each.node], node_colour(each.node)
-        seen.add(each.role)
-        if each.role == "down":
+        row, colour = rows[each["node"]], node_colour(each["node"])
+        if each["role"] != "down" or start >= low:
+            seen.add(each["role"])
+        if each["role"] == "down":
             ax.plot(start, row, "X", color=colour, markersize=8, zorder=6, markeredgecolor="white")
             continue
         left, right = max(start, low), min(end, high)
-        look = _ROLE_LINES[each.role]
+        look = _ROLE_LINES[each["role"]]
         ax.plot([left, right], [row, row], color=colour, zorder=2, solid_capstyle="butt", **look)
-        if each.role == "master":
-            _name_epoch(ax, left, row, each.epoch)
+        if each["role"] == "master":
+            _name_epoch(ax, left, row, each["epoch"])
     handles: list[Artist] = [
         Line2D([], [], color="0.2", label=role, **_ROLE_LINES[role])
         for role in _IS_SHOWN
@@ -223,7 +225,7 @@ def _draw_nodes(
     ]
     if "down" in seen:
         handles.append(
-            Line2D([], [], color="0.2", marker="X", markersize=7, linestyle="", label="crash")
+            Line2D([], [], color="0.2", marker="X", markersize=7, linestyle="", label="goes down")
         )
     return handles
 
@@ -232,7 +234,7 @@ def _name_epoch(ax: Axes, left: float, row: int, epoch: str) -> None:
     ax.annotate(
         epoch,
         (left, row),
-        xytext=(2, 5),
+        xytext=(2, 6),
         textcoords="offset points",
         fontsize=7,
         zorder=7,

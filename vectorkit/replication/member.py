@@ -25,7 +25,7 @@ from vectorkit.replication.durable import (
     intact_frames,
 )
 from vectorkit.replication.effects import Appended, Applied, Noted
-from vectorkit.replication.identity import SLOT_BITS, index_of, slot_of
+from vectorkit.replication.identity import SLOT_BITS, index_of, owner_of, slot_of
 from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
 from vectorkit.replication.messages import Ack, StartFull
 from vectorkit.replication.options import ReplicationOptions
@@ -223,7 +223,8 @@ class Member:
         """Renew what readers see, where that is due; whether they see more now."""
         if self.options.refresh_ms and self.now_ns >= self.next_refresh_ns:
             self.next_refresh_ns = self.now_ns + self.options.refresh_ms * NS_PER_MS
-            self._to_show = self._held, self.store.snapshot()
+            if self._to_show is None:  # Else a slow disk would never catch up with it.
+                self._to_show = self._held, self.store.snapshot()
         return self._show()
 
     def _show(self) -> bool:
@@ -372,6 +373,8 @@ class Member:
             elif entry.record.offset > self.flushed.offset:
                 self.flushed = entry.position
                 self._apply(entry, "replay")
+        if not self.replica_count and owner_of(self.flushed.epoch) == self.index:
+            self.acknowledged = self.flushed  # It answers as soon as its own disk has a write.
         self._show_all()
         if self._unflushed or has_torn_tail:
             last = self.log.head.offset

@@ -113,7 +113,7 @@ class Run:
 
     @property
     def messages(self) -> pd.DataFrame:
-        """A row per message: from whom to whom, when it was sent, and when it arrived or why not."""
+        """A row per message: from whom to whom, when it was sent, when it arrived or why not."""
         from vectorkit import run_frames
 
         return run_frames.messages(self)
