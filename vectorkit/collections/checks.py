@@ -161,7 +161,9 @@ def checked_rows(
 
     A new array, unless the caller says that it may share memory with what was passed.
     """
-    rows = _as_float32(vectors, is_shared).view()
+    is_ready = is_shared and type(vectors) is ndarray and vectors.dtype is _FLOAT32
+    is_ready = is_ready and vectors.flags.c_contiguous
+    rows = (vectors if is_ready else _as_float32(vectors, is_shared)).view()
     if rows.shape == (0,):
         rows = rows.reshape(0, dim)
     if rows.ndim != 2 or rows.shape != (len(rows) if count is None else count, dim):
@@ -208,6 +210,8 @@ def _as_float32(vectors: Any, is_shared: bool = False) -> Float32Array:
 
 
 def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    if len(rows) == 1:  # `dot` does not warn of an overflow.
+        return np.array([vdot(rows, rows) < inf])
     with np.errstate(over="ignore", invalid="ignore"):
         squared: Float32Array = np.vecdot(rows, rows)
     return np.isfinite(squared)

@@ -31,7 +31,7 @@ def checked_payloads(payloads: Any, count: int) -> tuple[Payload | None, ...] | 
         return None
     if isinstance(payloads, Mapping | str) or not isinstance(payloads, Iterable):
         raise _bad_list(payloads, f"a {type(payloads).__name__}", count)
-    checked = tuple(checked_payload(payload) for payload in payloads)
+    checked = tuple([checked_payload(payload) for payload in payloads])
     if len(checked) != count:
         raise _bad_list(payloads, f"{len(checked)} payloads", count)
     return checked if any(payload is not None for payload in checked) else None
@@ -48,6 +48,8 @@ def _key(key: object) -> str:
 
 
 def _value(value: object) -> object:
+    if type(value) is str or (type(value) is int and -INT_MAX <= value <= INT_MAX):
+        return value
     plain = value.item() if isinstance(value, np.generic) else value
     match plain:
         case None | bool() | str():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
@@ -219,14 +219,14 @@ class Clients:
             if self._proofs:
                 self._ask()
 
-    def deadlines(self) -> Iterable[int | None]:
-        """The first time-out, and the next time to ask."""
-        return (
-            self._ask_again_ns,
-            self._writes[0].deadline_ns if self._writes else None,
-            self._reads[0].deadline_ns if self._reads else None,
-            self._proofs[0].deadline_ns if self._proofs else None,
-        )
+    @property
+    def due_ns(self) -> int | None:
+        """The first time-out, or the next time to ask."""
+        due_ns = self._ask_again_ns
+        for waiting in (self._writes, self._reads, self._proofs):
+            if waiting and (due_ns is None or waiting[0].deadline_ns < due_ns):
+                due_ns = waiting[0].deadline_ns
+        return due_ns
 
     def _give_up(self, late: _Write) -> None:
         """A write whose concern is not met in time: degraded, if the own disk has it at least."""

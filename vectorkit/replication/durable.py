@@ -9,17 +9,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from vectorkit.operations import EpochStart, encode
 from vectorkit.replication.log import NO_HASH, Entry, Position, Record, next_hash, place_of
 from vectorkit.store import StoreSnapshot
+from vectorkit.types import value
 
 _FRAME_BYTES: Final = 28
 _CHANGE_BYTES: Final = 32
 
 
-class Frame(NamedTuple):
+@value
+class Frame:
     """A record on the disk with the checksum of what was meant to be written."""
 
     record: Record
@@ -48,7 +50,8 @@ class Checkpoint:
     snapshot: StoreSnapshot
 
 
-class AppendRecords(NamedTuple):
+@value
+class AppendRecords:
     """Records that go on from the end of the log, with the mark that covers them."""
 
     frames: tuple[Frame, ...]
@@ -237,7 +240,7 @@ def frame_of(entry: Entry) -> Frame:
 
 def checksum(record: Record) -> int:
     """CRC-32 over epoch, offset and operation."""
-    return zlib.crc32(record.encoded, zlib.crc32(place_of(record.epoch, record.offset)))
+    return zlib.crc32(place_of(record.epoch, record.offset) + record.encoded)
 
 
 def size_of(change: Change) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from vectorkit.replication.durable import Change
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
+from vectorkit.types import value
 
 
-class Send(NamedTuple):
+@value
+class Send:
     """Put a message on the link to a node or a client.
 
     >>> from vectorkit.replication.messages import Close
@@ -22,7 +22,8 @@ class Send(NamedTuple):
     size_bytes: int
 
 
-class SetTimer(NamedTuple):
+@value
+class SetTimer:
     """Call `tick` at this time of the node's clock; it replaces the timer set before.
 
     >>> SetTimer(at_ns=500_000_000).at_ns
@@ -32,7 +33,8 @@ class SetTimer(NamedTuple):
     at_ns: int
 
 
-class Persist(NamedTuple):
+@value
+class Persist:
     """Write these changes to the disk, all or none, after those before; then call `persisted`.
 
     `size_bytes` is what they take on the disk. After a crash, records of changes that were not
@@ -47,7 +49,8 @@ class Persist(NamedTuple):
     size_bytes: int
 
 
-class Appended(NamedTuple):
+@value
+class Appended:
     """A master has given an operation its place in history; no disk holds it yet.
 
     >>> Appended(Position(epoch=65536, offset=1), "EpochStart").operation_type
@@ -58,7 +61,8 @@ class Appended(NamedTuple):
     operation_type: str
 
 
-class Applied(NamedTuple):
+@value
+class Applied:
     """The store holds the history up to here.
 
     `source` is "stream" for one operation, "snapshot" for a full sync, "replay" for a restart.
@@ -71,7 +75,8 @@ class Applied(NamedTuple):
     source: str
 
 
-class SyncChanged(NamedTuple):
+@value
+class SyncChanged:
     """A sync with a node begins or ends: what kind, and why.
 
     `phase` is "started", "finished" or "lost", `kind` is "full" or "partial".
@@ -86,7 +91,8 @@ class SyncChanged(NamedTuple):
     reason: str = ""
 
 
-class RoleChanged(NamedTuple):
+@value
+class RoleChanged:
     """A node has another role: "master", "replica", "candidate" or "returning".
 
     `is_forced`: the epoch began without enough intact answers, and guarantees nothing.
@@ -101,7 +107,8 @@ class RoleChanged(NamedTuple):
     detail: str = ""
 
 
-class Noted(NamedTuple):
+@value
+class Noted:
     """Anything else worth a row of a trace.
 
     `event` is one of

@@ -11,6 +11,7 @@ import xxhash
 
 from vectorkit.errors import OperationTooOld
 from vectorkit.operations import Operation, encode
+from vectorkit.types import value
 
 HASH_BYTES: Final = 16
 NO_HASH: Final = bytes(HASH_BYTES)
@@ -47,7 +48,8 @@ class Position(NamedTuple):
     hash: bytes = NO_HASH
 
 
-class Entry(NamedTuple):
+@value
+class Entry:
     """A record in the log, the point in history behind it, and the log's bytes up to its end."""
 
     record: Record

@@ -217,7 +217,7 @@ class MasterNode(Role):
     def deadlines(self) -> Iterable[int | None]:
         """Heartbeat, time-outs of clients, refresh, and each connection's silence and probes."""
         member = self.member
-        due = [self._next_beat_ns, *self.clients.deadlines()]
+        due = [self._next_beat_ns, self.clients.due_ns]
         if member.options.refresh_ms:
             due.append(member.next_refresh_ns)
         for peer in self._peers.values():

@@ -6,27 +6,16 @@ dropped. A generation is never used again: it holds the node's incarnation and i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, TypeVar, dataclass_transform
+from typing import Final
 
 from vectorkit.operations import Operation
 from vectorkit.replication.log import Position, Record
-from vectorkit.types import Id
-
-_Kind = TypeVar("_Kind")
-
-
-@dataclass_transform(frozen_default=True)
-def message(kind: type[_Kind]) -> type[_Kind]:
-    """A record that nobody changes. The type checker sees to that: frozen at run time, it would
-    take three times as long to make, and one is made for almost every event."""
-    return dataclass(slots=True, unsafe_hash=True)(kind)
-
+from vectorkit.types import Id, value
 
 # Within a connection
 
 
-@message
+@value
 class Hello:
     """A replica asks the master of `epoch` for a connection; `wants` says why it needs all.
 
@@ -40,7 +29,7 @@ class Hello:
     wants: str
 
 
-@message
+@value
 class StartPartial:
     """The master will stream the records above the replica's position."""
 
@@ -49,7 +38,7 @@ class StartPartial:
     head_offset: int
 
 
-@message
+@value
 class StartFull:
     """The header of a snapshot: where in history it stands, what it must amount to, and why.
 
@@ -68,7 +57,7 @@ class StartFull:
     snapshot_bytes: int
 
 
-@message
+@value
 class Close:
     """The master ends a connection that can go on only by another sync."""
 
@@ -76,7 +65,7 @@ class Close:
     reason: str
 
 
-@message
+@value
 class RequestChunks:
     """A replica asks for pieces of the snapshot by number."""
 
@@ -84,7 +73,7 @@ class RequestChunks:
     numbers: tuple[int, ...]
 
 
-@message
+@value
 class Chunk:
     """One piece of the snapshot with its CRC-32."""
 
@@ -94,7 +83,7 @@ class Chunk:
     data: bytes
 
 
-@message
+@value
 class Records:
     """Consecutive records, and the running hash behind the last of them."""
 
@@ -103,7 +92,7 @@ class Records:
     hash: bytes
 
 
-@message
+@value
 class Resume:
     """A replica asks again for the records above `offset` up to `until_offset`."""
 
@@ -112,7 +101,7 @@ class Resume:
     until_offset: int
 
 
-@message
+@value
 class Ack:
     """How far a replica has come; `position` names its last flushed record. Cumulative."""
 
@@ -124,7 +113,7 @@ class Ack:
     visible_offset: int
 
 
-@message
+@value
 class MasterHeartbeat:
     """The master lives; its head, how far it has sent, and the last beat that it has heard."""
 
@@ -135,7 +124,7 @@ class MasterHeartbeat:
     echo_beat: int
 
 
-@message
+@value
 class ReplicaHeartbeat:
     """A replica lives; its positions, its digest there, and the beat that it answers."""
 
@@ -150,7 +139,7 @@ class ReplicaHeartbeat:
 # Who is master
 
 
-@message
+@value
 class Seek:
     """A node looks for a master at or above its promise."""
 
@@ -158,7 +147,7 @@ class Seek:
     promise: int
 
 
-@message
+@value
 class Announce:
     """The sender serves this epoch; it has given up the connection of this `generation`, if any."""
 
@@ -167,7 +156,7 @@ class Announce:
     generation: int
 
 
-@message
+@value
 class Prepare:
     """A candidate, having promised `epoch` itself, asks for the promise of the others."""
 
@@ -175,7 +164,7 @@ class Prepare:
     index: int
 
 
-@message
+@value
 class Promise:
     """The promise is durable: the last durable record, and the highest offset heard of."""
 
@@ -186,7 +175,7 @@ class Promise:
     heard_offset: int
 
 
-@message
+@value
 class Reject:
     """No promise: a higher one was made before, or the node is without state."""
 
@@ -196,7 +185,7 @@ class Reject:
     is_lost: bool
 
 
-@message
+@value
 class Stand:
     """A candidate has given its epoch up for the receiver, whose log is the greatest it knows."""
 
@@ -206,14 +195,14 @@ class Stand:
 # Coming back without state
 
 
-@message
+@value
 class AskPromise:
     """A node without state asks for what others have promised, under its new index."""
 
     index: int
 
 
-@message
+@value
 class TellPromise:
     """The answer to the node of that index."""
 
@@ -225,7 +214,7 @@ class TellPromise:
 # Linearizable reads
 
 
-@message
+@value
 class ConfirmEpoch:
     """A master asks whether the receiver has promised nothing higher."""
 
@@ -233,7 +222,7 @@ class ConfirmEpoch:
     round: int
 
 
-@message
+@value
 class EpochConfirmed:
     """It has not, and its state is intact."""
 
@@ -245,7 +234,7 @@ class EpochConfirmed:
 # Clients
 
 
-@message
+@value
 class ClientWrite:
     """One operation, sent once: a client that hears nothing does not know its outcome."""
 
@@ -253,7 +242,7 @@ class ClientWrite:
     operation: Operation
 
 
-@message
+@value
 class ClientRead:
     """The payload of one row, under a policy (see `replication.routing`).
 
@@ -270,7 +259,7 @@ class ClientRead:
     offset: int
 
 
-@message
+@value
 class ClientReply:
     """The answer: `outcome` is "ok", "degraded", "timeout", "refused" or "not_master".
 

@@ -129,7 +129,7 @@ class Node:
 
     def status(self, node_id: str, now_ns: int) -> ReplicaStatus:
         """The health of one of them, computed now."""
-        return self._peer(node_id).status(now_ns, self.options)
+        return self._peer(node_id).status(now_ns, self.member.options)
 
     # Transitions
 

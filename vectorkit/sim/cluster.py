@@ -128,8 +128,7 @@ class Cluster:
         until_ns = self._engine.now_ns + ms_to_ns(ms)
         self._engine.flush()
         with _uncollected():
-            while (event := self._engine.scheduler.pop(until_ns)) is not None:
-                self._engine.handle(event)
+            self._engine.run(until_ns)
         self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:

@@ -25,7 +25,8 @@ class DiskDrive:
     factors: list[float] = field(default_factory=list)
     stalls: int = 0
     fills: int = 0
-    _waiting: deque[Persist] = field(default_factory=deque)
+    waiting: deque[Persist] = field(default_factory=deque)
+    """Effects that no write has taken along yet."""
     _writing: tuple[Persist, ...] = ()
 
     @property
@@ -35,14 +36,14 @@ class DiskDrive:
 
     def add(self, effect: Persist) -> None:
         """Something is to be written after all that waits."""
-        self._waiting.append(effect)
+        self.waiting.append(effect)
 
     def begin(self) -> int | None:
         """Begin to write all that waits; how long it takes, None where nothing begins."""
-        if self._writing or not self._waiting or self.stalls or self.fills:
+        if self._writing or not self.waiting or self.stalls or self.fills:
             return None
-        self._writing = tuple(self._waiting)
-        self._waiting.clear()
+        self._writing = tuple(self.waiting)
+        self.waiting.clear()
         time_ms = self.options.fsync_ms
         if self.options.mib_per_s:
             size_bytes = sum(effect.size_bytes for effect in self._writing)
@@ -76,10 +77,10 @@ class DiskDrive:
         `word` draws how many. The result is how many whole records beyond the mark there are.
         """
         changes: list[Change] = [
-            change for effect in (*self._writing, *self._waiting) for change in effect.changes
+            change for effect in (*self._writing, *self.waiting) for change in effect.changes
         ]
         self._writing = ()
-        self._waiting.clear()
+        self.waiting.clear()
         count = sum(len(each.frames) for each in changes if isinstance(each, AppendRecords))
         if not keeps_unsynced or not count:
             return 0

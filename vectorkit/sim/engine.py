@@ -21,7 +21,7 @@ from vectorkit.replication import (
     SyncChanged,
 )
 from vectorkit.replication.messages import Ack, Message, ReplicaHeartbeat
-from vectorkit.sim.clock import Event, Scheduler
+from vectorkit.sim.clock import Scheduler
 from vectorkit.sim.machine import Machine
 from vectorkit.sim.network import Network, Packet
 from vectorkit.sim.options import ClusterOptions
@@ -107,9 +107,11 @@ class Engine:
         """Take events of this kind."""
         self._handlers[kind] = handler
 
-    def handle(self, event: Event) -> None:
-        """Let one event happen."""
-        self._handlers[event[2]](event[3])
+    def run(self, until_ns: int) -> None:
+        """Let everything happen up to a time."""
+        pop, handlers = self.scheduler.pop, self._handlers
+        while (event := pop(until_ns)) is not None:
+            handlers[event[2]](event[3])
 
     def start(self) -> None:
         """Start every machine for the first time."""
@@ -265,9 +267,9 @@ class Engine:
     # Events
 
     def _on_deliver(self, packet: Packet) -> None:
-        if not self.network.has_crossed(packet):
-            return
         way = packet.way
+        if way.is_troubled and not self.network.has_crossed(packet):
+            return
         machine = self.machines.get(way.target)
         if machine is None:
             self.network.deliver(packet)
@@ -299,7 +301,8 @@ class Engine:
             machine.inbox.append(("disk", number))
         else:
             self._take(machine, "disk", number)
-        self.begin_write(node_id)
+        if machine.drive.waiting:
+            self.begin_write(node_id)
 
     def _take(self, machine: Machine, kind: str, data: Any) -> None:
         """Let a node do what an event asks for, then be busy for as long as that takes it."""

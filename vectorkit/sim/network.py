@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from vectorkit.draws import address, below, fold, threshold
 from vectorkit.replication import messages
@@ -15,6 +15,7 @@ from vectorkit.sim.clock import Scheduler
 from vectorkit.sim.latency import Latency
 from vectorkit.sim.options import Link
 from vectorkit.sim.trace import Trace
+from vectorkit.types import value
 from vectorkit.units import MIB, ms_to_ns
 
 FIRST_CLIENT: Final = 128
@@ -114,6 +115,7 @@ class Way:
         "is_fifo",
         "is_sending",
         "is_simple",
+        "is_troubled",
         "last_ns",
         "latency",
         "link_chances",
@@ -150,6 +152,7 @@ class Way:
         trouble = self.trouble
         more = (trouble.loss, trouble.duplication, trouble.corruption)
         self.chances = tuple(map(sum, zip(self.link_chances, more, strict=True)))
+        self.is_troubled = bool(trouble.cuts or trouble.clogs)
         is_clear = not (trouble.cuts or trouble.delay_ns or any(trouble.blocks.values()))
         has_queue = self.is_fifo or self.bytes_per_s
         self.is_simple = (
@@ -164,17 +167,15 @@ class Way:
             prefix = self.prefixes[stream] = fold(root, stream, i, j)
         return fold(prefix, *place)
 
-    def attempt(self, kind: int, number: int) -> int:
-        """How often this very message has been sent before."""
-        if number > self.highest.get(kind, -1):
-            self.highest[kind] = number
-            return 0
+    def attempt_again(self, kind: int, number: int) -> int:
+        """How often this very message has been sent before, unless its number is new."""
         again = self.repeats.get((kind, number), 0) + 1
         self.repeats[kind, number] = again
         return again
 
 
-class Packet(NamedTuple):
+@value
+class Packet:
     """A message on its way, with what a trace says of it."""
 
     way: Way
@@ -252,7 +253,11 @@ class Network:
         way = self._ways[source, target]
         kind, name, number_of = _KINDS[type(message)]
         number = number_of(message)
-        attempt = way.attempt(kind, number)
+        attempt = 0
+        if number > way.highest.get(kind, -1):
+            way.highest[kind] = number
+        else:
+            attempt = way.attempt_again(kind, number)
         counts, now_ns = way.counts, self._scheduler.now_ns
         counts.sent_count += 1
         counts.sent_bytes += size_bytes
@@ -340,26 +345,16 @@ class Network:
 
     def deliver(self, packet: Packet) -> None:
         """The receiver takes it."""
-        way, kind, number, size_bytes, _ = packet
-        counts = way.counts
+        way, number, size_bytes = packet.way, packet.number, packet.size_bytes
+        counts, now_ns = way.counts, self._scheduler.now_ns
         counts.delivered_count += 1
         counts.delivered_bytes += size_bytes
-        self._trace.append(
-            (
-                self._scheduler.now_ns,
-                "deliver",
-                way.target,
-                way.source,
-                kind,
-                number,
-                size_bytes,
-                "",
-            )
-        )
+        row = (now_ns, "deliver", way.target, way.source, packet.kind, number, size_bytes, "")
+        self._trace.append(row)
 
     def lose(self, packet: Packet, why: str) -> None:
         """Nobody will ever get it."""
-        way, kind, number, size_bytes, _ = packet
+        way, kind, number, size_bytes = packet.way, packet.kind, packet.number, packet.size_bytes
         way.counts.lost_count += 1
         way.counts.lost_bytes += size_bytes
         now_ns = self._scheduler.now_ns

@@ -57,6 +57,7 @@ class Requests:
     def __init__(self, workload: Workload, *, seed: int) -> None:
         self.workload = workload
         self._root = address(seed)
+        self._collection = workload.collection
         self.ids, self.vectors, self.payloads = _source(workload.source, self._root)
         count = len(self.ids)
         self._place = places(workload.keys, count, exponent=workload.zipf_exponent)
@@ -69,7 +70,7 @@ class Requests:
 
     def load(self, store: VectorStore) -> None:
         """Put the rows that are there at the start into a new collection."""
-        load, name = self.workload, self.workload.collection
+        load, name = self.workload, self._collection
         dim = self.vectors.shape[1]
         store.create_collection(name, dim=dim, metric=load.metric, kind=load.kind, codec=load.codec)
         count = len(self.ids) if load.preload is None else load.preload
@@ -105,16 +106,16 @@ class Requests:
         if self._delete_below:
             mix = self._draw(_MIX_STREAM, client, index, is_read=False)
             if self._insert_below <= mix < self._delete_below:
-                return Write("delete", key, Delete(load.collection, (key,)))
+                return Write("delete", key, Delete(self._collection, (key,)))
         payload: dict[str, object] = {} if self.payloads is None else dict(self.payloads[place])
         payload["w"] = request_number(client, index, is_read=False)
         if self._filler:
             payload["filler"] = self._filler
         if mix < self._insert_below:
             row = self._moved(place, client, index)
-            return Write("write", key, Upsert(load.collection, (key,), row, (payload,)))
+            return Write("write", key, Upsert(self._collection, (key,), row, (payload,)))
         vectors = self._moved(place, client, index) if load.moves_vectors else KEEP
-        return Write("write", key, UpdateVectors(load.collection, (key,), vectors, (payload,)))
+        return Write("write", key, UpdateVectors(self._collection, (key,), vectors, (payload,)))
 
     def _moved(self, place: int, client: int, index: int) -> Float32Array:
         """A row a quarter of the way from its first place towards a drawn one's, shape (1, dim)."""
