@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Final, Literal
@@ -11,7 +11,7 @@ from vectorkit.replication.effects import RoleChanged
 from vectorkit.replication.identity import epoch_of, round_of, slot_of
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Announce, Message, Prepare, Promise, Reject, Stand
-from vectorkit.replication.role import Role, RoleName
+from vectorkit.replication.role import Role, RoleName, earliest
 from vectorkit.units import NS_PER_MS
 
 _RAISES_MAX: Final = 3
@@ -138,9 +138,9 @@ class CandidateNode(Role):
             self.promotion.state = "failed"
             self.promotion.reason = "another node stands for a higher epoch"
 
-    def deadlines(self) -> Iterable[int | None]:
-        """The end of the attempt, and the next time to ask."""
-        return () if self._is_chosen else (self._ends_ns, self._ask_again_ns)
+    def due_ns(self) -> int | None:
+        """The end of the attempt, or the next time to ask."""
+        return None if self._is_chosen else earliest(self._ends_ns, self._ask_again_ns)
 
     def _raise(self, reason: str) -> None:
         """Stand for an epoch above the one that stood in the way; answers so far are void."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar
 
 from vectorkit.errors import WriteRefused
@@ -148,8 +148,9 @@ class MasterNode(Role):
             if self._is_serving:
                 for node_id in member.others:
                     self._announce(node_id)
-        for peer in self._open_peers():
-            self._offers.release_held(peer)
+        for peer in self._peers.values():
+            if peer.is_held:
+                self._offers.release_held(peer)
         self.clients.settle()
 
     def tick(self) -> None:
@@ -174,10 +175,8 @@ class MasterNode(Role):
             member.keep_counters()
 
     def receive(self, source: str, message: Message) -> None:
-        """A message from a replica or a client; one of an older connection is dropped."""
+        """A message from a replica; one of an older connection is dropped."""
         match message:
-            case ClientWrite() | ClientRead():
-                self._on_client(source, message)
             case EpochConfirmed():
                 if message.epoch == self._epoch and self.member.knows(message.index):
                     self.clients.on_confirmed(message, slot_of(message.index))
@@ -214,21 +213,25 @@ class MasterNode(Role):
         active = [peer for peer in self._peers.values() if peer.is_active(now_ns, options)]
         return max((peer.lag_ns(now_ns) for peer in active), default=0)
 
-    def deadlines(self) -> Iterable[int | None]:
+    def due_ns(self) -> int | None:
         """Heartbeat, time-outs of clients, refresh, and each connection's silence and probes."""
-        member = self.member
-        due = [self._next_beat_ns, self.clients.due_ns]
-        if member.options.refresh_ms:
-            due.append(member.next_refresh_ns)
+        due_ns = self._next_beat_ns
+        clients_ns = self.clients.due_ns
+        if clients_ns is not None and clients_ns < due_ns:
+            due_ns = clients_ns
+        if self.member.options.refresh_ms:
+            due_ns = min(due_ns, self.member.next_refresh_ns)
         for peer in self._peers.values():
             if peer.is_open:
-                due.append(peer.resend_at_ns)
-                due.append(peer.last_heard_ns + self._timeout_ns)
-        return due
+                due_ns = min(due_ns, peer.last_heard_ns + self._timeout_ns)
+                if peer.resend_at_ns is not None and peer.resend_at_ns < due_ns:
+                    due_ns = peer.resend_at_ns
+        return due_ns
 
     # Clients
 
-    def _on_client(self, source: str, message: ClientWrite | ClientRead) -> None:
+    def on_client(self, source: str, message: ClientWrite | ClientRead) -> None:
+        """What a client asks for, refused before the epoch has begun."""
         member = self.member
         refusal = "" if self._is_serving else "not_master"
         if not refusal and isinstance(message, ClientRead):

@@ -72,6 +72,8 @@ class Member:
         self.node_ids = tuple(node_ids)
         self.slot = self.node_ids.index(node_id)
         self.options = options
+        self.replica_count = options.write_concern.replica_count(len(self.node_ids))
+        """n: how many replicas the write concern asks for."""
         self.now_ns = now_ns
         self.store = VectorStore()
         self.log = self._new_log()
@@ -110,11 +112,6 @@ class Member:
     def others(self) -> list[str]:
         """The ids of all other nodes."""
         return [node_id for node_id in self.node_ids if node_id != self.id]
-
-    @property
-    def replica_count(self) -> int:
-        """n: how many replicas the write concern asks for."""
-        return self.options.write_concern.replica_count(len(self.node_ids))
 
     @property
     def quorum(self) -> int:

@@ -296,7 +296,7 @@ class Node:
     def _on_client(self, source: str, message: ClientRead | ClientWrite) -> None:
         member, role = self.member, self.role
         if isinstance(role, MasterNode):
-            role.receive(source, message)
+            role.on_client(source, message)
         elif isinstance(message, ClientRead):
             member.outbox.send(source, serve(member, role, message))
         else:
@@ -350,7 +350,7 @@ class Node:
 
     def _drain(self) -> list[Effect]:
         self._outbox.close()
-        return self._outbox.drain(self.role.deadlines() if self._is_up else ())
+        return self._outbox.drain(self.role.due_ns() if self._is_up else None)
 
 
 _ANSWERS: Final[dict[type, Callable[[Node, str, Any], None]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from vectorkit.replication.durable import Change, size_of
 from vectorkit.replication.effects import Effect, Persist, Send, SetTimer
@@ -78,12 +78,8 @@ class Outbox:
             self._thens = []
             self._effects.append(Persist(self._number, changes, sum(map(size_of, changes))))
 
-    def drain(self, deadlines: Iterable[int | None]) -> list[Effect]:
-        """All effects so far, with a timer for the earliest deadline."""
-        due_ns = None
-        for each in deadlines:
-            if each is not None and (due_ns is None or each < due_ns):
-                due_ns = each
+    def drain(self, due_ns: int | None) -> list[Effect]:
+        """All effects so far, with a timer for the next deadline."""
         if due_ns is not None and (self._timer_ns is None or due_ns < self._timer_ns):
             self._timer_ns = due_ns
             self._effects.append(SetTimer(due_ns))

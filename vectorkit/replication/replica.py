@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from vectorkit.errors import CorruptSnapshot
@@ -25,7 +25,7 @@ from vectorkit.replication.messages import (
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.role import Role, RoleName
+from vectorkit.replication.role import Role, RoleName, earliest
 from vectorkit.replication.stream import Stream
 from vectorkit.replication.suspicion import Suspicion
 from vectorkit.replication.transfer import SnapshotAssembly
@@ -193,18 +193,20 @@ class ReplicaNode(Role):
         self.knows.note_equality(is_following=True)
         self._send_ack()
 
-    def deadlines(self) -> Iterable[int | None]:
+    def due_ns(self) -> int | None:
         """Handshake, silence, heartbeat, gap, chunk, refresh, suspicion: whichever is next."""
-        member = self.member
-        stands_ns = self._stands_at_ns()
-        refresh_ns = member.next_refresh_ns if member.options.refresh_ms else None
+        due_ns = self._stands_at_ns()
+        if self.member.options.refresh_ms:
+            due_ns = earliest(due_ns, self.member.next_refresh_ns)
         if self.state == "connecting":
-            return stands_ns, refresh_ns, self._backoff.due_ns
+            return earliest(due_ns, self._backoff.due_ns)
         if self.state == "promising":
-            return stands_ns, refresh_ns
-        chunk_ns = None if self._assembly is None else self._assembly.next_deadline_ns
-        gap_ns, silence_ns = self.stream.gap_ends_ns, self._silence_ends_ns()
-        return stands_ns, refresh_ns, silence_ns, self._next_beat_ns, gap_ns, chunk_ns
+            return due_ns
+        if self._assembly is not None:
+            due_ns = earliest(due_ns, self._assembly.next_deadline_ns)
+        due_ns = earliest(due_ns, self.stream.gap_ends_ns)
+        due_ns = earliest(due_ns, self._next_beat_ns)
+        return earliest(due_ns, self._silence_ends_ns())
 
     # Connections
 

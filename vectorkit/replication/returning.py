@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import ClassVar
 
 from vectorkit.replication.effects import RoleChanged
@@ -60,9 +60,9 @@ class ReturningNode(Role):
             self._heard[source] = message.promise
             self._go_on()
 
-    def deadlines(self) -> Iterable[int | None]:
+    def due_ns(self) -> int | None:
         """The next time to ask."""
-        return (self._ask_again_ns,)
+        return self._ask_again_ns
 
     def _go_on(self) -> None:
         if not self.missing:

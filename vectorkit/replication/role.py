@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from vectorkit.errors import ReadOnlyReplica
@@ -11,6 +10,17 @@ from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Announce, Message, Seek, Stand
 
 RoleName = Literal["master", "replica", "candidate", "returning"]
+
+
+def earliest(first_ns: int | None, other_ns: int | None) -> int | None:
+    """The earlier of two deadlines, None being later than any.
+
+    >>> earliest(5, 3), earliest(None, 3), earliest(None, None)
+    (3, 3, None)
+    """
+    if first_ns is None or (other_ns is not None and other_ns < first_ns):
+        return other_ns
+    return first_ns
 
 
 class Role(ABC):
@@ -81,5 +91,5 @@ class Role(ABC):
         return None
 
     @abstractmethod
-    def deadlines(self) -> Iterable[int | None]:
-        """When `tick` should be called."""
+    def due_ns(self) -> int | None:
+        """When `tick` should be called next; asked after every transition."""
