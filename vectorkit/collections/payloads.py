@@ -17,7 +17,7 @@ def checked_payload(payload: object) -> Payload | None:
     """A JSON object as a dict that shares nothing with what was passed, or None."""
     if payload is None:
         return None
-    if not isinstance(payload, Mapping):
+    if type(payload) is not dict and not isinstance(payload, Mapping):
         raise _bad_payload(payload, "not a mapping")
     try:
         return _object(payload)
@@ -34,7 +34,7 @@ def checked_payloads(payloads: Any, count: int) -> tuple[Payload | None, ...] | 
     checked = tuple([checked_payload(payload) for payload in payloads])
     if len(checked) != count:
         raise _bad_list(payloads, f"{len(checked)} payloads", count)
-    return checked if any(payload is not None for payload in checked) else None
+    return None if checked.count(None) == count else checked
 
 
 def _object(given: Mapping[Any, Any]) -> dict[str, object]:

@@ -392,12 +392,9 @@ class MasterNode(Role):
     def _send_heartbeat(self, peer: Peer) -> None:
         peer.note_beat_sent(self._beat, self.member.now_ns)
         head_offset = self.member.log.head.offset
-        self.member.outbox.send(
-            peer.id,
-            MasterHeartbeat(
-                peer.generation, self._beat, head_offset, peer.sent_offset, peer.heard_beat
-            ),
-        )
+        sent, heard = peer.sent_offset, peer.heard_beat
+        beat = MasterHeartbeat(peer.generation, self._beat, head_offset, sent, heard)
+        self.member.outbox.send(peer.id, beat)
 
     def _open_peers(self) -> list[Peer]:
         return [peer for peer in self._peers.values() if peer.is_open]

@@ -313,10 +313,10 @@ class Member:
 
     def _checkpoint(self) -> None:
         """Write a checkpoint where a restart would have to replay too much."""
-        if not self.options.has_durable_log or self.is_poisoned:
+        options, newer_count = self.options, self.applied.offset - self._checkpoint_offset
+        if newer_count < options.checkpoint_operations:
             return
-        due_offset = self._checkpoint_offset + self.options.checkpoint_operations
-        if self.applied_offset < max(due_offset, 1):
+        if not options.has_durable_log or self.is_poisoned:
             return
         position = self._held
         epochs = tuple(each for each in self.log.epochs if each[1] <= position.offset)

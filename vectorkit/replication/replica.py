@@ -377,16 +377,8 @@ class ReplicaNode(Role):
             return
         digest = member.store.digest() if member.applied_offset == member.flushed.offset else ""
         beat, heard = self.knows.next_beat(), self.knows.heard_beat
-        self._send(
-            ReplicaHeartbeat(
-                self._generation,
-                beat,
-                member.ack(self._generation),
-                digest,
-                heard,
-                self.knows.held_ns,
-            )
-        )
+        ack, held_ns = member.ack(self._generation), self.knows.held_ns
+        self._send(ReplicaHeartbeat(self._generation, beat, ack, digest, heard, held_ns))
         member.keep_counters()
 
     def _send(self, message: Message) -> None:
