@@ -331,3 +331,22 @@ def test_the_token_is_the_newest_history_that_an_acknowledgement_or_a_read_has_n
 )
 def test_the_value_of_a_read_is_the_number_of_a_write(payload, expected):
     assert value_of(payload) == expected
+
+
+def test_the_nearest_node_is_that_with_the_shortest_link():
+    far, near = Link(delay_ms=20), Link(delay_ms=1)
+    options = ClusterOptions(replicas=2, link=far, links={("client-0", "node-2"): near})
+    load = Workload(writes_per_s=0, reads_per_s=20, source=SMALL, read_policy="nearest")
+    run = simulate(options, workload=load, duration_ms=1_000, seed=7)
+    assert {row.peer for row in rows(run, "invoke", kind="read")} == {"node-2"}
+
+
+def test_a_run_waits_a_second_for_the_last_answers_and_gives_up_the_others():
+    load = Workload(writes_per_s=10, source=SMALL, client_timeout_ms=60_000)
+    lost = Partition(at_ms=500, for_ms=5_000, isolate=["client-0"])
+    run = simulate(
+        ClusterOptions(replicas=1), workload=load, faults=[lost], duration_ms=1_000, seed=7
+    )
+    ends = [row.kind for row in rows(run, "complete")]
+    assert ends == ["ok"] * 4 + ["silent"] * 6
+    assert run.duration_ms == 2_000

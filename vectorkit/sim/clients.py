@@ -21,6 +21,8 @@ ABSENT: Final = -1
 """The value of a read that found no row."""
 
 _DONE: Final = ("ok", "degraded")
+_LAST_ANSWERS_NS: Final = 1_000 * NS_PER_MS
+"""How long after the end of a run an answer is waited for."""
 
 
 @dataclass(slots=True)
@@ -110,8 +112,18 @@ class Clients:
         self._carries_token = load.read_policy == "read_your_writes"
         self._keys: dict[Id, str] = {}
         node_ids = engine.options.node_ids
-        distances = (engine.options.link.delay_ms,) * len(node_ids)
-        self._clients = [Client(each, node_ids, distances) for each in range(load.clients)]
+        options = engine.options
+        self._clients = [
+            Client(
+                number,
+                node_ids,
+                tuple(
+                    options.links.get((client_id, node_id), options.link).delay_ms
+                    for node_id in node_ids
+                ),
+            )
+            for number, client_id in enumerate(load.client_ids)
+        ]
         self._by_id = {client.id: client for client in self._clients}
         self._is_over = False
         engine.on_message = self._on_message
@@ -129,8 +141,13 @@ class Clients:
                 self._think(client)
 
     def stop(self) -> None:
-        """No more requests; those on their way may still be answered."""
+        """No more requests; those on their way are answered within a second, or given up."""
         self._is_over = True
+        last_ns = self._engine.now_ns + _LAST_ANSWERS_NS
+        for client in self._clients:
+            for waiting in client.waiting.values():
+                waiting.deadline_ns = min(waiting.deadline_ns, last_ns)
+            self._engine.scheduler.at(last_ns, "patience", client)
 
     @property
     def are_waiting(self) -> bool:

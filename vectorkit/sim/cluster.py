@@ -200,7 +200,8 @@ class Cluster:
     def confirm(self) -> int:
         """Advance until the write concern holds for all that was written; the offset it reaches.
 
-        Raises WriteConcernTimeout with required, confirmed and offset after the concern's time.
+        Raises WriteConcernTimeout after the concern's time: its `details` are `required`,
+        `confirmed` and `offset`.
         """
         self._engine.flush()
         node = self._engine.node(self._master_id())
