@@ -37,6 +37,12 @@ def value(kind: type[_Kind]) -> type[_Kind]:
     """A class of values that nobody changes, for those that are made at every event of a run.
 
     The type checker sees to it: frozen at run time, they would take three times as long to make.
+
+    >>> @value
+    ... class Beat:
+    ...     number: int
+    >>> Beat(7), Beat(7) == Beat(7)
+    (Beat(number=7), True)
     """
     return dataclass(slots=True, unsafe_hash=True)(kind)
 
