@@ -24,7 +24,7 @@ scenario = Scenario(
     seed=7,
 )
 """
-EXPECTED_HASH = "aea73a2a699f61bcffc05b73cbae6135"
+EXPECTED_HASH = "c85bc546b71bec05ab494ba836af5b89"
 """Change it only with the protocol, the trace or the draws: it is how a silent change shows."""
 
 

@@ -1,0 +1,46 @@
+"""The sound protocol under random faults: nothing that it promises is broken, whatever is drawn.
+
+`VECTORKIT_SEEDS=2000:4000` tries other seeds, and more of them.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+
+from tests.sim.random_scenarios import drawn_scenario
+from vectorkit import sim
+
+FIRST, LAST = map(int, os.environ.get("VECTORKIT_SEEDS", "0:20").split(":"))
+PROMISES = {
+    "acknowledged_writes_survive",
+    "acknowledged_writes_share_a_branch",
+    "no_ack_below_a_promise",
+    "linearizable",
+    "bounded_staleness",
+    "read_your_writes",
+    "deletes_stay_deleted",
+    "status_is_honest",
+}
+
+
+@pytest.fixture(scope="module")
+def held():
+    """How often each promise has been put to the test, and kept."""
+    return Counter()
+
+
+@pytest.mark.parametrize("seed", range(FIRST, LAST))
+def test_a_seed_breaks_nothing_and_every_node_comes_into_line_or_says_why(seed, held):
+    run = sim.simulate(drawn_scenario(seed))
+    findings = run.check()
+    assert findings.broken == ()
+    assert run.is_converged == (not run.stuck)
+    if run.stuck:  # Only where no node may stand by itself.
+        assert run.options.failover is None
+        assert all("only an operator" in each.reason for each in run.stuck if each.epoch == 0)
+    held.update(each.name for each in findings if each.verdict == "held")
+
+
+def test_the_seeds_together_put_every_promise_to_the_test(held):
+    assert set(held) >= PROMISES
