@@ -366,3 +366,13 @@ def test_a_batch_that_is_next_may_be_larger_than_the_reorder_window():
     (records,) = messages(pair.write(3), Records)
     pair.to_replica(records)
     assert pair.is_equal()
+
+
+def test_a_replica_that_waits_confirms_once_for_all_that_came():
+    pair = Pair(ack_delay_ms=30).connect()
+    pair.exchange(from_replica=pair.at(30).tick_replica())
+    first, second = written(pair, 2)
+    assert messages(pair.at(100).to_replica(first)) == []
+    assert messages(pair.at(110).to_replica(second)) == []
+    assert timers(pair.at(129).tick_replica()) == [130]
+    assert messages(pair.at(130).tick_replica(), Ack) == [ack(pair, 3)]

@@ -80,7 +80,8 @@ def _draw_dwells(ax: Axes, row: int, mine: pd.DataFrame, end_s: float) -> None:
             zorder=3 if is_short else 2,
         )
         if is_short and left_s - labelled_s >= end_s * _LABEL_SHARE:
-            labelled_s = left_s
+            # At the left edge a label begins at its bar, elsewhere it lies over its middle.
+            labelled_s = left_s + (end_s * _LABEL_SHARE / 2 if not left_s else 0)
             _label(ax, row, left_s, shown_s, f"{length_s:.2f} s", STATUS_COLOURS[status], end_s)
 
 

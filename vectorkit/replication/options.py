@@ -11,7 +11,7 @@ from vectorkit.replication.detectors import Failover
 from vectorkit.units import KIB, MIB, NS_PER_MS
 
 _LONGEST: Final = 8
-_LOWEST: Final = {"refresh_ms": 0}
+_LOWEST: Final = {"refresh_ms": 0, "ack_delay_ms": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +61,8 @@ class ReplicationOptions:
     checkpoint_operations: int = 10_000
     """How many operations a restart replays at most, about: then a checkpoint is written."""
     write_concern: WriteConcern = field(default_factory=WriteConcern)
+    ack_delay_ms: int = 0
+    """How long a replica waits for more to confirm before it confirms; 0 confirms at once."""
     refresh_ms: int = 0
     """How often the rows that readers see are renewed; 0 shows what is applied at once."""
     failover: Failover | None = None

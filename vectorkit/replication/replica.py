@@ -71,6 +71,7 @@ class ReplicaNode(Role):
         self._backoff = Backoff(member.options, member.now_ns)
         self._sync_attempts = 0
         self._next_beat_ns: int | None = None
+        self._ack_at_ns: int | None = None
         self.knows = Knowledge(member)
         self._partial_until: int | None = None
         self._timeout_ns = member.options.connection_timeout_ms * NS_PER_MS
@@ -131,16 +132,16 @@ class ReplicaNode(Role):
         if member.refresh() and self.state == "streaming":
             self._note_progress()
             self._send_ack()
-        if (
-            self.state not in ("connecting", "promising")
-            and member.now_ns >= self._silence_ends_ns()
-        ):
+        is_open = self.state not in ("connecting", "promising")
+        if is_open and member.now_ns >= self._silence_ends_ns():
             self._reconnect()
         if self.state == "connecting":
             if member.now_ns >= self._backoff.due_ns:
                 self._send_hello()
         elif self.state != "promising":
             self._ask_for_missing()
+            if self._ack_at_ns is not None:
+                self._send_ack()
             if self._next_beat_ns is not None and member.now_ns >= self._next_beat_ns:
                 self._send_heartbeat()
 
@@ -204,7 +205,7 @@ class ReplicaNode(Role):
             return due_ns
         if self._assembly is not None:
             due_ns = earliest(due_ns, self._assembly.next_deadline_ns)
-        due_ns = earliest(due_ns, self.stream.gap_ends_ns)
+        due_ns = earliest(earliest(due_ns, self.stream.gap_ends_ns), self._ack_at_ns)
         due_ns = earliest(due_ns, self._next_beat_ns)
         return earliest(due_ns, self._silence_ends_ns())
 
@@ -247,8 +248,7 @@ class ReplicaNode(Role):
         self.state = "connecting"
         self._generation = 0
         self.stream.restart()
-        self._partial_until = None
-        self._next_beat_ns = None
+        self._partial_until = self._next_beat_ns = self._ack_at_ns = None
 
     def _reconnect(self, wants: str = "") -> None:
         """Shake hands again, at once or after too many syncs in vain."""
@@ -367,8 +367,14 @@ class ReplicaNode(Role):
     # Words to the master
 
     def _send_ack(self) -> None:
-        if not self.member.is_lost and self._epoch == self.member.promise:
-            self._send(self.member.ack(self._generation))
+        """Confirm, at once or together with what comes within `ack_delay_ms`."""
+        member = self.member
+        if self._ack_at_ns is None:
+            self._ack_at_ns = member.now_ns + member.options.ack_delay_ms * NS_PER_MS
+        if member.now_ns >= self._ack_at_ns:
+            self._ack_at_ns = None
+            if not member.is_lost and self._epoch == member.promise:
+                self._send(member.ack(self._generation))
 
     def _send_heartbeat(self) -> None:
         member = self.member

@@ -7,7 +7,7 @@ from typing import Any
 
 from vectorkit.sim.choices import Draws, draws_of
 from vectorkit.sim.faults import CURRENT_MASTER, Clog, Crash, Cut, Fault, Partition
-from vectorkit.sim.options import ClusterOptions, Link
+from vectorkit.sim.options import ClusterOptions
 
 
 def swizzle_clog(
@@ -112,7 +112,7 @@ def majorities_ring(
 
 
 def rare_paths(options: ClusterOptions, *, seed: int) -> ClusterOptions:
-    """The same cluster with a drawn subset of its bounds at their smallest, and acks late.
+    """The same cluster with a drawn subset of its bounds at their smallest; acks may be late.
 
     >>> rare_paths(ClusterOptions(), seed=7).replication.window_bytes <= 1 << 20
     True
@@ -128,16 +128,13 @@ def rare_paths(options: ClusterOptions, *, seed: int) -> ClusterOptions:
         {"checkpoint_operations": draws.between(1, 10, 6)},
         {"reorder_window": draws.between(1, 8, 7)},
         {"refresh_ms": draws.between(1, 100, 8)},
+        {"ack_delay_ms": draws.between(1, 40, 10)},
     ]
     changed: dict[str, Any] = {}
     for number, each in enumerate(drawn):
         if draws.has(0.6, 9, number):
             changed |= each
-    links = dict(options.links)
-    if draws.has(0.6, 10):
-        late = Link(delay_ms=options.link.delay_ms + draws.between(5, 40, 11))
-        links |= {(node_id, options.node_ids[0]): late for node_id in options.node_ids[1:]}
-    return replace(options, replication=replace(before, **changed), links=links)
+    return replace(options, replication=replace(before, **changed))
 
 
 def _spells(draws: Draws, duration_ms: int, intensity: float) -> list[tuple[int, int]]:
