@@ -32,7 +32,7 @@ EXPORTS: dict[ModuleType, str] = {
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk Link Partition
         Pause Promote Replace Restart Run Scenario SlowCpu SlowDisk StalledDisk Workload
-        WriteConcern fault_from_dict flapping_link isolate_master majorities_ring majority
+        WriteConcern explain fault_from_dict flapping_link isolate_master majorities_ring majority
         random_faults rare_paths rolling_restart simulate swizzle_clog
     """,
 }

@@ -35,6 +35,8 @@ OPERATIONS: Final[Schema] = {
     "flushed_ms": "float64",
     "applied_ms_first": "float64",
     "applied_ms_last": "float64",
+    "visible_ms_first": "float64",
+    "visible_ms_last": "float64",
     "confirmed_ms": "float64",
     "answered_ms": "float64",
     "outcome": "str",
@@ -115,7 +117,8 @@ def operations(run: Run) -> pd.DataFrame:
     """One row per record that a master has written, in that order.
 
     `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the
-    last replica that has it; `copy_count` are the nodes that ever held it, the master included.
+    last replica that has it, `visible_ms_first` and `_last` when readers of replicas saw it;
+    `copy_count` are the nodes that ever held it, the master included.
     `fate` is "kept" or "lost": not in the final history.
     """
     return of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
@@ -287,6 +290,7 @@ def explanation(told: Explanation) -> pd.DataFrame:
 def _operation(life: Life) -> tuple[Any, ...]:
     request = life.request
     applied = [time for node, (time, _) in life.applied_ns.items() if node != life.master]
+    visible = [time for node, time in life.visible_ns.items() if node != life.master]
     return (
         *life.place,
         life.operation,
@@ -299,6 +303,8 @@ def _operation(life: Life) -> tuple[Any, ...]:
         _ms(life.flushed_ns.get(life.master)),
         _ms(min(applied, default=None)),
         _ms(max(applied, default=None)),
+        _ms(min(visible, default=None)),
+        _ms(max(visible, default=None)),
         _ms(life.confirmed_ns),
         None if request is None else _ms(request.completed_ns),
         None if request is None else request.outcome or "open",

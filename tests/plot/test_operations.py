@@ -10,6 +10,10 @@ from vectorkit import run_frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_operation_life
 from vectorkit.plot.operations import STAGES
+from vectorkit.replication import ReplicationOptions
+
+USUAL = [each for each in STAGES if not each.startswith("visible")]
+"""The stages where readers see at once what is applied."""
 
 
 @pytest.fixture
@@ -29,7 +33,7 @@ def operations(*rows):
 
 def life(invoked_ms, *after_ms):
     """A write that reached each stage so long after it was asked for."""
-    times = zip(STAGES, after_ms, strict=False)
+    times = zip(USUAL, after_ms, strict=False)
     return {"invoked_ms": invoked_ms, **{name: invoked_ms + after for name, after in times}}
 
 
@@ -91,7 +95,7 @@ def test_stages_that_are_far_apart_stand_on_a_logarithmic_axis(ax):
 
 def test_a_frame_without_rows_gives_an_empty_plot(ax):
     assert plot_operation_life(operations(), ax=ax) is ax
-    assert (ax.lines[:], names(ax)) == ([], list(STAGES.values()))
+    assert (ax.lines[:], names(ax)) == ([], [STAGES[each] for each in USUAL])
 
 
 def test_the_median_answer_of_a_real_run_takes_two_ways_and_a_flush(ax):
@@ -109,3 +113,16 @@ def test_given_axes_are_used_and_pyplot_has_no_figure_of_its_own(ax):
     before, settings = plt.get_fignums(), dict(mpl.rcParams)
     assert plot_operation_life(operations(life(0.0, 1)), ax=ax) is ax
     assert (plt.get_fignums(), dict(mpl.rcParams)) == (before, settings)
+
+
+def test_what_readers_see_is_a_stage_only_where_it_comes_later(ax):
+    load = sim.Workload(writes_per_s=20, source="uniform:20x4")
+    protocol = ReplicationOptions(refresh_ms=100)
+    run = sim.simulate(
+        sim.ClusterOptions(replicas=2, replication=protocol), workload=load, duration_ms=1_500
+    )
+    delay_ms = run.operations["visible_ms_last"] - run.operations["applied_ms_last"]
+    assert delay_ms.min() > 0
+    assert delay_ms.max() == 96
+    plot_operation_life(run.operations, ax=ax)
+    assert "seen on last replica\n(29 of 30)" in names(ax)  # The run ended before the last was.

@@ -9,7 +9,7 @@ from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
 from vectorkit import run_frames
 from vectorkit.errors import InvalidInput
 from vectorkit.sim.checks import Finding, Findings, check
-from vectorkit.sim.explain import explain
+from vectorkit.sim.explain import explain_facts
 from vectorkit.sim.lives import lives_of
 
 
@@ -24,7 +24,7 @@ def lived(options=SAFE):
 
 
 def test_the_life_of_a_write_is_told_in_order():
-    told = explain(lived().facts(), 2)
+    told = explain_facts(lived().facts(), 2)
     assert told.is_kept
     assert str(told) == (
         "Offset 2 of node-0@1 (Upsert) is kept: the final history holds it.\n"
@@ -48,7 +48,7 @@ def lost(options=SAFE, **how):
 
 
 def test_a_lost_write_is_told_with_why_and_what_was_promised():
-    told = explain(lost().facts(), 3, epoch=FIRST)
+    told = explain_facts(lost().facts(), 3, epoch=FIRST)
     assert not told.is_kept
     assert told.headline == (
         "Offset 3 of node-0@1 (Upsert) is lost: node-1@2 began without it. It had been "
@@ -66,39 +66,41 @@ def test_a_lost_write_is_told_with_why_and_what_was_promised():
     ],
 )
 def test_a_lost_write_that_was_not_promised_says_why(tape, why):
-    assert f"It had been acknowledged; {why}" in explain(tape.facts(), 3, epoch=FIRST).headline
+    assert (
+        f"It had been acknowledged; {why}" in explain_facts(tape.facts(), 3, epoch=FIRST).headline
+    )
 
 
 def test_a_lost_write_that_nobody_acknowledged_or_only_as_degraded_says_so():
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0")
-    told = explain(tape.promote(40, "node-1", SECOND, 3).facts(), 3, epoch=FIRST)
+    told = explain_facts(tape.promote(40, "node-1", SECOND, 3).facts(), 3, epoch=FIRST)
     assert "It had not been acknowledged." in told.headline
     tape = lived().invoke(30, 3, "write").append(31, "node-0", FIRST, 3)
     tape.add(32, "degrade", "node-0", number=3, value=0).complete(33, 3, "degraded", FIRST, 3)
     tape.crash(34, "node-0").promote(40, "node-1", SECOND, 3)
-    told = explain(tape.facts(), 3, epoch=FIRST)
+    told = explain_facts(tape.facts(), 3, epoch=FIRST)
     assert "acknowledged as degraded, which promises nothing" in told.headline
     assert (32.0, "degraded", "node-0", "0 replicas had confirmed it") in told.steps
 
 
 def test_a_record_beyond_the_final_history_is_lost_by_its_end():
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0", kind="lost_disk")
-    told = explain(tape.facts(), 3, epoch=FIRST)
+    told = explain_facts(tape.facts(), 3, epoch=FIRST)
     assert told.headline.endswith("is lost: the final history ends before it.")
 
 
 def test_an_offset_that_nobody_wrote_is_refused_and_names_the_epochs_that_have_it():
     with pytest.raises(InvalidInput, match="up to 2") as refused:
-        explain(lived().facts(), 9)
+        explain_facts(lived().facts(), 9)
     assert refused.value.remedy == "look at run.operations"
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0", kind="lost_disk")
     with pytest.raises(InvalidInput) as refused:
-        explain(tape.facts(), 3)
+        explain_facts(tape.facts(), 3)
     assert refused.value.remedy == f"pass epoch={FIRST}"
 
 
 def test_an_explanation_is_a_frame_too():
-    frame = explain(lived().facts(), 2).to_frame()
+    frame = explain_facts(lived().facts(), 2).to_frame()
     assert frame.columns.tolist() == list(run_frames.EXPLANATION)
     assert frame["stage"].tolist()[:3] == ["asked", "written", "applied"]
 
@@ -134,7 +136,8 @@ def test_operations_have_a_row_for_each_record_with_its_stages_and_its_fate():
         [SECOND, 3],
     ]
     first = frame.iloc[0]
-    assert first["invoked_ms":"answered_ms"].tolist() == [10.0, 11.0, 12.0, 14.0, 14.0, 15.0, 16.0]
+    stages = first["invoked_ms":"answered_ms"]
+    assert stages.tolist() == [10.0, 11.0, 12.0, 14.0, 14.0, 14.0, 14.0, 15.0, 16.0]
     assert (first["client"], first["request"], first["key"]) == ("client-0", 1, "a")
     assert first[["outcome", "copy_count", "fate"]].tolist() == ["ok", 2, "kept"]
     assert frame["fate"].tolist() == ["kept", "lost", "kept"]

@@ -17,6 +17,8 @@ STAGES: Final = {
     "flushed_ms": "flushed by master",
     "applied_ms_first": "on first replica",
     "applied_ms_last": "on last replica",
+    "visible_ms_first": "seen on first replica",
+    "visible_ms_last": "seen on last replica",
     "confirmed_ms": "confirmed",
     "answered_ms": "answered",
 }
@@ -32,7 +34,8 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     from when they were written.
     A thick bar reaches from the 10 % to the 90 % quantile, a thin one from the least to the 99 %
     quantile, a dot is the median. A stage that some writes never reached says how many did. The
-    axis is logarithmic where the stages are far apart.
+    axis is logarithmic where the stages are far apart. What readers see is a stage of its own only
+    where it comes later than what is applied.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=50, source="uniform:20x4")
@@ -44,8 +47,9 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     asked = frame[frame["invoked_ms"].notna()]
     since = "written_ms" if asked.empty else "invoked_ms"
     frame = frame if asked.empty else asked
+    stages = {column: name for column, name in STAGES.items() if not _is_shown(frame, column)}
     names, ends_ms = [], list[float]()
-    for row, (column, name) in enumerate(STAGES.items()):
+    for row, (column, name) in enumerate(stages.items()):
         taken_ms = (frame[column] - frame[since]).dropna().to_numpy()
         is_all = len(taken_ms) == len(frame)
         names.append(name if is_all else f"{name}\n({len(taken_ms):,} of {len(frame):,})")
@@ -63,11 +67,19 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:,.10g}")
     ax.set_xlim(least * 0.7 if is_wide else 0, most * 1.1 or 1.0)
-    ax.set_yticks(range(len(STAGES)), names)
+    ax.set_yticks(range(len(stages)), names)
     write_beside(ax, -0.8, "50 % · 90 % · 99 %")
-    ax.set_ylim(len(STAGES) - 0.5, -0.6)
+    ax.set_ylim(len(stages) - 0.5, -0.6)
     was = "written" if asked.empty else "asked for"
     ax.set_xlabel(f"time since the write was {was} (ms)")
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.tick_params(axis="y", length=0)
     return ax
+
+
+def _is_shown(frame: pd.DataFrame, column: str) -> bool:
+    """Whether a stage is another one by another name: readers see at once what is applied."""
+    if not column.startswith("visible"):
+        return False
+    shown, applied = frame[column], frame[column.replace("visible", "applied")]
+    return bool(shown.isna().all()) or shown.equals(applied)

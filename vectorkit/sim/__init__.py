@@ -3,7 +3,7 @@
 from vectorkit.replication import Failover, WriteConcern, majority
 from vectorkit.sim.checks import Finding, Findings
 from vectorkit.sim.cluster import Cluster
-from vectorkit.sim.explain import Explanation
+from vectorkit.sim.explain import Explanation, explain
 from vectorkit.sim.fault_lists import fault_from_dict
 from vectorkit.sim.faults import (
     CURRENT_MASTER,
@@ -75,6 +75,7 @@ __all__ = [
     "StalledDisk",
     "Workload",
     "WriteConcern",
+    "explain",
     "fault_from_dict",
     "flapping_link",
     "isolate_master",

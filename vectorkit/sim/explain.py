@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from vectorkit.errors import InvalidInput
 from vectorkit.sim.checks import Facts
@@ -15,6 +15,15 @@ from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Judged(Protocol):
+    """A run: whatever has the facts that checks may know."""
+
+    @property
+    def facts(self) -> Facts:
+        """What they know."""
+        ...
 
 
 class Step(NamedTuple):
@@ -65,8 +74,21 @@ class Explanation:
     __repr__ = __str__
 
 
-def explain(facts: Facts, offset: int, *, epoch: int | None = None) -> Explanation:
-    """The life of the record at an offset: of the final history, or of an epoch's."""
+def explain(run: Judged, offset: int, *, epoch: int | None = None) -> Explanation:
+    """The life of the record at an offset: of the final history, or of the history of `epoch`.
+
+    Raises InvalidInput where there is none.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> sim.explain(run, 1).is_kept
+    True
+    """
+    return explain_facts(run.facts, offset, epoch=epoch)
+
+
+def explain_facts(facts: Facts, offset: int, *, epoch: int | None = None) -> Explanation:
+    """The same, from what the checks know of a run."""
     history = facts.history
     tip = history.final if epoch is None else (epoch, offset)
     place = history.at(tip, offset)

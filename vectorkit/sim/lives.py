@@ -27,6 +27,8 @@ class Life:
     flushed_ns: dict[str, int] = field(default_factory=dict)
     applied_ns: dict[str, tuple[int, str]] = field(default_factory=dict)
     """When each node first held it, and by what: append, stream, snapshot or replay."""
+    visible_ns: dict[str, int] = field(default_factory=dict)
+    """When readers of each node first saw it."""
     acked_ns: dict[str, int] = field(default_factory=dict)
     confirmed_ns: int | None = None
 
@@ -56,10 +58,14 @@ class _Lives:
         self._tips: dict[str, Place] = {}
         self._marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._unflushed: dict[str, deque[Place]] = defaultdict(deque)
+        self._shown: dict[str, Place] = {}
         self._acked: dict[str, Place] = {}
         self._confirmed: Place = NOWHERE
         for _, row in facts.events:
             self._take(row)
+        if not facts.options.protocol.refresh_ms:  # Then what is applied is shown.
+            for life in self.lives.values():
+                life.visible_ns = {node: time for node, (time, _) in life.applied_ns.items()}
 
     def _take(self, row: TraceRow) -> None:
         node = row.node
@@ -76,6 +82,8 @@ class _Lives:
                     self.lives[own.popleft()].flushed_ns.setdefault(node, row.time_ns)
             case "apply":
                 self._apply(row)
+            case "visible":
+                self._show(row)
             case "crash":
                 self._unflushed[node].clear()
                 self._marks[node].clear()
@@ -85,13 +93,21 @@ class _Lives:
                     life.acked_ns.setdefault(node, row.time_ns)
                 self._acked[node] = place
             case "confirm":
-                place = row.value, row.number
-                for life in self._new(self._confirmed, place):
-                    if life.confirmed_ns is None:
-                        life.confirmed_ns = row.time_ns
-                self._confirmed = place
+                self._confirm(row)
             case _:
                 pass
+
+    def _show(self, row: TraceRow) -> None:
+        place = self._history.at(self._tips.get(row.node, NOWHERE), row.number)
+        for life in self._new(self._shown.get(row.node, NOWHERE), place):
+            life.visible_ns.setdefault(row.node, row.time_ns)
+        self._shown[row.node] = place
+
+    def _confirm(self, row: TraceRow) -> None:
+        place = row.value, row.number
+        for life in self._new(self._confirmed, place):
+            life.confirmed_ns = row.time_ns if life.confirmed_ns is None else life.confirmed_ns
+        self._confirmed = place
 
     def _apply(self, row: TraceRow) -> None:
         node, place = row.node, (row.value, row.number)

@@ -78,7 +78,7 @@ class Run:
         The record at an offset of the final history, or of the history of `epoch`. Raises
         InvalidInput where there is none.
         """
-        return explain(self.facts, offset, epoch=epoch)
+        return explain(self, offset, epoch=epoch)
 
     @property
     def health(self) -> pd.DataFrame:
