@@ -160,9 +160,9 @@ def test_updates_of_payloads_alone_carry_no_vector_and_payloads_are_filled_up():
 
 
 def test_rows_of_a_data_set_keep_their_payload_beside_the_number_of_the_write():
-    made = requests(source="patches:5")
+    made = requests(source="glove:5")
     operation = made.write(0, 0).operation
-    assert operation.payloads[0].keys() == {"row", "column", "w"}
+    assert operation.payloads[0].keys() == {"rank", "w"}
     assert all("w" not in payload for payload in made.payloads)
 
 
