@@ -32,7 +32,7 @@ def test_what_a_search_over_codes_misses_is_lost_to_quantization():
     rows = np.random.default_rng(7).normal(size=(400, 16)).astype(np.float32)
     query = rows[:1]
     exact = CpuCollection(dim=16)
-    coded = QuantizedCollection(dim=16, codec="binary", rescore=1, rows="none")
+    coded = QuantizedCollection(dim=16, codec="binary", rescore=1)
     for made in (exact, coded):
         made.upsert(range(400), rows)
     truth = best_rows(exact, query, 10)
