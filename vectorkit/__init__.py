@@ -4,9 +4,11 @@ Collections hold vectors and change them atomically, a store turns every write i
 stream of operations, and `vectorkit.sim` replicates it across simulated nodes, from a seed.
 """
 
+from typing import TYPE_CHECKING
+
 import jax  # noqa: F401 - Loaded deep inside the imports below it takes a twentieth longer.
 
-from vectorkit import datasets, errors, replication, sim
+from vectorkit import datasets, errors
 from vectorkit.cache import CacheStats, QueryCache
 from vectorkit.collections import (
     BatchMatches,
@@ -27,6 +29,9 @@ from vectorkit.comparisons import diff, parity_report
 from vectorkit.errors import VectorKitError
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP
+
+if TYPE_CHECKING:
+    from vectorkit import replication, sim
 
 __version__ = "0.1.0"
 
@@ -56,3 +61,16 @@ __all__ = [
     "replication",
     "sim",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load replication and simulation, half of the package, when they are first named."""
+    if name == "replication":
+        import vectorkit.replication
+
+        return vectorkit.replication
+    if name == "sim":
+        import vectorkit.sim
+
+        return vectorkit.sim
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
