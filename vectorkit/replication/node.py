@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
@@ -82,9 +82,8 @@ class Node:
         if image is None:
             image = first_image(self.member.slot)
         self._outbox = self.member.outbox
-        self.role: Role = self._follow()
-        """What it is now."""
-        self.member.role = self.role
+        first = (self.member.node_ids[0], FIRST_EPOCH) if is_new else (None, 0)
+        self.member.role = self._follow(*first)
         self.member.recover(image, incarnation)
         if not is_new and not self.member.is_lost:
             self.member.outbox.add(Applied(self.member.applied, "replay"))
@@ -99,6 +98,11 @@ class Node:
     def id(self) -> str:
         """Its name, for life."""
         return self.member.id
+
+    @property
+    def role(self) -> Role:
+        """What it is now."""
+        return cast("Role", self.member.role)
 
     @property
     def store(self) -> VectorStore:
@@ -241,7 +245,7 @@ class Node:
 
     def _become(self, role: Role) -> None:
         self.role.end()
-        self.member.role = self.role = role
+        self.member.role = role
         if isinstance(role, CandidateNode):
             self.promotion = role.promotion
         role.start()
