@@ -31,12 +31,13 @@ def times_ms(found):
 def test_replica_init():
     made = cluster(1)
     replica = node(made, REPLICA)
-    assert (replica.id, replica.role.name, replica.role.epoch) == (REPLICA, "replica", 0)
+    assert (replica.id, replica.role.name) == (REPLICA, "replica")
+    assert (replica.role.master_id, replica.role.epoch) == (MASTER, FIRST_EPOCH)
     assert (replica.log.head.offset, len(replica.log), len(replica.store)) == (0, 0, 0)
     assert made.stats(REPLICA) == ReplicationStats(
         role="replica",
-        epoch=0,
-        repl_id="",
+        epoch=FIRST_EPOCH,
+        repl_id="node-0@1",
         lag_ms=0.0,
         lag_operations=0,
         master_offset=0,
