@@ -91,7 +91,7 @@ def synced(options=None):
     return tape.apply(20, "node-1", FIRST, 4, by="snapshot")
 
 
-SMALL = ClusterOptions(replicas=2, replication=ReplicationOptions(log_capacity_operations=4))
+SMALL = ClusterOptions(replicas=2, replication=ReplicationOptions(log_capacity_operations=3))
 CAUSES = {
     "first_sync": (full(Tape().begin(), "first_sync"), "it has offset 4"),
     "too_old": (full(synced(SMALL), "too_old"), "the log reaches back to its offset, 4"),

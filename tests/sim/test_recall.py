@@ -17,7 +17,7 @@ def line(*places, kind=CpuCollection, **options):
 
 
 def shares(shown, true, k=10):
-    return compared(shown, EAST, best_rows(true, EAST, k))
+    return compared(shown.search_many(EAST, k), shown, EAST, best_rows(true, EAST, k))
 
 
 def test_equal_rows_are_recalled_whole():
@@ -36,7 +36,8 @@ def test_what_a_search_over_codes_misses_is_lost_to_quantization():
     for made in (exact, coded):
         made.upsert(range(400), rows)
     truth = best_rows(exact, query, 10)
-    recall, staleness, quantization, order = compared(coded, query, truth)
+    served = coded.search_many(query, 10)
+    recall, staleness, quantization, order = compared(served, coded, query, truth)
     found = set(coded.search(query[0], 10).ids)
     assert recall == len(found & set(exact.search(query[0], 10).ids)) / 10 < 1
     assert (staleness, order) == (0, 0)

@@ -11,7 +11,7 @@ from vectorkit.replication.effects import RoleChanged
 from vectorkit.replication.identity import epoch_of, round_of, slot_of
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Announce, Message, Prepare, Promise, Reject, Stand
-from vectorkit.replication.role import Role, RoleName, earliest
+from vectorkit.replication.role import Reason, Role, RoleName, earliest
 from vectorkit.units import NS_PER_MS
 
 _RAISES_MAX: Final = 3
@@ -52,6 +52,7 @@ class CandidateNode(Role):
     def __init__(
         self,
         member: Member,
+        reason: Reason,
         *,
         win: Callable[[Promotion], Role],
         give_up: Callable[[], Role],
@@ -59,6 +60,7 @@ class CandidateNode(Role):
         max_lag_operations: int | None = None,
     ) -> None:
         super().__init__(member)
+        self._reason = reason
         self._win = win
         self._give_up = give_up
         self._max_lag = max_lag_operations
@@ -88,7 +90,9 @@ class CandidateNode(Role):
     def start(self) -> None:
         """Its own promise comes first, and is durable before anybody is asked."""
         epoch = self.epoch
-        self.member.outbox.add(RoleChanged(self.name, epoch, self.promotion.is_forced))
+        self.member.outbox.add(
+            RoleChanged(self.name, epoch, self.promotion.is_forced, self._reason)
+        )
         self.member.make_promise(epoch, partial(self._ask, epoch))
 
     def tick(self) -> None:

@@ -95,7 +95,8 @@ class SyncChanged:
 class RoleChanged:
     """A node has another role: "master", "replica", "candidate" or "returning".
 
-    `is_forced`: the epoch began without enough intact answers, and guarantees nothing.
+    `is_forced`: the epoch began without enough intact answers, and guarantees nothing. `detail` is
+    why a candidate stands.
 
     >>> RoleChanged("master", epoch=65536).role
     'master'

@@ -30,7 +30,7 @@ from vectorkit.replication.messages import (
 from vectorkit.replication.offers import Offers
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.reads import master_refusal, refused
-from vectorkit.replication.role import Role, RoleName
+from vectorkit.replication.role import Reason, Role, RoleName
 from vectorkit.replication.sender import Sender
 from vectorkit.store import write
 from vectorkit.units import NS_PER_MS
@@ -57,7 +57,7 @@ class MasterNode(Role):
         epoch: int,
         *,
         step_down: Callable[[str, int], Role],
-        stand: Callable[[], Role],
+        stand: Callable[[Reason], Role],
         is_forced: bool = False,
     ) -> None:
         super().__init__(member)
@@ -196,7 +196,7 @@ class MasterNode(Role):
         """Show itself to a node that looks for a master; stand anew where it has promised more."""
         if message.promise > self._epoch:
             self.member.heard_epoch = max(self.member.heard_epoch, message.promise)
-            self.member.become(self._stand())
+            self.member.become(self._stand("promise"))
         elif self._is_serving:
             self._announce(source)
 

@@ -245,6 +245,11 @@ class Member:
         """The history that the store holds: a master's is ahead of its disk."""
         return self.log.head if self._held_offset == self.log.head.offset else self.applied
 
+    @property
+    def shown(self) -> Position:
+        """The history that `readable` holds."""
+        return self._held if self._published is None else self.visible
+
     def readable(self) -> VectorStore | StoreSnapshot:
         """What readers see now."""
         return self.store if self._published is None else self._published

@@ -36,7 +36,7 @@ from vectorkit.replication.reads import refused, serve
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.report import node_stats, replica_info
 from vectorkit.replication.returning import ReturningNode
-from vectorkit.replication.role import Role
+from vectorkit.replication.role import Reason, Role
 from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
 from vectorkit.replication.wire import wire_size
 from vectorkit.store import VectorStore
@@ -201,7 +201,7 @@ class Node:
                 wanted="a replica with its state",
                 remedy="promote another node, or wait",
             )
-        self._become(self._stand(is_forced=force, max_lag_operations=max_lag_operations))
+        self._become(self._stand("command", is_forced=force, max_lag_operations=max_lag_operations))
         return self._drain()
 
     def disk_full(self, *, is_full: bool) -> None:
@@ -261,12 +261,15 @@ class Node:
             member, self._stand, master_id=master_id, epoch=epoch, stands_at_ns=stands_at_ns
         )
 
-    def _stand(self, *, is_forced: bool = False, max_lag_operations: int | None = None) -> Role:
+    def _stand(
+        self, reason: Reason, *, is_forced: bool = False, max_lag_operations: int | None = None
+    ) -> Role:
         limit = (
             self.options.max_lag_operations if max_lag_operations is None else max_lag_operations
         )
         return CandidateNode(
             self.member,
+            reason,
             win=lambda promotion: self._serve(promotion.epoch, is_forced=promotion.is_forced),
             give_up=self._follow,
             is_forced=is_forced,

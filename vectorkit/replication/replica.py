@@ -25,7 +25,7 @@ from vectorkit.replication.messages import (
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.role import Role, RoleName, earliest
+from vectorkit.replication.role import Reason, Role, RoleName, earliest
 from vectorkit.replication.stream import Stream
 from vectorkit.replication.suspicion import Suspicion
 from vectorkit.replication.transfer import SnapshotAssembly
@@ -53,7 +53,7 @@ class ReplicaNode(Role):
     def __init__(
         self,
         member: Member,
-        stand: Callable[[], Role],
+        stand: Callable[[Reason], Role],
         *,
         master_id: str | None = None,
         epoch: int = 0,
@@ -127,7 +127,7 @@ class ReplicaNode(Role):
         member = self.member
         stands_at_ns = self._stands_at_ns()
         if stands_at_ns is not None and member.now_ns >= stands_at_ns:
-            member.become(self._stand())
+            member.become(self._stand(self._suspicion.reason))
             return
         if member.refresh() and self.state == "streaming":
             self._note_progress()
@@ -169,7 +169,7 @@ class ReplicaNode(Role):
     def on_stand(self, message: Stand) -> None:
         """Stand, since a candidate has found this node's log the greatest."""
         if message.epoch >= self.member.promise and not self.member.is_lost:
-            self.member.become(self._stand())
+            self.member.become(self._stand("told"))
 
     def on_flushed(self) -> None:
         """Confirm what is flushed and applied; a poisoned log needs a full sync."""

@@ -10,6 +10,9 @@ from vectorkit.replication.member import Member
 from vectorkit.replication.messages import Announce, Message, Seek, Stand
 
 RoleName = Literal["master", "replica", "candidate", "returning"]
+Reason = Literal["command", "silence", "served_last", "told", "promise"]
+"""Why a node stands: an operator's command, its master's silence, the memory of having served last
+where no master shows itself, a candidate that made way, a promise above its own epoch."""
 
 
 def earliest(first_ns: int | None, other_ns: int | None) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vectorkit.replication.detectors import Detector
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.units import NS_PER_MS
@@ -34,6 +36,11 @@ class Suspicion:
         self._stands_at_ns = None
         if self._detector is not None:
             self._detector.heard(now_ns)
+
+    @property
+    def reason(self) -> Literal["silence", "served_last"]:
+        """Why it stands: its master is silent, or none has shown itself to one that has served."""
+        return "silence" if self._stands_at_ns is None else "served_last"
 
     @property
     def due_ns(self) -> int | None:

@@ -285,6 +285,7 @@ class Cluster:
             trace=engine.trace.copy(),
             samples=tuple(self._observer.samples),
             recall_samples=() if self._probe is None else tuple(self._probe.samples),
+            answer_samples=() if self._probe is None else tuple(self._probe.answers),
             stats={node_id: self.stats(node_id) for node_id in engine.machines},
             replicas=tuple(self.replicas()) if engine.master_id else (),
             duration_ms=self.now_ms,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 import numpy as np
+import xxhash
 
-from vectorkit.collections import Reader
+from vectorkit.collections import BatchMatches, Reader
 from vectorkit.draws import address, below, fold
 from vectorkit.kernels.canonical import canonical_scores
+from vectorkit.replication import Position
 from vectorkit.sim.engine import Engine
 from vectorkit.types import Float32Array, Id
 from vectorkit.units import ms_to_ns, ns_to_ms
@@ -37,6 +39,17 @@ class RecallSample(NamedTuple):
     head_offset: int
 
 
+class AnswerSample(NamedTuple):
+    """What one node answers at one moment, and the history that it shows: both as hashes."""
+
+    time_ms: float
+    node: str
+    offset: int
+    history: str
+    answers: str
+    """Over ids, order and scores of all queries."""
+
+
 class Best(NamedTuple):
     """The k best rows of a query, and all rows that are as good as the last of them."""
 
@@ -55,6 +68,7 @@ class RecallProbe:
         self, engine: Engine, collection: str, vectors: Float32Array, *, seed: int
     ) -> None:
         self.samples: list[RecallSample] = []
+        self.answers: list[AnswerSample] = []
         self._engine = engine
         self._collection = collection
         self._every_ns = ms_to_ns(engine.options.recall_every_ms)
@@ -76,13 +90,19 @@ class RecallProbe:
             return
         truth = best_rows(master.store[self._collection], self._queries, K)
         for node_id, machine in self._engine.machines.items():
-            if node_id == master_id or not machine.is_up:
+            if not machine.is_up:
                 continue
             member = machine.node.member
             shown = member.readable()
-            shares = (0.0, 1.0, 0.0, 0.0)
+            served = None
             if self._collection in shown:
-                shares = compared(shown[self._collection], self._queries, truth)
+                served = shown[self._collection].search_many(self._queries, K)
+                self._note_answers(node_id, member.shown, served)
+            if node_id == master_id:
+                continue
+            shares = (0.0, 1.0, 0.0, 0.0)
+            if served is not None:
+                shares = compared(served, shown[self._collection], self._queries, truth)
             self.samples.append(
                 RecallSample(
                     ns_to_ms(self._engine.now_ns),
@@ -92,6 +112,12 @@ class RecallProbe:
                     master.log.head.offset,
                 )
             )
+
+    def _note_answers(self, node_id: str, here: Position, served: BatchMatches) -> None:
+        told = [(tuple(each.ids), np.asarray(each.scores).tobytes()) for each in served]
+        answers = xxhash.xxh3_128_hexdigest(repr(told).encode())
+        now_ms, history = ns_to_ms(self._engine.now_ns), here.hash.hex()
+        self.answers.append(AnswerSample(now_ms, node_id, here.offset, history, answers))
 
 
 def probe_queries(vectors: Float32Array, seed: int) -> Float32Array:
@@ -104,10 +130,9 @@ def probe_queries(vectors: Float32Array, seed: int) -> Float32Array:
 
 
 def compared(
-    reader: Reader, queries: Float32Array, truth: list[Best]
+    served: BatchMatches, reader: Reader, queries: Float32Array, truth: list[Best]
 ) -> tuple[float, float, float, float]:
     """Recall, staleness loss, quantization loss and order loss: means over the queries."""
-    served = reader.search_many(queries, K)
     exact = best_rows(reader, queries, K)
     rows = []
     for answer, own, best in zip(served, exact, truth, strict=True):

@@ -14,7 +14,7 @@ from vectorkit.sim.faults import Fault
 from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.recall import RecallSample
+from vectorkit.sim.recall import AnswerSample, RecallSample
 from vectorkit.sim.trace import Trace
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Run:
     duration_ms: float
     event_count: int
     recall_samples: tuple[RecallSample, ...] = ()
+    answer_samples: tuple[AnswerSample, ...] = ()
     stuck: tuple[StuckNode, ...] = ()
     """The nodes that had not come into line when the run gave up waiting, and why."""
 
@@ -60,7 +61,7 @@ class Run:
     @cached_property
     def facts(self) -> Facts:
         """What the checks may know of the run, and what they have worked out."""
-        return Facts(self.options, self.trace.rows, self.samples, self.stats)
+        return Facts(self.options, self.trace.rows, self.samples, self.stats, self.answer_samples)
 
     def check(self) -> Findings:
         """What was promised and kept, broken, or never put to the test, each with the evidence.

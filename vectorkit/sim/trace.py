@@ -27,7 +27,7 @@ class TraceRow(NamedTuple):
     ack        node, master      "", heartbeat       flushed offset  epoch of the record it names,
                                                                      "received applied visible"
     promise    node                                  epoch
-    role       node              master, replica, …  epoch           1 if forced, detail
+    role       node              master, replica, …  epoch           1 if forced, why it stands
     confirm    master                                offset          epoch of the record there
     degrade    master                                offset          replicas that had confirmed
     timeout    master                                offset          replicas that had confirmed

@@ -90,6 +90,22 @@ def check_digests(facts: Facts) -> Finding:
     return tally.finding(of="pairs of digests", idle="no two digests of one history were taken")
 
 
+def check_answers(facts: Facts) -> Finding:
+    """Nodes that show equal histories answer alike: equal ids, in order, with equal scores."""
+    tally = Tally("equal_histories_answer_alike")
+    known: dict[tuple[int, str], tuple[str, str]] = {}
+    for each in facts.answers:
+        first = known.setdefault((each.offset, each.history), (each.answers, each.node))
+        if first[1] != each.node:
+            tally.see()
+        if first[0] != each.answers:
+            tally.violated(
+                f"{each.node} at {each.time_ms:,} ms answers otherwise than {first[1]}, "
+                f"both at offset {each.offset}"
+            )
+    return tally.finding(of="pairs of answers", idle="no two nodes were asked at one history")
+
+
 def check_convergence(facts: Facts) -> Finding:
     """With all faults over, all nodes end with one history and equal content."""
     ends = [row for _, row in facts.events if row.event == "digest" and row.kind == "end"]

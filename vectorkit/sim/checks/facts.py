@@ -48,6 +48,30 @@ class Sample(Protocol):
         """How many operations behind it is believed to be."""
 
 
+class Answers(Protocol):
+    """What a node has answered to the queries of a probe."""
+
+    @property
+    def time_ms(self) -> float:
+        """When."""
+
+    @property
+    def node(self) -> str:
+        """Which."""
+
+    @property
+    def offset(self) -> int:
+        """Where the history that it showed ends."""
+
+    @property
+    def history(self) -> str:
+        """That history's hash."""
+
+    @property
+    def answers(self) -> str:
+        """A hash over ids, order and scores."""
+
+
 class Counted(Protocol):
     """What a node has counted itself."""
 
@@ -80,6 +104,7 @@ class Facts:
     rows: Sequence[TraceRow]
     samples: Sequence[Sample] = ()
     stats: Mapping[str, Counted] = field(default_factory=dict)
+    answers: Sequence[Answers] = ()
 
     @cached_property
     def events(self) -> list[tuple[int, TraceRow]]:

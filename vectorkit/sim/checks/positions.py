@@ -11,12 +11,19 @@ from vectorkit.units import ns_to_ms
 
 
 def check_order(facts: Facts) -> Finding:
-    """In every ack, received ≥ flushed ≥ applied ≥ visible; readers see only what is applied."""
+    """In every ack, received ≥ flushed ≥ applied ≥ visible; readers see only what is applied.
+
+    With `refresh_ms` an ack names as visible what readers were shown, and no more.
+    """
     tally = Tally("positions_are_in_order")
     applied: dict[str, int] = defaultdict(int)
+    shown: dict[str, int] = defaultdict(int)
+    is_shown_later = facts.options.protocol.refresh_ms > 0
     for _, row in facts.events:
         if row.event in ("append", "apply"):
             applied[row.node] = row.number
+            if row.kind in ("snapshot", "replay"):
+                shown[row.node] = row.number
         elif row.event == "ack":
             tally.see()
             received, shown_applied, visible = map(int, row.text.split())
@@ -25,11 +32,18 @@ def check_order(facts: Facts) -> Finding:
                     f"{row.node} acked received {received}, flushed {row.number}, applied "
                     f"{shown_applied}, visible {visible} at {ns_to_ms(row.time_ns):,} ms"
                 )
-        elif row.event == "visible" and row.number > applied[row.node]:
-            tally.violated(
-                f"{row.node} showed offset {row.number} at {ns_to_ms(row.time_ns):,} ms, "
-                f"having applied {applied[row.node]}"
-            )
+            if is_shown_later and visible > shown[row.node]:
+                tally.violated(
+                    f"{row.node} acked {visible} as visible at {ns_to_ms(row.time_ns):,} ms, "
+                    f"where readers saw {shown[row.node]}"
+                )
+        elif row.event == "visible":
+            shown[row.node] = row.number
+            if row.number > applied[row.node]:
+                tally.violated(
+                    f"{row.node} showed offset {row.number} at {ns_to_ms(row.time_ns):,} ms, "
+                    f"having applied {applied[row.node]}"
+                )
     return tally.finding(of="acks", idle="no replica acked anything")
 
 
@@ -48,6 +62,37 @@ def check_durability(facts: Facts) -> Finding:
             tally.violated(f"{row.node} {problem} at {ns_to_ms(row.time_ns):,} ms")
     idle = "no replica acked anything" if has_disks else "the nodes have no disks"
     return tally.finding(of="acks", idle=idle)
+
+
+def check_stateless(facts: Facts) -> Finding:
+    """A node that lost its state acks, serves, answers and votes for nothing before a full sync."""
+    tally = Tally("stateless_nodes_are_silent")
+    has_disks = facts.options.protocol.has_durable_log
+    answered = {each.served_index: each for each in facts.requests if each.is_ok}
+    lost: dict[str, str] = {}
+    for index, row in enumerate(facts.rows):
+        node, said = row.node, ""
+        match row.event:
+            case "crash" if row.kind == "lost_disk" or not has_disks:
+                lost[node] = "lost its disk" if has_disks else "lost its memory"
+            case "lost_state":
+                tally.see()
+                lost[node] = f"found its state lost ({row.text})"
+            case "apply" if row.kind == "snapshot":
+                lost.pop(node, None)
+            case "ack":
+                said = f"acked offset {row.number}"
+            case "role" if row.kind in ("master", "candidate"):
+                said = f"became {row.kind}"
+            case "send" if row.kind in ("Promise", "EpochConfirmed"):
+                said = f"sent {row.kind} {row.number}"
+            case "send" if index in answered:
+                said = f"answered {answered[index].kind} {row.number}"
+            case _:
+                pass
+        if said and node in lost:
+            tally.violated(f"{node} {said} at {ns_to_ms(row.time_ns):,} ms, having {lost[node]}")
+    return tally.finding(of="nodes without state", idle="no node lost its state")
 
 
 class _Disk:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from vectorkit.sim.checks.facts import Facts
@@ -91,12 +91,13 @@ def check_values(facts: Facts) -> list[Finding]:
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
         return [told.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
-    written: dict[str, list[tuple[int, Request]]] = defaultdict(list)
+    written: dict[str, list[tuple[Place, Request]]] = defaultdict(list)
     for request in facts.requests:
         if request.is_write and request.place != NOWHERE and request.outcome != "refused":
-            written[request.key].append((request.place[1], request))
+            places = dict.fromkeys((request.place, *request.places))
+            written[request.key] += [(place, request) for place in places]
     for of_key in written.values():
-        of_key.sort(key=lambda each: each[0])
+        of_key.sort(key=lambda each: each[0][1])
     for request in facts.requests:
         if request.is_write or not request.is_ok or request.value is None:
             continue
@@ -110,23 +111,46 @@ def check_values(facts: Facts) -> list[Finding]:
         if last is None:
             if request.value > 0:
                 told.violated(f"{what}, where nothing had been written")
-        elif last.kind == "delete":
+        elif last[1].kind == "delete":
             deleted.see()
             if request.value != -1:
-                told.violated(f"{what}, deleted at {facts.place(last.place)}")
-                deleted.violated(f"{what}, deleted at {facts.place(last.place)}")
-        elif request.value != last.number:
-            told.violated(f"{what}, where {last.number} was written at {facts.place(last.place)}")
+                told.violated(f"{what}, deleted at {facts.place(last[0])}")
+                deleted.violated(f"{what}, deleted at {facts.place(last[0])}")
+        elif request.value != last[1].number:
+            told.violated(f"{what}, where {last[1].number} was written at {facts.place(last[0])}")
     return [
         told.finding(of="reads", idle="no read was answered"),
         deleted.finding(of="reads of deleted rows", idle="no deleted row was read"),
     ]
 
 
-def _last_write(facts: Facts, written: list[tuple[int, Request]], tip: Place) -> Request | None:
-    index = bisect_right(written, tip[1], key=lambda each: each[0])
+def _last_write(
+    facts: Facts, written: list[tuple[Place, Request]], tip: Place
+) -> tuple[Place, Request] | None:
+    index = bisect_right(written, tip[1], key=lambda each: each[0][1])
     while index:
         index -= 1
-        if facts.history.contains(tip, written[index][1].place):
-            return written[index][1]
+        if facts.history.contains(tip, written[index][0]):
+            return written[index]
     return None
+
+
+def check_writes(facts: Facts) -> Finding:
+    """A master makes each write of a client once, however often its message comes.
+
+    A copy that the network holds until another master serves is another write: that is counted,
+    not promised.
+    """
+    tally = Tally("writes_are_made_once")
+    for request in facts.requests:
+        epochs = Counter(place[0] for place in request.places)
+        tally.see(len(epochs))
+        places = ", ".join(facts.place(place) for place in request.places)
+        for epoch, count in epochs.items():
+            if count > 1:
+                what = f"write {request.number} was made {count} times in "
+                tally.violated(f"{what}{facts.epoch_name(epoch)}: {places}", count=count - 1)
+        if len(epochs) > 1:
+            what = f"write {request.number} was made by {len(epochs)} masters: {places}"
+            tally.violated(what, is_promised=False)
+    return tally.finding(of="writes", idle="no client has written")

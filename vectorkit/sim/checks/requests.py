@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from vectorkit.sim.checks.history import NOWHERE, Place
@@ -33,6 +33,8 @@ class Request:
     outcome: str = ""
     place: Place = NOWHERE
     """The record that it wrote, or the end of the history that it read."""
+    places: list[Place] = field(default_factory=list)
+    """Every record that a node wrote for it: one, if at all."""
     value: int | None = None
     error: str = ""
     served_index: int | None = None
@@ -67,6 +69,7 @@ def requests_of(rows: Sequence[TraceRow]) -> list[Request]:
                 number, time_ns = being_written.pop(row.node)
                 if time_ns == row.time_ns and number in found:
                     found[number].place = row.value, row.number
+                    found[number].places.append(found[number].place)
             case "send" if row.kind == "ClientReply" and row.number in found:
                 if found[row.number].served_index is None:
                     found[row.number].served_index = index
@@ -83,7 +86,8 @@ def foreign_records(rows: Sequence[TraceRow], requests: Sequence[Request]) -> in
     """How many records were appended by other hands since the first request was made."""
     if not requests:
         return 0
-    own = {request.place for request in requests if request.is_write}
+    writes = [request for request in requests if request.is_write]
+    own = {place for request in writes for place in (request.place, *request.places)}
     first = requests[0].invoked_index
     return sum(
         row.event == "append" and row.kind != "EpochStart" and (row.value, row.number) not in own

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Final
 
 from vectorkit.sim.checks.acknowledged import check_branch, check_promises, check_survival
+from vectorkit.sim.checks.backing import check_backing, check_promptness, check_queues
 from vectorkit.sim.checks.copies import (
+    check_answers,
     check_applied,
     check_convergence,
     check_digests,
@@ -18,8 +20,9 @@ from vectorkit.sim.checks.copies import (
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Findings
 from vectorkit.sim.checks.linearizable import check_linearizable
-from vectorkit.sim.checks.positions import check_durability, check_order
-from vectorkit.sim.checks.reads import check_staleness, check_values
+from vectorkit.sim.checks.patience import check_attempts, check_candidates, check_silence
+from vectorkit.sim.checks.positions import check_durability, check_order, check_stateless
+from vectorkit.sim.checks.reads import check_staleness, check_values, check_writes
 from vectorkit.sim.checks.service import check_lag, check_links, check_status, check_syncs
 from vectorkit.sim.checks.sessions import check_sessions
 
@@ -44,6 +47,15 @@ CHECKS: Final[tuple[Callable[[Facts], Finding | list[Finding]], ...]] = (
     check_status,
     check_lag,
     check_links,
+    check_stateless,
+    check_backing,
+    check_promptness,
+    check_queues,
+    check_writes,
+    check_attempts,
+    check_silence,
+    check_candidates,
+    check_answers,
 )
 
 

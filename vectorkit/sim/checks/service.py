@@ -150,7 +150,7 @@ class _Causes:
             case "first_sync":
                 return "" if here == NOWHERE else f"it has offset {here[1]}"
             case "too_old":
-                let_go = there[1] - here[1] >= self._options.log_capacity_operations
+                let_go = there[1] - here[1] > self._options.log_capacity_operations
                 let_go |= self._flushed_bytes[master] >= self._options.log_capacity_bytes
                 let_go |= here[1] < self._bases[master]
                 return "" if let_go else f"the log reaches back to its offset, {here[1]}"

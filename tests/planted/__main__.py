@@ -1,0 +1,148 @@
+"""`python -m tests.planted`: which planted bugs are found, in how many seeds, by which check.
+
+It writes docs/planted-bugs.md and tests/planted/kept.json. What has been run is kept by a digest of
+the sources, so a command that was stopped goes on from there, and none goes on from other code.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import xxhash
+from joblib import Parallel, delayed
+
+from tests.planted.bugs import BUGS
+from tests.planted.trial import attempt
+from vectorkit.notebook.progress import progress
+
+ROOT = Path(__file__).parents[2]
+CACHE = ROOT / ".pytest_cache" / "planted"
+PAGE = ROOT / "docs" / "planted-bugs.md"
+KEPT = Path(__file__).with_name("kept.json")
+BATCH = 20
+BEGIN, END = "<!-- the scoreboard begins -->", "<!-- the scoreboard ends -->"
+
+
+def digest_of_sources():
+    """A digest of all that a trial depends on."""
+    hasher = xxhash.xxh3_64()
+    for folder in ("vectorkit", "tests/planted"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            hasher.update(path.read_bytes())
+    return hasher.hexdigest()
+
+
+def known(path):
+    """What has been run already; a line that was cut off by a kill is run again."""
+    found = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            trial = json.loads(line)
+        except ValueError:
+            continue
+        found[trial["bug"], trial["seed"], trial["is_planted"]] = trial
+    return found
+
+
+def run_all(bugs, seeds, sound_seeds, jobs):
+    """Every bug over its seeds, and the sound protocol on some of the same scenarios."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    path = CACHE / f"{digest_of_sources()}.jsonl"
+    found = known(path)
+    wanted = [
+        (bug.name, seed, is_planted)
+        for bug in bugs
+        for is_planted, count in ((True, seeds), (False, sound_seeds))
+        for seed in range(count)
+    ]
+    missing = [each for each in wanted if each not in found]
+    batches = [missing[at : at + BATCH] for at in range(0, len(missing), BATCH)]
+    work = Parallel(n_jobs=jobs, return_as="generator_unordered")
+    with path.open("a") as file, progress("trials", total=len(missing), unit="run") as bar:
+        for trials in work(delayed(attempt)(batch) for batch in batches):
+            for trial in trials:
+                file.write(json.dumps(trial) + "\n")
+                found[trial["bug"], trial["seed"], trial["is_planted"]] = trial
+                bar.step()
+            file.flush()
+    return [found[each] for each in wanted]
+
+
+def scored(bug, trials):
+    """One row of the scoreboard."""
+    planted = [each for each in trials if each["bug"] == bug.name and each["is_planted"]]
+    sound = [each for each in trials if each["bug"] == bug.name and not each["is_planted"]]
+    hits = [each["seed"] for each in planted if bug.check in each["broken"]]
+    others = Counter(name for each in planted for name in each["broken"] if name != bug.check)
+    return {
+        "bug": bug,
+        "seeds": len(planted),
+        "found": len(hits),
+        "first": min(hits, default=None),
+        "others": others.most_common(3),
+        "unfinished": sum(bool(each["error"]) for each in planted),
+        "sound": len(sound),
+        "blamed": sum(bool(each["broken"] or each["error"]) for each in sound),
+        "events": sum(each["events"] for each in planted) // max(1, len(planted)),
+    }
+
+
+def table(scores):
+    """The scoreboard as Markdown."""
+    lines = [
+        "| row | bug | what goes wrong | schedule | check | found | first seed | also noticed by |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for each in scores:
+        bug = each["bug"]
+        schedule = getattr(bug.scenario, "func", bug.scenario).__name__
+        others = ", ".join(f"{name} {count:,}" for name, count in each["others"]) or "–"
+        first = "–" if each["first"] is None else each["first"]
+        lines.append(
+            f"| {bug.row} | `{bug.name}` | {bug.what} | {schedule.replace('_', ' ')} | "
+            f"`{bug.check}` | {each['found']:,} of {each['seeds']:,} | {first} | {others} |"
+        )
+    sound, blamed = sum(each["sound"] for each in scores), sum(each["blamed"] for each in scores)
+    trials = sum(each["seeds"] for each in scores)
+    found = sum(each["found"] > 0 for each in scores)
+    lines += [
+        "",
+        f"{found} of {len(scores)} bugs found, in {trials:,} runs. The sound protocol was blamed "
+        f"in {blamed:,} of {sound:,} runs of the same scenarios.",
+    ]
+    return "\n".join(lines)
+
+
+def main():
+    """Run what is asked for; the page and the kept seeds are written for a whole run only."""
+    parser = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
+    parser.add_argument("bugs", nargs="*", help="names of bugs; all without")
+    parser.add_argument("--seeds", type=int, default=1_000, help="of each bug")
+    parser.add_argument("--sound", type=int, default=100, help="seeds of each bug without it")
+    parser.add_argument("--jobs", type=int, default=2)
+    asked = parser.parse_args()
+    names = [bug.name for bug in BUGS]
+    unknown = [name for name in asked.bugs if name not in names]
+    if unknown or min(asked.seeds, asked.jobs) < 1 or asked.sound < 0:
+        parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(names)}; counts from 1")
+    bugs = [bug for bug in BUGS if not asked.bugs or bug.name in asked.bugs]
+    scores = [
+        scored(bug, trials)
+        for trials in [run_all(bugs, asked.seeds, asked.sound, asked.jobs)]
+        for bug in bugs
+    ]
+    sys.stdout.write(table(scores) + "\n")
+    if not asked.bugs:
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        _, _, after = rest.partition(END)
+        PAGE.write_text(f"{before}{BEGIN}\n{table(scores)}\n{END}{after}")
+        kept = {each["bug"].name: each["first"] for each in scores}
+        KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    is_good = all(each["found"] and not each["blamed"] for each in scores)
+    return 0 if is_good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

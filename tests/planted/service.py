@@ -1,0 +1,133 @@
+"""Bugs of health, reads, waiting and back-pressure."""
+
+from functools import partial
+
+from tests.planted import schedules as on
+from tests.planted.bug import Bug
+from tests.planted.edits import Edit
+from vectorkit import sim
+
+SERVICE = (
+    Bug(
+        name="one_missed_heartbeat",
+        row=13,
+        what="a replica that misses two heartbeats is called Disconnected",
+        edits=(
+            Edit(
+                "replication.health:status_of",
+                "silent_ns > options.disconnected_after_ms * NS_PER_MS",
+                "silent_ns > 2 * options.heartbeat_ms * NS_PER_MS",
+            ),
+        ),
+        scenario=on.quiet_spells,
+        check="disconnected_is_silent",
+    ),
+    Bug(
+        name="signs_of_life_ignored",
+        row=13,
+        what="a replica stands although it hears its master: its detector is never told",
+        edits=(
+            Edit(
+                "replication.suspicion:Suspicion.heard",
+                "self._detector.heard(now_ns)",
+                "pass",
+            ),
+        ),
+        scenario=on.quiet_spells,
+        check="candidates_have_waited",
+    ),
+    Bug(
+        name="lag_by_heartbeats",
+        row=14,
+        what="a replica whose heartbeats come counts as up to date",
+        edits=(
+            Edit(
+                "replication.peer:Peer.lag_ns",
+                "return 0 if self.behind_since_ns is None else now_ns - self.behind_since_ns",
+                "return 0",
+            ),
+        ),
+        scenario=partial(
+            on.deaf_to_records,
+            workload=sim.Workload(writes_per_s=20, source="uniform:20x4"),
+        ),
+        check="status_is_honest",
+    ),
+    Bug(
+        name="read_your_writes_unchecked",
+        row=15,
+        what="a node answers a client that has seen a write which the node does not show",
+        edits=(
+            Edit(
+                "replication.reads:lacks_write",
+                "    is_there = member",
+                "    return False\n    is_there = member",
+            ),
+        ),
+        scenario=partial(
+            on.deaf_to_records,
+            workload=sim.Workload(
+                writes_per_s=10,
+                reads_per_s=10,
+                clients=3,
+                source="uniform:10x4",
+                read_policy="read_your_writes",
+                client_timeout_ms=1_000,
+            ),
+        ),
+        check="read_your_writes",
+    ),
+    Bug(
+        name="staleness_unchecked",
+        row=15,
+        what="a node answers a read with a bound whatever its age",
+        edits=(
+            Edit(
+                "replication.reads:_refusal",
+                "if staleness_ns is None or staleness_ns > read.bound_ms * NS_PER_MS:",
+                "if False:",
+            ),
+        ),
+        scenario=partial(
+            on.deaf_to_records,
+            workload=sim.Workload(
+                writes_per_s=10,
+                reads_per_s=10,
+                clients=3,
+                source="uniform:10x4",
+                read_policy="bounded_staleness",
+                bound_ms=500,
+                client_timeout_ms=1_000,
+            ),
+        ),
+        check="bounded_staleness",
+    ),
+    Bug(
+        name="waits_for_the_slowest",
+        row=20,
+        what="a write waits for every replica, not for as many as were asked for",
+        edits=(
+            Edit(
+                "replication.clients:Clients.confirmed_offset",
+                "return min(own, offsets[asked - 1])",
+                "return min(own, offsets[-1])",
+            ),
+        ),
+        scenario=on.slow_replicas,
+        check="confirmations_are_prompt",
+    ),
+    Bug(
+        name="no_window",
+        row=21,
+        what="records are sent to a slow replica without waiting for its acks",
+        edits=(
+            Edit(
+                "replication.sender:Sender.pump",
+                "room_bytes = options.window_bytes",
+                "room_bytes = 1 << 40",
+            ),
+        ),
+        scenario=on.slow_processor,
+        check="queues_are_bounded",
+    ),
+)
