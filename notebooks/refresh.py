@@ -25,6 +25,7 @@ def refresh(path: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=120,
+        coalesce_streams=True,  # Or the same prints are cut in two at one time and not at another.
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
