@@ -1,11 +1,15 @@
 """Each node's copy of the history, on traces made by hand: where it is right, and where not."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, Tape
 from vectorkit.replication import ReplicationOptions
 from vectorkit.sim import ClusterOptions
 from vectorkit.sim.checks.copies import (
+    check_answers,
     check_applied,
     check_convergence,
     check_digests,
@@ -311,3 +315,29 @@ def test_nodes_without_disks_are_not_exercised():
     found = check_durability(Tape(options).begin().facts())
     assert (found.verdict, found.evidence) == ("not_exercised", ("the nodes have no disks",))
     assert SAFE.protocol.has_durable_log
+
+
+def compared(*answers):
+    """What is said of answers of nodes, each (node, offset, history, answers)."""
+    names = ("node", "offset", "history", "answers")
+    named = [dict(zip(names, each, strict=True)) for each in answers]
+    samples = [SimpleNamespace(time_ms=500.0, **each) for each in named]
+    return check_answers(replace(followed().facts(), answers=samples))
+
+
+def test_equal_histories_that_answer_alike_hold():
+    found = compared(("node-0", 4, "h", "a"), ("node-1", 4, "h", "a"), ("node-2", 3, "g", "b"))
+    assert (told(found), found.evidence) == (("held", 0), ("1 pairs of answers",))
+
+
+def test_equal_histories_that_answer_otherwise_are_broken():
+    found = compared(("node-0", 4, "h", "a"), ("node-1", 4, "h", "b"))
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0] == (
+        "node-1 at 500.0 ms answers otherwise than node-0, both at offset 4"
+    )
+
+
+def test_other_histories_may_answer_otherwise():
+    found = compared(("node-0", 4, "h", "a"), ("node-1", 4, "g", "b"))
+    assert found.evidence == ("no two nodes were asked at one history",)

@@ -5,7 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
-from vectorkit.sim.checks.reads import check_staleness, check_values, staleness_of_reads
+from vectorkit.sim.checks.reads import (
+    check_staleness,
+    check_values,
+    check_writes,
+    staleness_of_reads,
+)
 from vectorkit.sim.checks.sessions import check_sessions
 
 OWN_WRITES, READS, WRITES, ORDER = range(4)
@@ -291,3 +296,43 @@ def test_records_by_other_hands_make_values_unknown():
 
 def test_options_of_the_tape_are_what_the_names_say():
     assert replace(SAFE, write_concern=None) == WEAK
+
+
+# Once
+
+
+def asked_twice(epoch):
+    """A write whose message comes a second time, when the node serves `epoch`."""
+    tape = served().invoke(9, 1, "write")
+    for ms, node, of, offset in ((10, "node-0", FIRST, 3), (20, "node-1", epoch, 4)):
+        tape.add(ms, "deliver", node, "client-0", "ClientWrite", 1, 90)
+        tape.append(ms, node, of, offset)
+    return tape.complete(25, 1, "ok", FIRST, 3)
+
+
+def test_a_write_that_is_made_once_holds():
+    found = check_writes(served().write(10, 1, FIRST, 3).facts())
+    assert (told(found), found.evidence) == (("not_exercised", True, 0), ("no client has written",))
+    tape = served().invoke(9, 1, "write").add(10, "deliver", "node-0", "client-0", "ClientWrite", 1)
+    found = check_writes(tape.append(10, "node-0", FIRST, 3).facts())
+    assert (told(found), found.evidence) == (("held", True, 0), ("1 writes",))
+
+
+def test_a_write_that_one_master_makes_twice_is_broken():
+    found = check_writes(asked_twice(FIRST).facts())
+    assert told(found) == ("broken", True, 1)
+    assert found.evidence[0] == (
+        "write 1 was made 2 times in node-0@1: offset 3 of node-0@1, offset 4 of node-0@1"
+    )
+
+
+def test_a_write_that_two_masters_make_is_told_and_not_promised_away():
+    found = check_writes(asked_twice(SECOND).facts())
+    assert told(found) == ("not_exercised", False, 1)
+    assert found.evidence[1] == (
+        "write 1 was made by 2 masters: offset 3 of node-0@1, offset 4 of node-1@2"
+    )
+
+
+def test_the_second_record_of_a_write_is_no_write_of_other_hands():
+    assert asked_twice(FIRST).facts().foreign_count == 0

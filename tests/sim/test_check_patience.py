@@ -1,0 +1,163 @@
+"""What was waited for before something was concluded, on traces made by hand."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.sim.tape import FIRST, SAFE, SECOND, Tape
+from vectorkit.replication import ReplicationOptions
+from vectorkit.sim import Failover
+from vectorkit.sim.checks.patience import check_attempts, check_candidates, check_silence
+
+
+def told(found):
+    return found.verdict, found.observed_count
+
+
+# Full syncs in a row
+
+TWICE = replace(SAFE, replication=ReplicationOptions(sync_attempts_max=2))
+
+
+def begun(tape, *times_ms, node="node-1"):
+    for ms in times_ms:
+        tape.add(ms, "sync", node, node, kind="full", text="started too_old")
+    return tape
+
+
+def test_after_enough_full_syncs_in_vain_the_next_comes_after_the_longest_wait():
+    found = check_attempts(begun(Tape(TWICE).begin(), 10, 20, 30_020).facts())
+    assert (told(found), found.evidence) == (("held", 0), ("1 full syncs after many in vain",))
+
+
+def test_one_that_comes_sooner_is_broken():
+    found = check_attempts(begun(Tape(TWICE).begin(), 10, 20, 30_019).facts())
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0] == (
+        "node-1 began full sync 3 in a row at 30,019.0 ms, 29,999.0 ms after the one before"
+    )
+
+
+@pytest.mark.parametrize("event", ["role", "promise", "crash", "start", "stream"])
+def test_progress_and_another_beginning_end_the_row(event):
+    tape = begun(Tape(TWICE).begin(), 10, 20)
+    if event == "stream":
+        tape.apply(25, "node-1", FIRST, 2)
+    else:
+        tape.add(25, event, "node-1")
+    found = check_attempts(begun(tape, 30).facts())
+    assert found.verdict == "not_exercised"
+    assert found.evidence == ("no node took more than 2 full syncs in a row",)
+
+
+def test_with_clocks_that_went_wrong_no_wait_is_promised():
+    tape = Tape(TWICE).begin().add(1, "fault", kind="start", text='{"kind":"ClockJump"}')
+    found = check_attempts(begun(tape, 10, 20, 30).facts())
+    assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 1)
+
+
+# Disconnected
+
+
+def disconnected(at_ms, tape=None):
+    tape = Tape().begin() if tape is None else tape
+    return tape.add(at_ms, "status", "node-0", "node-1", kind="Disconnected")
+
+
+@pytest.mark.parametrize("kind", ["ReplicaHeartbeat", "Hello"])
+def test_a_node_is_disconnected_only_after_long_enough_silence(kind):
+    heard = Tape().begin().add(5_000, "deliver", "node-0", "node-1", kind, 1)
+    assert told(check_silence(disconnected(65_001, heard).facts())) == ("held", 0)
+    heard = Tape().begin().add(5_000, "deliver", "node-0", "node-1", kind, 1)
+    found = check_silence(disconnected(65_000, heard).facts())
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0] == (
+        "node-0 called node-1 Disconnected at 65,000.0 ms, 60,000.0 ms after it was heard"
+    )
+
+
+def test_a_new_master_waits_from_its_beginning_on():
+    tape = Tape().begin().promote(50_000, "node-0", SECOND, 2)
+    assert told(check_silence(disconnected(70_000, tape).facts())) == ("broken", 1)
+
+
+def test_without_a_master_nobody_is_to_blame():
+    tape = Tape().begin().add(10, "status", "", "node-1", kind="Disconnected")
+    assert check_silence(tape.facts()).evidence == ("no master called a node Disconnected",)
+
+
+# Candidates
+
+QUICK = replace(SAFE, failover=Failover(deadline_ms=2_000))
+
+
+def connected(options=QUICK):
+    """node-1 has shaken hands with node-0, which sends a heartbeat that comes at 1,000 ms."""
+    tape = Tape(options).begin().add(1, "send", "node-1", "node-0", "Hello", 1)
+    tape.add(2, "deliver", "node-0", "node-1", "Hello", 1)
+    return heartbeat(tape, 990, 1_000)
+
+
+def heartbeat(tape, sent_ms, come_ms):
+    tape.add(sent_ms, "send", "node-0", "node-1", "MasterHeartbeat", 1)
+    return tape.add(come_ms, "deliver", "node-1", "node-0", "MasterHeartbeat", 1)
+
+
+def stands(tape, ms, why="silence"):
+    return tape.add(ms, "role", "node-1", kind="candidate", number=SECOND, text=why)
+
+
+def test_a_replica_stands_for_silence_after_its_deadline():
+    found = check_candidates(stands(connected(), 3_000).facts())
+    assert (told(found), found.evidence) == (("held", 0), ("1 candidates",))
+
+
+def test_a_replica_that_has_just_heard_its_master_and_stands_is_broken():
+    found = check_candidates(stands(connected(), 2_999).facts())
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0] == (
+        "node-1 stood at 2,999.0 ms, 1,999.0 ms after a sign of life of its master"
+    )
+
+
+@pytest.mark.parametrize("why", ["command", "told", "promise", "served_last"])
+def test_a_node_that_stands_for_another_reason_need_not_wait(why):
+    found = check_candidates(stands(connected(), 1_001, why).facts())
+    assert found.evidence == ("no replica stood for its master's silence",)
+
+
+def test_what_comes_by_an_earlier_connection_is_no_sign_of_life():
+    again = Tape(QUICK).begin().add(1, "send", "node-1", "node-0", "Hello", 1)
+    again.add(2, "deliver", "node-0", "node-1", "Hello", 1)
+    again.add(990, "send", "node-0", "node-1", "MasterHeartbeat", 1)
+    again.add(995, "send", "node-1", "node-0", "Hello", 2)
+    again.add(1_000, "deliver", "node-1", "node-0", "MasterHeartbeat", 1)
+    assert told(check_candidates(stands(again, 1_001).facts())) == ("held", 0)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda tape: tape.add(900, "deliver", "node-1", "node-0", "Close", 1),
+        lambda tape: tape.add(900, "sync", "node-1", "node-1", kind="full", text="lost too_old"),
+    ],
+    ids=["closed by the master", "given up by the replica"],
+)
+def test_what_comes_by_a_connection_that_is_over_is_no_sign_of_life(end):
+    tape = Tape(QUICK).begin().add(1, "send", "node-1", "node-0", "Hello", 1)
+    tape = end(tape.add(2, "deliver", "node-0", "node-1", "Hello", 1))
+    assert told(check_candidates(stands(heartbeat(tape, 950, 1_000), 1_001).facts())) == ("held", 0)
+
+
+def test_a_message_that_was_lost_is_no_sign_of_life_and_the_next_alike_is():
+    tape = Tape(QUICK).begin().add(1, "send", "node-1", "node-0", "Hello", 1)
+    tape.add(2, "deliver", "node-0", "node-1", "Hello", 1)
+    tape.add(100, "send", "node-0", "node-1", "MasterHeartbeat", 1)
+    tape.add(100, "lost", "node-0", "node-1", "MasterHeartbeat", 1)
+    assert told(check_candidates(stands(heartbeat(tape, 200, 300), 400).facts())) == ("broken", 1)
+
+
+def test_a_detector_that_learns_from_intervals_promises_no_deadline():
+    phi = replace(SAFE, failover=Failover(detector="phi"))
+    found = check_candidates(stands(connected(phi), 1_001).facts())
+    assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 1)
