@@ -1,5 +1,7 @@
 """Heartbeats both ways, lag to the millisecond, and health as a pure function of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.replication.by_hand import Pair, handshake, heartbeat, messages
@@ -135,6 +137,16 @@ def test_the_round_trip_is_the_time_away_less_the_time_held():
     assert pair.info().round_trip_ms == 30 + 45
     assert pair.info().last_heartbeat_sent == 1_000
     assert pair.info().last_heartbeat == 1_545
+
+
+def test_a_heartbeat_that_was_held_for_longer_than_it_was_away_tells_no_round_trip():
+    pair = Pair().connect()
+    (down,) = messages(pair.at(1_000).tick_master(), MasterHeartbeat)
+    pair.at(1_030).to_replica(down)
+    (up,) = messages(pair.at(1_500).tick_replica(), ReplicaHeartbeat)
+    held = replace(up, echo_held_ns=546 * MS)  # By a clock that runs fast.
+    pair.at(1_545).to_master(held)
+    assert (pair.info().round_trip_ms, pair.info().last_heartbeat) == (None, 1_545)
 
 
 def test_an_answer_to_an_earlier_heartbeat_tells_the_round_trip_as_well():

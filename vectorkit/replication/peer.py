@@ -128,12 +128,15 @@ class Peer:
             del self.beats_sent_ns[next(iter(self.beats_sent_ns))]
 
     def note_echo(self, message: ReplicaHeartbeat, now_ns: int) -> None:
-        """An answered heartbeat tells how long the way there and back takes."""
+        """An answered heartbeat tells how long the way there and back takes.
+
+        One that the replica's clock says it held for longer than it was away tells nothing.
+        """
         self.last_heartbeat_ns = now_ns
         self.heard_beat = max(self.heard_beat, message.beat)
         self.digest = message.digest or self.digest
         sent_ns = self.beats_sent_ns.get(message.echo_beat)
-        if sent_ns is not None:
+        if sent_ns is not None and message.echo_held_ns <= now_ns - sent_ns:
             self.round_trip_ns = now_ns - sent_ns - message.echo_held_ns
 
     def note_lag(self, log: ReplicationLog) -> None:
