@@ -87,6 +87,31 @@ def test_what_is_read_is_what_was_written():
     assert sim.Scenario.from_json(without_disk.to_json()) == without_disk
 
 
+def test_requests_that_are_listed_survive_the_text():
+    asked = [sim.Request(at_ms=250), sim.Request(at_ms=0.5, client="client-1", is_read=True)]
+    scenario = sim.Scenario(workload=sim.Workload(clients=2, requests=asked))
+    assert json.loads(scenario.to_json())["workload"] == {
+        "clients": 2,
+        "requests": [{"at_ms": 250}, {"at_ms": 0.5, "client": "client-1", "is_read": True}],
+    }
+    assert sim.Scenario.from_json(scenario.to_json()) == scenario
+    nothing = sim.Scenario(workload=sim.Workload(requests=[]))
+    assert sim.Scenario.from_json(nothing.to_json()) == nothing
+
+
+def test_what_fits_on_a_line_stands_on_one():
+    lines = FULL.to_json().splitlines()
+    assert lines[3:6] == [
+        '    "replicas": 2,',
+        '    "link": {"jitter_ms": 3, "loss": 0.02, "law": "lognormal", "duplication": 0.01},',
+        '    "links": [[["node-0", "node-1"], {"delay_ms": 0.1, "sample_ms": [1, 2.5]}]],',
+    ]
+    assert lines[11] == '  "workload": {"writes_per_s": 40, "source": "uniform:30x4"},'
+    assert len(lines) == 20
+    assert max(map(len, lines)) <= 120
+    assert FULL.to_json(indent=None).count("\n") == 0
+
+
 @pytest.mark.parametrize("hash_seed", ["0", "4242"])
 def test_the_text_gives_the_same_trace_in_another_process(hash_seed):
     done = subprocess.run(
@@ -176,8 +201,14 @@ REFUSED = {
     "links that are no pairs": ('{"version": 1, "options": {"links": [3]}}', "a list of pairs"),
     "a fault too late": (
         '{"version": 1, "faults": [{"kind": "Restart", "at_ms": 1e9, "node": "node-1"}]}',
-        "never come",
+        "a fault would never come",
     ),
+    "a request too late": (
+        '{"version": 1, "workload": {"requests": [{"at_ms": 1e9}]}}',
+        "a request would never come",
+    ),
+    "requests that are no list": ('{"version": 1, "workload": {"requests": 3}}', "a list"),
+    "requests that are none": ('{"version": 1, "workload": {"requests": [3]}}', "an object"),
 }
 
 

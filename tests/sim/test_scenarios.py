@@ -7,7 +7,7 @@ from vectorkit.collections import CpuCollection
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.operations import encode
 from vectorkit.replication import ReplicaStatus, ReplicationOptions
-from vectorkit.sim import Cluster, ClusterOptions, Link, Partition, Workload, simulate
+from vectorkit.sim import Cluster, ClusterOptions, Link, Partition, Scenario, Workload, simulate
 
 LOAD = Workload(writes_per_s=20, source="uniform:50x4")
 
@@ -318,3 +318,11 @@ def test_r25_a_replica_of_an_empty_master_converges_by_one_full_sync_and_is_empt
     assert (len(made.store), len(made.stores["node-1"])) == (0, 0)
     assert [row.kind for row in rows(run, "apply")] == ["snapshot"]
     assert run.replicas[0].status is ReplicaStatus.CONNECTED
+
+
+def test_a_run_knows_its_scenario_unless_it_was_stepped_by_hand():
+    scenario = Scenario(ClusterOptions(replicas=1), duration_ms=200, seed=7)
+    assert simulate(scenario).scenario is scenario
+    made = Cluster(scenario.options, seed=7)
+    made.advance(ms=200)
+    assert made.finish().scenario is None

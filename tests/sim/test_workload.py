@@ -2,15 +2,25 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vectorkit.draws import draw_block
-from vectorkit.errors import InvalidInput
+from vectorkit.errors import InvalidInput, InvalidOption
 from vectorkit.operations import Delete, UpdateVectors, Upsert, encode
-from vectorkit.sim import ClusterOptions, Workload, WriteConcern, majority
+from vectorkit.sim import (
+    ClusterOptions,
+    Request,
+    Scenario,
+    Workload,
+    WriteConcern,
+    majority,
+    simulate,
+)
 from vectorkit.sim.keys import exponential_ns, places
 from vectorkit.sim.requests import Requests, request_number
 from vectorkit.sim.workload import refuse_reads
@@ -189,3 +199,104 @@ def test_exponential_arrivals_are_each_clients_own_and_as_many_as_asked_for():
         ends.append(now_ns / 1e9)
     assert ends[0] != ends[1]
     assert ends == pytest.approx([20, 20], rel=0.06)
+
+
+# Requests that are listed
+
+
+def invocations(run):
+    """When each request was made, by whom, its number and its row."""
+    return [
+        (row.time_ns, row.node, row.number, json.loads(row.text)["key"])
+        for row in run.trace.rows
+        if row.event == "invoke"
+    ]
+
+
+def listed(run):
+    return [
+        Request(
+            at_ms=time_ns / 1e6,
+            client=client,
+            is_read=number % 1_000 >= 500,
+            index=number // 1_000 - 1,
+        )
+        for time_ns, client, number, _ in invocations(run)
+    ]
+
+
+OPEN = Workload(
+    writes_per_s=20,
+    reads_per_s=10,
+    source=SMALL,
+    clients=2,
+    arrivals="exponential",
+    insert_share=0.2,
+    delete_share=0.2,
+)
+ALL = Scenario(ClusterOptions(replicas=1), workload=OPEN, duration_ms=500, seed=7)
+
+
+def test_an_open_loop_and_the_list_of_its_requests_are_the_same_run():
+    run = simulate(ALL)
+    again = replace(ALL, workload=replace(OPEN, requests=listed(run)))
+    assert len(invocations(run)) == 30
+    assert simulate(again).trace_hash == run.trace_hash
+
+
+@settings(max_examples=10)
+@given(st.sets(st.integers(0, 29)))
+def test_a_request_left_out_leaves_the_others_as_they_were(left_out):
+    run = simulate(ALL)
+    kept = [place for place in range(30) if place not in left_out]
+    some = [listed(run)[place] for place in kept]
+    load = replace(OPEN, requests=some)
+    fewer = simulate(replace(ALL, workload=load))
+    assert invocations(fewer) == [invocations(run)[place] for place in kept]
+    before, after = Requests(OPEN, seed=7), Requests(load, seed=7)
+    for each in (each for each in some if not each.is_read):
+        client = int(each.client[-1])
+        was, now = (made.write(client, each.index) for made in (before, after))
+        assert encode(now.operation) == encode(was.operation)
+
+
+def test_listed_requests_take_the_place_of_any_loop_and_come_by_their_times():
+    load = Workload(
+        source=SMALL,
+        clients=2,
+        loop="closed",
+        requests=[
+            Request(at_ms=30, client="client-1", index=4),
+            Request(at_ms=10, client="client-1", index=9),
+            Request(at_ms=20.5, is_read=True, index=2),
+        ],
+    )
+    run = simulate(ClusterOptions(replicas=0), workload=load, duration_ms=200)
+    assert [each[:3] for each in invocations(run)] == [
+        (10_000_000, "client-1", 10_001),
+        (20_500_000, "client-0", 3_500),
+        (30_000_000, "client-1", 5_001),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("requests", "said"),
+    [
+        (3, "requests=3"),
+        (["client-0"], "requests=['client-0']"),
+        ([Request(at_ms=1, client="client-2")], "client-2"),
+        ([Request(at_ms=1), Request(at_ms=2)], "index=0"),
+    ],
+)
+def test_lists_of_requests_that_cannot_be_made_are_refused(requests, said):
+    with pytest.raises(InvalidOption) as caught:
+        Workload(clients=2, requests=requests)
+    assert said in caught.value.got
+
+
+@pytest.mark.parametrize(
+    "options", [{"at_ms": -1}, {"client": 0}, {"is_read": "yes"}, {"index": -1}]
+)
+def test_a_request_that_cannot_be_is_refused(options):
+    with pytest.raises(InvalidOption):
+        Request(**{"at_ms": 1} | options)

@@ -40,7 +40,7 @@ from vectorkit.sim.random_faults import random_faults
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import simulate
-from vectorkit.sim.workload import Workload
+from vectorkit.sim.workload import Request, Workload
 
 __all__ = [
     "CURRENT_MASTER",
@@ -67,6 +67,7 @@ __all__ = [
     "Pause",
     "Promote",
     "Replace",
+    "Request",
     "Restart",
     "Run",
     "Scenario",

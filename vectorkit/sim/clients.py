@@ -110,6 +110,7 @@ class Clients:
         if self._load.read_policy == "bounded_staleness":
             self._bound = f',"bound_ms":{self._load.bound_ms}'
         self._carries_token = load.read_policy == "read_your_writes"
+        self._keeps_time = load.loop == "open" or load.requests is not None
         self._keys: dict[Id, str] = {}
         node_ids = engine.options.node_ids
         options = engine.options
@@ -134,7 +135,7 @@ class Clients:
         """Put the first rows into the master's store, and let every client begin."""
         self._requests.load(store)
         for client in self._clients:
-            if self._load.loop == "open":
+            if self._keeps_time:
                 self._schedule(client, 0, is_read=False)
                 self._schedule(client, 0, is_read=True)
             elif self._load.writes_per_s + self._load.reads_per_s:
@@ -156,9 +157,9 @@ class Clients:
 
     # Requests
 
-    def _schedule(self, client: Client, index: int, *, is_read: bool) -> None:
+    def _schedule(self, client: Client, turn: int, *, is_read: bool) -> None:
         now_ns = self._engine.now_ns
-        time_ns = self._requests.time_ns(client.number, index, now_ns, is_read=is_read)
+        time_ns = self._requests.time_ns(client.number, turn, now_ns, is_read=is_read)
         if time_ns is not None:
             self._engine.scheduler.at(time_ns, "request", (client, is_read))
 
@@ -174,14 +175,15 @@ class Clients:
         if self._is_over:
             return
         client, is_read = data
-        index = client.counts[is_read]
-        client.counts[is_read] = index + 1
+        turn = client.counts[is_read]
+        client.counts[is_read] = turn + 1
+        index = self._requests.index(client.number, turn, is_read=is_read)
         if is_read:
             self._read(client, index)
         else:
             self._write(client, index)
-        if self._load.loop == "open":
-            self._schedule(client, index + 1, is_read=is_read)
+        if self._keeps_time:
+            self._schedule(client, turn + 1, is_read=is_read)
 
     def _write(self, client: Client, index: int) -> None:
         kind, key, operation = self._requests.write(client.number, index)
@@ -277,7 +279,7 @@ class Clients:
             here.offset,
             text,
         )
-        if self._load.loop == "closed" and not self._is_over:
+        if not self._keeps_time and not self._is_over:
             self._think(client)
 
 

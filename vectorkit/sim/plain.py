@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import UnionType
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from vectorkit.errors import InvalidOption
 
 T = TypeVar("T")
+
+_COLUMNS: Final = 120
 
 
 def to_plain(record: Any) -> dict[str, Any]:
@@ -54,6 +57,33 @@ def from_plain(kind: type[T], data: Mapping[str, Any], where: str) -> T:
         ) from error
 
 
+def to_text(value: Any, *, indent: int | None, margin: str = "", used: int = 0) -> str:
+    """Plain values as JSON; with `indent`, whatever is inside and fits on a line stands on one.
+
+    >>> print(to_text({"seed": 7, "faults": [{"kind": "Pause", "at_ms": 5}]}, indent=2))
+    {
+      "seed": 7,
+      "faults": [{"kind": "Pause", "at_ms": 5}]
+    }
+    """
+    flat = json.dumps(value)
+    is_whole = bool(margin) and used + len(flat) < _COLUMNS
+    if indent is None or is_whole or not value or not isinstance(value, dict | list):
+        return flat
+    inner = margin + " " * indent
+    if isinstance(value, dict):
+        heads = [f"{json.dumps(name)}: " for name in value]
+    else:
+        heads = [""] * len(value)
+    parts = value.values() if isinstance(value, dict) else value
+    lines = [
+        f"{inner}{head}{to_text(part, indent=indent, margin=inner, used=len(inner) + len(head))}"
+        for head, part in zip(heads, parts, strict=True)
+    ]
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}\n" + ",\n".join(lines) + f"\n{margin}{closing}"
+
+
 def _default(each: Field[Any]) -> Any:
     factory = each.default_factory
     return factory() if factory is not MISSING else each.default
@@ -76,6 +106,9 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     """A value as its field has it; what fields check themselves is left to them."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
+        lists = [each for each in args if get_origin(each) is Sequence]
+        if lists and value is not None:
+            return _typed(lists[0], value, where)
         records = [each for each in args if is_dataclass(each)]
         is_record = bool(records) and isinstance(value, Mapping)
         return from_plain(cast("type", records[0]), value, where) if is_record else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,10 +11,10 @@ from vectorkit import datasets
 from vectorkit.draws import address, below, draw_block, fold, threshold
 from vectorkit.operations import Delete, Operation, UpdateVectors, Upsert
 from vectorkit.sim.keys import exponential_ns, places
-from vectorkit.sim.workload import Workload
+from vectorkit.sim.workload import Request, Workload
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP, Float32Array, Id, Payload
-from vectorkit.units import NS_PER_MS
+from vectorkit.units import NS_PER_MS, ms_to_ns
 
 _VECTOR_STREAM: Final = 5
 _KEY_STREAM: Final = 32
@@ -67,6 +68,7 @@ class Requests:
         rate = workload.writes_per_s + workload.reads_per_s
         self._read_below = threshold(workload.reads_per_s / rate if rate else 0.0)
         self._prefixes: dict[tuple[int, int, bool], int] = {}
+        self._listed = None if workload.requests is None else _listed(workload.requests)
 
     def load(self, store: VectorStore) -> None:
         """Put the rows that are there at the start into a new collection."""
@@ -77,16 +79,23 @@ class Requests:
         payloads = None if self.payloads is None else self.payloads[:count]
         store.upsert(name, self.ids[:count], self.vectors[:count], payloads=payloads)
 
-    def time_ns(self, client: int, index: int, previous_ns: int, *, is_read: bool) -> int | None:
-        """When an open loop makes this request, given when it made the one before; None: never."""
+    def time_ns(self, client: int, turn: int, previous_ns: int, *, is_read: bool) -> int | None:
+        """When a client that keeps time writes or reads next, after the one before; None: never."""
         load = self.workload
+        if self._listed is not None:
+            own = self._listed.get((client, is_read), [])
+            return ms_to_ns(own[turn].at_ms) if turn < len(own) else None
         rate = load.reads_per_s if is_read else load.writes_per_s
         if rate == 0:
             return None
         if load.arrivals == "fixed":
-            return round((index + 1) * _NS_PER_S / rate)
-        word = self._draw(_ARRIVAL_STREAM, client, index, is_read=is_read)
+            return round((turn + 1) * _NS_PER_S / rate)
+        word = self._draw(_ARRIVAL_STREAM, client, turn, is_read=is_read)
         return previous_ns + exponential_ns(word, round(_NS_PER_S / rate))
+
+    def index(self, client: int, turn: int, *, is_read: bool) -> int:
+        """Which of a client's writes or reads it makes at its so-manieth turn to make one."""
+        return turn if self._listed is None else self._listed[client, is_read][turn].index
 
     def is_read(self, client: int, turn: int) -> bool:
         """Whether a client of a closed loop reads at its so-manieth turn."""
@@ -130,6 +139,14 @@ class Requests:
         if where not in self._prefixes:
             self._prefixes[where] = fold(self._root, stream, client, int(is_read))
         return fold(self._prefixes[where], index)
+
+
+def _listed(requests: Sequence[Request]) -> dict[tuple[int, bool], list[Request]]:
+    """The writes and the reads of each client, as they come."""
+    listed: dict[tuple[int, bool], list[Request]] = {}
+    for each in sorted(requests, key=lambda each: (each.at_ms, each.index)):
+        listed.setdefault((int(each.client.partition("-")[2]), each.is_read), []).append(each)
+    return listed
 
 
 def _source(

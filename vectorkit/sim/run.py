@@ -15,6 +15,7 @@ from vectorkit.sim.liveness import StuckNode
 from vectorkit.sim.observer import HealthSample
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.recall import AnswerSample, RecallSample
+from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.trace import Trace
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class Run:
     answer_samples: tuple[AnswerSample, ...] = ()
     stuck: tuple[StuckNode, ...] = ()
     """The nodes that had not come into line when the run gave up waiting, and why."""
+    scenario: Scenario | None = None
+    """What `simulate` ran; None where a cluster was stepped by hand."""
 
     @cached_property
     def trace_hash(self) -> str:

@@ -17,8 +17,8 @@ from vectorkit.sim.options import (
     refuse_seed,
     refuse_type,
 )
-from vectorkit.sim.plain import from_plain, to_plain
-from vectorkit.sim.workload import Workload
+from vectorkit.sim.plain import from_plain, to_plain, to_text
+from vectorkit.sim.workload import Request, Workload
 from vectorkit.store import VectorStore
 from vectorkit.units import MIB
 
@@ -46,16 +46,18 @@ class Scenario:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a run of no length, a seed that is no seed, a fault that would never come."""
+        """Refuse a run of no length, a seed that is no seed, what would never come."""
         refuse_type("options", self.options, ClusterOptions)
         refuse_negative("duration_ms", self.duration_ms)
         refuse_seed(self.seed)
         object.__setattr__(self, "faults", checked_faults(self.faults))
-        for fault in self.faults:
-            if fault.at_ms >= self.duration_ms:
+        requests = self.workload.requests if isinstance(self.workload, Workload) else None
+        coming: list[Fault | Request] = [*self.faults, *(requests or ())]
+        for each in coming:
+            if each.at_ms >= self.duration_ms:
                 raise InvalidOption(
-                    "a fault would never come",
-                    got=f"{fault} in a run of {self.duration_ms} ms",
+                    f"a {'fault' if isinstance(each, Fault) else 'request'} would never come",
+                    got=f"{each} in a run of {self.duration_ms} ms",
                     wanted=f"at_ms below {self.duration_ms}",
                     remedy="let it begin earlier, or simulate longer",
                 )
@@ -68,12 +70,12 @@ class Scenario:
             )
 
     def to_json(self, indent: int | None = 2) -> str:
-        """The scenario as a text that `from_json` reads.
+        """The scenario as a text that `from_json` reads; what fits on a line stands on one.
 
         >>> print(Scenario(duration_ms=5_000, seed=7).to_json(indent=None))
         {"version": 1, "duration_ms": 5000, "seed": 7}
         """
-        return json.dumps({"version": VERSION, **to_plain(self)}, indent=indent)
+        return to_text({"version": VERSION, **to_plain(self)}, indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> Scenario:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
@@ -60,4 +61,4 @@ def simulate(
         cluster.advance(ms=min(_STEP_MS, until_ms - cluster.now_ms))
         if progress is not None:
             progress(cluster.now_ms)
-    return cluster.finish()
+    return replace(cluster.finish(), scenario=scenario)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -12,12 +14,41 @@ from vectorkit.errors import InvalidOption
 from vectorkit.replication.reads import proves_reads
 from vectorkit.replication.routing import POLICIES, Policy
 from vectorkit.sim.keys import KEY_LAWS, KeyLaw
-from vectorkit.sim.options import ClusterOptions, refuse_choice, refuse_negative, refuse_range
+from vectorkit.sim.options import (
+    ClusterOptions,
+    refuse_choice,
+    refuse_negative,
+    refuse_range,
+    refuse_type,
+)
 
 CLIENTS_MAX: Final = 500
 
 _DATA_SETS: Final = "glove|fashion_mnist|patches|minilm"
 _SOURCE: Final = re.compile(rf"(?:{_DATA_SETS}):[1-9]\d*|uniform:[1-9]\d*x[1-9]\d*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that its client makes at `at_ms`: its `index`-th write or read, counted from 0.
+
+    Which row that is for and what it writes depend on the seed, the client and the index only.
+
+    >>> Request(at_ms=250, client="client-1", is_read=True, index=3).client
+    'client-1'
+    """
+
+    at_ms: float
+    client: str = "client-0"
+    is_read: bool = False
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a time before the start, and a number that no request has."""
+        refuse_negative("at_ms", self.at_ms)
+        refuse_type("client", self.client, str)
+        refuse_choice("is_read", self.is_read, (True, False))
+        refuse_range("index", self.index, 0, 1 << 40)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +100,9 @@ class Workload:
     """A request without an answer for so long is given up: its outcome is unknown."""
     avoid_ms: int = 5_000
     """How long reads are routed around a node that has left a request without an answer."""
+    requests: Sequence[Request] | None = None
+    """The only requests that are made, each at its time; None for those that come by `loop`. The
+    rates, `loop`, `arrivals` and `think_ms` then say nothing."""
 
     def __post_init__(self) -> None:
         """Refuse loads that cannot be."""
@@ -104,6 +138,8 @@ class Workload:
         refuse_choice("arrivals", self.arrivals, ("fixed", "exponential"))
         refuse_choice("read_policy", self.read_policy, POLICIES)
         refuse_choice("moves_vectors", self.moves_vectors, (True, False))
+        if self.requests is not None:
+            object.__setattr__(self, "requests", self._checked_requests(self.requests))
 
     @property
     def collection(self) -> str:
@@ -119,6 +155,32 @@ class Workload:
     def client_ids(self) -> tuple[str, ...]:
         """The names of the clients on the network."""
         return tuple(f"client-{number}" for number in range(self.clients))
+
+    def _checked_requests(self, requests: object) -> tuple[Request, ...]:
+        if not isinstance(requests, Sequence) or not all(type(x) is Request for x in requests):
+            raise InvalidOption(
+                "requests come as a list",
+                got=f"requests={requests!r}",
+                wanted="a list of sim.Request(…)",
+                remedy="pass requests=[sim.Request(at_ms=250)], or None",
+            )
+        counts = Counter((each.client, each.is_read, each.index) for each in requests)
+        for each in requests:
+            if each.client not in self.client_ids:
+                raise InvalidOption(
+                    "a request is of a client that there is not",
+                    got=f"{each}",
+                    wanted=f"client-0 to client-{self.clients - 1}",
+                    remedy="pass more clients, or name another",
+                )
+            if counts[each.client, each.is_read, each.index] > 1:
+                raise InvalidOption(
+                    "a request is made once",
+                    got=f"{each}, and another of this index",
+                    wanted="each index once for the writes of a client, and once for its reads",
+                    remedy="give one of them another index",
+                )
+        return tuple(requests)
 
 
 def refuse_reads(workload: Workload, options: ClusterOptions) -> None:
