@@ -31,9 +31,10 @@ EXPORTS: dict[ModuleType, str] = {
     vectorkit.sim: """
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk Link Partition
-        Pause Promote Replace Request Restart Run Scenario SlowCpu SlowDisk StalledDisk
-        Workload WriteConcern explain fault_from_dict flapping_link isolate_master majorities_ring
-        majority random_faults rare_paths rolling_restart simulate swizzle_clog
+        Pause Promote Replace Request Restart Run Scenario Shrunk SlowCpu SlowDisk
+        StalledDisk Workload WriteConcern explain fault_from_dict flapping_link isolate_master
+        majorities_ring majority random_faults rare_paths rolling_restart shrink simulate
+        swizzle_clog
     """,
 }
 

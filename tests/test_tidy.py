@@ -42,6 +42,7 @@ REACHES_RIGHT: dict[str, set[str]] = {
     "collections/results.py": {"frames", "notebook", "pandas"},
     "sim/checks/findings.py": {"run_frames", "notebook", "pandas"},
     "sim/explain.py": {"run_frames", "pandas"},
+    "sim/shrink.py": {"run_frames", "notebook", "pandas", "matplotlib"},
     "sim/run.py": {"run_frames", "frames", "notebook", "pandas", "plot", "matplotlib"},
 }
 

@@ -20,7 +20,7 @@ from vectorkit.sim.lives import Life, lives_of
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
-    from vectorkit.sim import Run
+    from vectorkit.sim import Run, Shrunk
 
 OPERATIONS: Final[Schema] = {
     "epoch": "int64",
@@ -104,6 +104,12 @@ FINDINGS: Final[Schema] = {
     "is_promised": "bool",
     "observed_count": "int64",
     "evidence": "str",
+}
+REDUCTIONS: Final[Schema] = {
+    "runs": "int64",
+    "what": "str",
+    "before": "str",
+    "after": "str",
 }
 EXPLANATION: Final[Schema] = {
     "time_ms": "float64",
@@ -285,6 +291,11 @@ def findings(found: Findings) -> pd.DataFrame:
 def explanation(told: Explanation) -> pd.DataFrame:
     """One row a step in the life of a write, in order of time."""
     return of_rows(told.steps, EXPLANATION)
+
+
+def reductions(shrunk: Shrunk) -> pd.DataFrame:
+    """One row per thing that was made smaller, with the runs that it had taken until then."""
+    return of_rows(shrunk.reductions, REDUCTIONS)
 
 
 def _operation(life: Life) -> tuple[Any, ...]:

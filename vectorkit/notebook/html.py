@@ -10,7 +10,7 @@ from vectorkit.cache import QueryCache
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader
 
 if TYPE_CHECKING:
-    from vectorkit.sim import Findings, Run
+    from vectorkit.sim import Findings, Run, Shrunk
 
 _ROWS_MAX: Final = 20
 
@@ -87,6 +87,22 @@ def findings(found: Findings) -> str:
     return _table(
         ("check", "verdict", "promised", "violations", "evidence"), rows, rows_max=len(rows)
     )
+
+
+def shrunk(found: Shrunk) -> str:
+    """Its sizes, the evidence, and the scenario as text."""
+    facts = [
+        ("check", found.check.replace("_", " ")),
+        ("faults", found.fault_count),
+        ("nodes", found.node_count),
+        ("clients", found.client_count),
+        ("operations", found.operation_count),
+        ("virtual time", f"{found.duration_ms:,.0f} ms"),
+        ("runs", f"{found.runs:,}"),
+        ("minimal", "yes" if found.is_minimal else "not yet"),
+        ("evidence", found.finding.evidence[0]),
+    ]
+    return f"{_facts(facts)}<pre>{escape(found.to_json())}</pre>"
 
 
 def _facts(facts: Iterable[tuple[str, object]]) -> str:

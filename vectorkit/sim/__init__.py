@@ -39,6 +39,7 @@ from vectorkit.sim.options import ClusterOptions, Disk, Link
 from vectorkit.sim.random_faults import random_faults
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.shrink import Shrunk, shrink
 from vectorkit.sim.simulate import simulate
 from vectorkit.sim.workload import Request, Workload
 
@@ -71,6 +72,7 @@ __all__ = [
     "Restart",
     "Run",
     "Scenario",
+    "Shrunk",
     "SlowCpu",
     "SlowDisk",
     "StalledDisk",
@@ -85,6 +87,7 @@ __all__ = [
     "random_faults",
     "rare_paths",
     "rolling_restart",
+    "shrink",
     "simulate",
     "swizzle_clog",
 ]

@@ -26,7 +26,9 @@ from vectorkit.sim.checks.reads import check_staleness, check_values, check_writ
 from vectorkit.sim.checks.service import check_lag, check_links, check_status, check_syncs
 from vectorkit.sim.checks.sessions import check_sessions
 
-CHECKS: Final[tuple[Callable[[Facts], Finding | list[Finding]], ...]] = (
+Check = Callable[[Facts], Finding | list[Finding]]
+
+CHECKS: Final[tuple[Check, ...]] = (
     check_survival,
     check_branch,
     check_promises,
@@ -66,3 +68,12 @@ def check(facts: Facts) -> Findings:
         result = one(facts)
         found += [result] if isinstance(result, Finding) else result
     return Findings(found)
+
+
+def owner_of(name: str, facts: Facts) -> Check:
+    """The function that gives the finding of this name, which the facts' findings have."""
+    for one in CHECKS:
+        result = one(facts)
+        if name in [each.name for each in ([result] if isinstance(result, Finding) else result)]:
+            return one
+    raise AssertionError(name)

@@ -1,0 +1,187 @@
+"""From a run that broke a promise to the smallest scenario that still breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vectorkit.errors import InvalidInput
+from vectorkit.sim.checks import Finding
+from vectorkit.sim.options import refuse_range, refuse_type
+from vectorkit.sim.reducer import Reducer, Reduction
+from vectorkit.sim.run import Run
+from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.simulate import simulate
+from vectorkit.units import ns_to_ms
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+_SHOWN: Final = ("invoke", "complete", "role", "crash")
+"""What a diagram of the smallest scenario has to show beside the faults, by the trace's rows."""
+_AFTER_MS: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """The smallest scenario that was found to break a check; printed, it is the JSON.
+
+    `sim.simulate(sim.Scenario.from_json(shrunk.to_json()))` runs it again.
+
+    >>> from vectorkit import sim
+    >>> scenario = sim.Scenario(sim.ClusterOptions(replicas=1), duration_ms=500)
+    >>> run = sim.simulate(scenario)
+    >>> found = run.check()["nodes_converge"]
+    >>> sim.Shrunk(found.name, scenario, run, found, runs=0, is_minimal=False)
+    Shrunk(nodes_converge: 0 faults, 2 nodes, 0 clients, 0 operations, 500 ms; 0 runs, not minimal)
+    """
+
+    check: str
+    scenario: Scenario
+    run: Run
+    """Its run."""
+    finding: Finding
+    """What the check says of it."""
+    runs: int
+    """How many candidates were simulated to find it."""
+    is_minimal: bool
+    """Whether nothing more could be taken away; else `runs_max` came first."""
+    reductions: tuple[Reduction, ...] = ()
+
+    @property
+    def fault_count(self) -> int:
+        """How many faults are left."""
+        return len(self.scenario.faults)
+
+    @property
+    def node_count(self) -> int:
+        """How many nodes are left."""
+        return len(self.scenario.options.node_ids)
+
+    @property
+    def client_count(self) -> int:
+        """How many clients are left."""
+        load = self.scenario.workload
+        return 0 if load is None else load.clients
+
+    @property
+    def operation_count(self) -> int:
+        """How many writes and reads the clients make."""
+        return sum(row.event == "invoke" for row in self.run.trace.rows)
+
+    @property
+    def duration_ms(self) -> float:
+        """How long the scenario lasts."""
+        return self.scenario.duration_ms
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """A row per thing that was made smaller: after how many runs, from what, to what."""
+        from vectorkit import run_frames
+
+        return run_frames.reductions(self)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The scenario as a text that `Scenario.from_json` reads."""
+        return self.scenario.to_json(indent)
+
+    def plot_timeline(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """The space-time diagram of the requests and faults that are left; `from_ms=`, `to_ms=`."""
+        from_ms, to_ms = _window_ms(self.run, self.scenario)
+        window = {"from_ms": from_ms, "to_ms": to_ms, **kwargs}
+        return self.run.plot_timeline(ax=ax, **window)
+
+    def __str__(self) -> str:
+        return f"{self.to_json()}\n{self.check}: {self.finding.evidence[0]}"
+
+    def __repr__(self) -> str:
+        sizes = (
+            _counted(self.fault_count, "fault"),
+            _counted(self.node_count, "node"),
+            _counted(self.client_count, "client"),
+            _counted(self.operation_count, "operation"),
+            f"{self.duration_ms:,.0f} ms",
+        )
+        minimal = "minimal" if self.is_minimal else "not minimal"
+        return f"Shrunk({self.check}: {', '.join(sizes)}; {self.runs:,} runs, {minimal})"
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.shrunk(self)
+
+
+def shrink(
+    run: Run,
+    check: str,
+    *,
+    runs_max: int = 1_000,
+    progress: Callable[[int], None] | None = None,
+) -> Shrunk:
+    """Take away from a run's scenario whatever a broken check can be broken without.
+
+    Faults, nodes, clients and requests go, options return to their defaults, times become shorter
+    and rounder, as long as the very same check stays broken. The same run gives the same answer.
+    After `runs_max` simulations the best so far is given. `progress(runs)` is called after each.
+
+    Raises InvalidInput for a run that was stepped by hand and for a check that is not broken.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
+    >>> try:
+    ...     sim.shrink(run, "nodes_converge")
+    ... except InvalidInput as error:
+    ...     print(error.got)
+    nodes_converge, which is held
+    """
+    refuse_type("run", run, Run)
+    refuse_range("runs_max", runs_max, 1, 1 << 40)
+    finding = run.check()[check]
+    if run.scenario is None:
+        raise InvalidInput(
+            "this run has no scenario that could be made smaller",
+            got="a run of a Cluster that was stepped by hand",
+            wanted="a run of sim.simulate",
+            remedy="let sim.simulate do the same, with a workload and faults",
+        )
+    if finding.verdict != "broken":
+        others = ", ".join(each.name for each in run.check().broken)
+        raise InvalidInput(
+            "only a broken check can be kept broken",
+            got=f"{check}, which is {finding.verdict}",
+            wanted=f"one of {others}" if others else "a run that has broken a check",
+            remedy="pass one that is broken" if others else "look for another seed",
+        )
+    search = Reducer(run, run.scenario, check, runs_max, progress)
+    is_minimal = search.go()
+    last = simulate(search.scenario)
+    return Shrunk(
+        check=check,
+        scenario=search.scenario,
+        run=last,
+        finding=last.check()[check],
+        runs=search.runs,
+        is_minimal=is_minimal,
+        reductions=tuple(search.reductions),
+    )
+
+
+def _window_ms(run: Run, scenario: Scenario) -> tuple[float, float]:
+    """From shortly before the first request or fault to shortly after the last of what follows."""
+    seen = [
+        ns_to_ms(row.time_ns)
+        for row in run.trace.rows
+        if row.event in _SHOWN and row.time_ns and row.kind != "candidate"
+    ]
+    begun = [each.at_ms for each in scenario.faults if each.at_ms > 0]
+    first_ms = min([*begun, *seen], default=0.0)
+    soon_ms = scenario.duration_ms + _AFTER_MS
+    last_ms = max((each for each in (*begun, *seen) if each <= soon_ms), default=soon_ms)
+    margin_ms = max(5.0, (last_ms - first_ms) / 20)
+    return max(0.0, first_ms - margin_ms), min(run.duration_ms, last_ms + margin_ms)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + "s" * (count != 1)
