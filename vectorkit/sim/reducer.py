@@ -21,7 +21,7 @@ from vectorkit.units import ns_to_ms
 
 _BY_RATES: Final = ("writes_per_s", "reads_per_s", "loop", "arrivals", "think_ms")
 _HALVINGS: Final = 5
-_MANY: Final = 10
+_MANY: Final = 3
 _LEAPS: Final = (0, 1, 2, 4, 8)
 _SEEDS: Final = range(4)
 _ROUND_MS: Final = (1_000, 100, 10, 1)
@@ -54,11 +54,12 @@ class Reducer:
         self.scenario = scenario
         self.plain: Plain = json.loads(scenario.to_json())
         self.runs = 0
+        self._is_done = False
         self.reductions: list[Reduction] = []
-        self._run = run
+        self._requests = _requests_of(run)
         self._check, self._owner = check, owner_of(check, run.facts)
         self._runs_max, self._progress = runs_max, progress
-        self._refuted: set[str] = {scenario.to_json()}
+        self._is_broken: dict[str, bool] = {scenario.to_json(): False}  # All that was tried.
         self._longest_ms = scenario.duration_ms
         # What is smaller has fewer events; a run that does not settle would have very many.
         self._events_max = 2 * run.event_count + 1_000
@@ -79,6 +80,7 @@ class Reducer:
                 self._round_numbers()
                 self._close_gaps()
                 if self.plain is before:
+                    self._is_done = True
                     self._round_the_end()
                     return True
         except _OutOfRuns:
@@ -92,23 +94,26 @@ class Reducer:
         if scenario is None:
             return False
         text = scenario.to_json()
-        if text in self._refuted:
-            return False
-        self._refuted.add(text)
-        if self.runs >= self._runs_max:
-            raise _OutOfRuns
-        self.runs += 1
-        run = self._broken_run(scenario)
-        if self._progress is not None:
-            self._progress(self.runs)
-        if run is None:
-            return False
-        self.scenario, self.plain, self._run = scenario, json.loads(text), run
+        is_new = text not in self._is_broken
+        if is_new:
+            self._is_broken[text] = self._simulate(scenario)
+        if not self._is_broken[text] or not (is_new or self._is_done):
+            return False  # Whoever goes back to what he had comes to no end.
+        self.scenario, self.plain = scenario, json.loads(text)
         self._note(what, str(before), str(after))
         return True
 
-    def _broken_run(self, scenario: Scenario) -> Run | None:
-        """The run of a scenario, if it breaks the check."""
+    def _simulate(self, scenario: Scenario) -> bool:
+        """Whether a scenario breaks the check."""
+        if self.runs >= self._runs_max:
+            raise _OutOfRuns
+        self.runs += 1
+        is_broken = self._breaks(scenario)
+        if self._progress is not None:
+            self._progress(self.runs)
+        return is_broken
+
+    def _breaks(self, scenario: Scenario) -> bool:
         options = scenario.options
         most = min(options.event_count_max, self._events_max)
         bounded = replace(scenario, options=replace(options, event_count_max=most))
@@ -118,10 +123,10 @@ class Reducer:
                 run = simulate(bounded)
                 found = self._owner(run.facts)
         except Exception:  # A protocol that is broken may fail in any way: that is not this one.
-            return None
+            return False
         findings = [found] if isinstance(found, Finding) else found
         verdicts = {each.name: each.verdict for each in findings}
-        return run if verdicts.get(self._check) == "broken" else None
+        return verdicts.get(self._check) == "broken"
 
     def _note(self, what: str, before: str, after: str) -> None:
         if self.reductions and self.reductions[-1].what == what:
@@ -132,14 +137,16 @@ class Reducer:
 
     def _list_requests(self) -> None:
         """Put a list of requests in the place of rates, so that each can go by itself."""
-        if "workload" not in self.plain or reductions.requests_in(self.plain) is not None:
+        load, end_ms = self.scenario.workload, self.scenario.duration_ms
+        if load is None or load.requests is not None:
             return
         listed = [
-            each for each in _requests_of(self._run) if each.at_ms < self.scenario.duration_ms
+            each
+            for each in self._requests
+            if each.at_ms < end_ms and each.client in load.client_ids
         ]
-        assert self.scenario.workload is not None
-        load = replace(self.scenario.workload, requests=listed)
-        plain = json.loads(replace(self.scenario, workload=load).to_json())
+        listing = replace(load, requests=listed)
+        plain = json.loads(replace(self.scenario, workload=listing).to_json())
         for name in _BY_RATES:
             plain["workload"].pop(name, None)
         self._try(plain, "requests", "by rates", f"{len(listed):,} listed")
@@ -206,7 +213,8 @@ class Reducer:
         Records take their draws by their offsets, so one write less can move an election.
         """
         requests = reductions.requests_in(self.plain) or []
-        for count in _LEAPS if len(requests) > _MANY else ():
+        leaps = [count for count in _LEAPS if count < len(requests) > _MANY]
+        for count in leaps:
             few = reductions.with_requests(self.plain, requests[-count:] if count else [])
             few = reductions.with_end(few, self._longest_ms)
             for seed in dict.fromkeys((self.plain.get("seed", 0), *_SEEDS)):
