@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -156,7 +157,9 @@ def shrink(
         )
     search = Reducer(run, run.scenario, check, runs_max, progress)
     is_minimal = search.go()
-    last = simulate(search.scenario)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # What there was to warn of was said of the run given.
+        last = simulate(search.scenario)
     return Shrunk(
         check=check,
         scenario=search.scenario,
