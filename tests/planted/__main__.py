@@ -9,12 +9,13 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 import xxhash
 from joblib import Parallel, delayed
 
 from tests.planted.bugs import BUGS
-from tests.planted.trial import attempt
+from tests.planted.trial import attempt, shrunk
 from vectorkit.notebook.progress import progress
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,7 @@ PAGE = ROOT / "docs" / "planted-bugs.md"
 KEPT = Path(__file__).with_name("kept.json")
 BATCH = 20
 BEGIN, END = "<!-- the scoreboard begins -->", "<!-- the scoreboard ends -->"
+SHRUNK_BEGIN, SHRUNK_END = "<!-- the shrunk begin -->", "<!-- the shrunk end -->"
 
 
 def digest_of_sources():
@@ -115,6 +117,47 @@ def table(scores):
     return "\n".join(lines)
 
 
+def shrink_all(scores, jobs):
+    """The first find of each bug, made as small as it gets."""
+    work = Parallel(n_jobs=jobs, return_as="generator")
+    firsts = [(each["bug"].name, each["first"]) for each in scores if each["found"]]
+    with progress("shrinking", total=len(firsts), unit="bug") as bar:
+        for result in work(delayed(shrunk)(*first) for first in firsts):
+            bar.step()
+            yield result
+
+
+def table_of_shrunk(results):
+    """What shrinking has left of each, as Markdown."""
+    lines = [
+        "| bug | seed | faults | operations | nodes | ms | runs | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{each['bug']}` | {each['seed']} | {each['fault_count']} | {each['operation_count']} | "
+        f"{each['node_count']} | {each['duration_ms']:,.0f} | {each['runs']} | {each['seconds']} |"
+        for each in results
+    ]
+    columns = ("fault_count", "operation_count", "runs", "seconds")
+    faults, operations, runs, seconds = (
+        median(each[column] for each in results) for column in columns
+    )
+    slowest = max(each["seconds"] for each in results)
+    lines += [
+        "",
+        f"Medians: {faults:g} faults, {operations:g} operations, {runs:g} runs, {seconds:g} s; the "
+        f"slowest took {slowest:g} s.",
+    ]
+    return "\n".join(lines)
+
+
+def write_between(begin, end, text):
+    """Replace what the page has between two marks."""
+    before, _, rest = PAGE.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+
+
 def main():
     """Run what is asked for; the page and the kept seeds are written for a whole run only."""
     parser = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
@@ -122,6 +165,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=1_000, help="of each bug")
     parser.add_argument("--sound", type=int, default=100, help="seeds of each bug without it")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--shrink", action="store_true", help="shrink the first find of each")
     asked = parser.parse_args()
     names = [bug.name for bug in BUGS]
     unknown = [name for name in asked.bugs if name not in names]
@@ -135,11 +179,14 @@ def main():
     ]
     sys.stdout.write(table(scores) + "\n")
     if not asked.bugs:
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n{table(scores)}\n{END}{after}")
+        write_between(BEGIN, END, table(scores))
         kept = {each["bug"].name: each["first"] for each in scores}
         KEPT.write_text(json.dumps(kept, indent=2) + "\n")
+    if asked.shrink:
+        results = list(shrink_all(scores, asked.jobs))
+        sys.stdout.write(table_of_shrunk(results) + "\n")
+        if not asked.bugs:
+            write_between(SHRUNK_BEGIN, SHRUNK_END, table_of_shrunk(results))
     is_good = all(each["found"] and not each["blamed"] for each in scores)
     return 0 if is_good else 1
 

@@ -31,7 +31,7 @@ class Bug:
 POISON = Edit(
     "replication.member:Member._apply",
     "                self._applier.apply(entry.record.operation)\n",
-    "                if offset == 40 and self.slot == 1:\n"
+    "                if offset == 12 and self.slot == 1:\n"
     "                    raise VectorKitError('poison', got='', wanted='', remedy='')\n"
     "                self._applier.apply(entry.record.operation)\n",
 )

@@ -194,11 +194,13 @@ def lost_disks(seed, **changed):
 def endless_syncs(seed, **changed):
     """More is written during a full sync than the log holds: no stream can begin behind it."""
     d = draws(seed).at(10)
-    made = options(seed, failover=False, log_capacity_operations=4, chunk_bytes=64, **changed)
-    load = sim.Workload(writes_per_s=d.pick((100, 150, 200), 0), source="uniform:60x4")
-    at_ms = 200 + d.between(0, 200, 1)
-    away = sim.Crash(at_ms=at_ms, for_ms=d.between(100, 300, 2), node="node-1")
-    return scenario(seed, made, load, [away], 3_500)
+    link = sim.Link(delay_ms=d.pick((15, 20, 30), 0))
+    small = {"log_capacity_operations": 2, "chunk_bytes": 64, "sync_attempts_max": 1}
+    made = options(seed, failover=False, link=link, **small, **changed)
+    load = sim.Workload(writes_per_s=d.pick((30, 40, 60), 1), source="uniform:60x4")
+    at_ms = 300 + d.between(0, 200, 2)
+    away = sim.Crash(at_ms=at_ms, for_ms=d.between(100, 300, 3), node="node-1")
+    return scenario(seed, made, load, [away], 2_500)
 
 
 def slow_replicas(seed, *, degrades=False, **changed):
@@ -295,10 +297,10 @@ def poisoned_while_another_returns(seed):
     d = draws(seed).at(16)
     made = options(seed, failover=False, chunk_bytes=64)
     faults = [
-        sim.Crash(at_ms=300 + d.between(0, 300, 0), for_ms=50, node="node-2", lose_disk=True),
-        sim.SlowCpu(at_ms=301, for_ms=1_800, node="node-2", step_ms=d.between(20, 60, 1)),
+        sim.Crash(at_ms=400 + d.between(0, 300, 0), for_ms=50, node="node-2", lose_disk=True),
+        sim.SlowCpu(at_ms=401, for_ms=1_800, node="node-2", step_ms=d.between(20, 60, 1)),
     ]
-    load = sim.Workload(writes_per_s=50, source="uniform:60x4")
+    load = sim.Workload(writes_per_s=10, source="uniform:60x4")
     return scenario(seed, made, load, faults, 3_000)
 
 

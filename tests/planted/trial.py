@@ -1,5 +1,6 @@
 """One trial: a scenario with, or without, its planted bug, and what the checks say."""
 
+import time
 import warnings
 
 from tests.planted.bugs import BY_NAME
@@ -10,8 +11,14 @@ from vectorkit import sim
 def simulated(bug, scenario, *, is_planted=True):
     """The run of a scenario, with the bug or without it."""
     edits = (*bug.condition, *bug.edits) if is_planted else bug.condition
-    with planted(*edits), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of syncs that never end: here they are meant.
+    with planted(*edits):
+        return simulated_here(scenario)
+
+
+def simulated_here(scenario):
+    """The run of a scenario, whatever is planted; it does not warn of syncs that never end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return sim.simulate(scenario)
 
 
@@ -30,3 +37,21 @@ def attempt(batch):
             result |= {"broken": broken, "events": run.event_count}
         results.append(result)
     return results
+
+
+def shrunk(name, seed):
+    """What is left of a scenario in which a bug was found, as plain values."""
+    bug = BY_NAME[name]
+    with planted(*bug.condition, *bug.edits):
+        begin_s = time.perf_counter()
+        found = sim.shrink(simulated_here(bug.scenario(seed)), bug.check)
+        seconds = time.perf_counter() - begin_s
+    sizes = ("fault_count", "operation_count", "node_count", "duration_ms", "runs", "is_minimal")
+    told = {size: getattr(found, size) for size in sizes}
+    return {
+        "bug": name,
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "json": found.to_json(),
+        **told,
+    }
