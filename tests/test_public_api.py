@@ -32,9 +32,9 @@ EXPORTS: dict[ModuleType, str] = {
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk Link Partition
         Pause Promote Replace Request Restart Run Scenario Shrunk SlowCpu SlowDisk
-        StalledDisk Workload WriteConcern explain fault_from_dict flapping_link isolate_master
-        majorities_ring majority random_faults rare_paths rolling_restart shrink simulate
-        swizzle_clog
+        StalledDisk Workload WriteConcern compare explain fault_from_dict flapping_link
+        isolate_master majorities_ring majority medians random_faults rare_paths rates
+        rolling_restart shrink simulate sweep swizzle_clog
     """,
 }
 
@@ -58,6 +58,7 @@ VectorKitError vectorkit_error
     DatasetNotInstalled dataset_not_installed
     DeviceNotFound device_not_found
     CorruptSnapshot corrupt_snapshot
+    CorruptSweep corrupt_sweep
     SaveFailed save_failed
     WriteRefused write_refused
         ReadOnlyReplica read_only_replica

@@ -21,7 +21,7 @@ LAYERS = (
     "store",
     "replication",
     "sim",
-    "frames from_frame run_frames",
+    "frames from_frame run_frames sweep_frames sweep_statistics",
     "comparisons",
     "measure",
     "plot",
@@ -43,6 +43,8 @@ REACHES_RIGHT: dict[str, set[str]] = {
     "sim/checks/findings.py": {"run_frames", "notebook", "pandas"},
     "sim/explain.py": {"run_frames", "pandas"},
     "sim/shrink.py": {"run_frames", "notebook", "pandas", "matplotlib"},
+    "sim/statistics.py": {"sweep_statistics", "pandas"},
+    "sim/sweep.py": {"sweep_frames", "notebook", "pandas"},
     "sim/run.py": {"run_frames", "frames", "notebook", "pandas", "plot", "matplotlib"},
 }
 

@@ -18,6 +18,7 @@
     ├── DatasetNotInstalled (ImportError)
     ├── DeviceNotFound            no accelerator where one was asked for
     ├── CorruptSnapshot           a snapshot's bytes do not give what its header promises
+    ├── CorruptSweep              a line of a sweep's file that is not as it was written
     ├── SaveFailed (OSError)      the disk did not take a file; what was there is as it was
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
@@ -181,6 +182,12 @@ class CorruptSnapshot(VectorKitError):
     """A snapshot's bytes do not give what its header promises."""
 
     code = "corrupt_snapshot"
+
+
+class CorruptSweep(VectorKitError):
+    """A line of a sweep's file is not as it was written."""
+
+    code = "corrupt_sweep"
 
 
 class SaveFailed(VectorKitError, OSError):

@@ -41,6 +41,8 @@ from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.shrink import Shrunk, shrink
 from vectorkit.sim.simulate import simulate
+from vectorkit.sim.statistics import compare, medians, rates
+from vectorkit.sim.sweep import sweep
 from vectorkit.sim.workload import Request, Workload
 
 __all__ = [
@@ -78,16 +80,20 @@ __all__ = [
     "StalledDisk",
     "Workload",
     "WriteConcern",
+    "compare",
     "explain",
     "fault_from_dict",
     "flapping_link",
     "isolate_master",
     "majorities_ring",
     "majority",
+    "medians",
     "random_faults",
     "rare_paths",
+    "rates",
     "rolling_restart",
     "shrink",
     "simulate",
+    "sweep",
     "swizzle_clog",
 ]

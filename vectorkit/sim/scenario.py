@@ -127,7 +127,7 @@ def warn_of_endless_syncs(store: VectorStore, scenario: Scenario) -> None:
             f"a full sync of {snapshot_bytes:,} bytes takes about {time_ms:,.0f} ms, in which "
             f"{written:,.0f} writes come, and the log holds {capacity:,}: it may never end. Give "
             "the log more capacity, the link more speed, or write less",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -52,10 +52,22 @@ def simulate(
         )
     else:
         scenario = options
+    return run_scenario(scenario, progress=progress, warns=True)
+
+
+def run_scenario(
+    scenario: Scenario, *, progress: Callable[[float], None] | None = None, warns: bool = False
+) -> Run:
+    """Run a scenario to its end; `warns` of syncs that may never end before they are seen to.
+
+    >>> run_scenario(Scenario(duration_ms=100)).is_converged
+    True
+    """
     cluster = Cluster(
         scenario.options, seed=scenario.seed, workload=scenario.workload, faults=scenario.faults
     )
-    warn_of_endless_syncs(cluster.store, scenario)
+    if warns:
+        warn_of_endless_syncs(cluster.store, scenario)
     until_ms = ns_to_ms(ms_to_ns(scenario.duration_ms))  # Or the last step could round to nothing.
     while cluster.now_ms < until_ms:
         cluster.advance(ms=min(_STEP_MS, until_ms - cluster.now_ms))

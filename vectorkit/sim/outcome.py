@@ -1,0 +1,108 @@
+"""What a run has come to, in plain values: a row of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+from vectorkit.sim.checks import Facts
+from vectorkit.sim.checks.acknowledged import lost_writes
+from vectorkit.sim.checks.reads import staleness_of_reads
+from vectorkit.sim.checks.requests import REFUSED, Request
+from vectorkit.sim.run import Run
+from vectorkit.units import ms_to_ns, ns_to_ms
+
+_ACKNOWLEDGED: Final = ("ok", "degraded")
+
+
+def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
+    """The figures of a run, None where there is nothing to tell; times up to `duration_ms`.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=10, source="uniform:20x4")
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), workload=load, duration_ms=500, seed=7)
+    >>> outcome_of(run, 500)["acknowledged_writes"]
+    5
+    """
+    facts, end_ns = run.facts, ms_to_ns(duration_ms)
+    broken = run.check().broken
+    roles = [row for _, row in facts.events if row.event == "role" and row.kind == "master"]
+    syncs = (row for _, row in facts.events if row.event == "sync" and row.node != row.peer)
+    return {
+        "is_converged": run.is_converged,
+        "is_broken": bool(broken),
+        "broken": ", ".join(finding.name for finding in broken),
+        **_writes(facts, end_ns),
+        **_reads(facts),
+        "unavailable_ms": ns_to_ms(_masterless_ns(facts, end_ns)),
+        "failovers": max(0, len({row.number for row in roles}) - 1),
+        "full_syncs": sum(row.kind == "full" and row.text.startswith("started") for row in syncs),
+        "event_count": run.event_count,
+        "trace_hash": run.trace_hash,
+    }
+
+
+def _writes(facts: Facts, end_ns: int) -> dict[str, Any]:
+    """How the writes of clients have ended, and which of those acknowledged are lost."""
+    writes = [each for each in facts.requests if each.is_write]
+    acknowledged = [each for each in writes if each.outcome in _ACKNOWLEDGED]
+    places = {each.place for each in lost_writes(facts)}
+    lost_ns = [_done_ns(each) for each in acknowledged if each.place in places]
+    latencies_ns = sorted(_done_ns(each) - each.invoked_ns for each in acknowledged)
+    answers_ns = sorted(_done_ns(each) for each in acknowledged if _done_ns(each) <= end_ns)
+    edges_ns = [0, *answers_ns, end_ns]
+    gaps_ns = (after - before for before, after in pairwise(edges_ns))
+    return {
+        "has_loss": bool(lost_ns),
+        "writes": len(writes),
+        "acknowledged_writes": len(acknowledged),
+        "lost_writes": len(lost_ns),
+        "loss_window_ms": ns_to_ms(max(lost_ns) - min(lost_ns)) if lost_ns else None,
+        "degraded_writes": sum(each.outcome == "degraded" for each in writes),
+        "refused_writes": sum(each.outcome in REFUSED for each in writes),
+        "timed_out_writes": sum(each.outcome == "timeout" for each in writes),
+        "unanswered_writes": sum(each.outcome in ("silent", "") for each in writes),
+        "write_latency_ms_p50": _rank_ms(latencies_ns, 50),
+        "write_latency_ms_p99": _rank_ms(latencies_ns, 99),
+        "write_gap_ms_max": ns_to_ms(max(gaps_ns)) if writes else None,
+    }
+
+
+def _reads(facts: Facts) -> dict[str, Any]:
+    """How many reads were answered, and how stale they were."""
+    staleness = staleness_of_reads(facts).values()
+    oldest_ns = max((each.age_ns for each in staleness), default=None)
+    return {
+        "answered_reads": len(staleness),
+        "stale_reads": sum(each.operation_count > 0 for each in staleness),
+        "staleness_ms_max": None if oldest_ns is None else ns_to_ms(oldest_ns),
+    }
+
+
+def _masterless_ns(facts: Facts, end_ns: int) -> int:
+    """How long no node held itself master."""
+    masters: set[str] = set()
+    since_ns = total_ns = 0
+    for _, row in facts.events:
+        if row.event not in ("role", "crash") or row.time_ns > end_ns:
+            continue
+        if not masters:
+            total_ns += row.time_ns - since_ns
+        since_ns = row.time_ns
+        masters.discard(row.node)
+        if row.event == "role" and row.kind == "master":
+            masters.add(row.node)
+    return total_ns if masters else total_ns + end_ns - since_ns
+
+
+def _done_ns(request: Request) -> int:
+    """When a request that was answered was answered."""
+    assert request.completed_ns is not None
+    return request.completed_ns
+
+
+def _rank_ms(ordered_ns: Sequence[int], percent: int) -> float | None:
+    """The smallest time that so many percent do not exceed: one that was measured."""
+    rank = -(-percent * len(ordered_ns) // 100)
+    return ns_to_ms(ordered_ns[rank - 1]) if ordered_ns else None
