@@ -6,6 +6,7 @@ from vectorkit.plot.loss import plot_loss
 from vectorkit.plot.operations import plot_operation_life
 from vectorkit.plot.recall import plot_recall
 from vectorkit.plot.staleness import plot_staleness
+from vectorkit.plot.sweep import plot_sweep
 from vectorkit.plot.timeline import plot_timeline
 from vectorkit.plot.updates import plot_update_latency
 
@@ -16,6 +17,7 @@ __all__ = [
     "plot_operation_life",
     "plot_recall",
     "plot_staleness",
+    "plot_sweep",
     "plot_timeline",
     "plot_update_latency",
 ]

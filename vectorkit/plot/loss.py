@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import pandas as pd
 
 from vectorkit.plot.style import BLUE, VERMILION, axes, write_beside
+from vectorkit.sweep_statistics import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOSS: Final = {"concern": "str", "seed": "int64", "acknowledged": "int64", "lost": "int64"}
 """The columns of a frame of losses: a row per write concern and run."""
-
-_Z_95: Final = 1.959964
-
-
-def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """The 95 % score interval of a chance, after so many hits (Wilson, 1927).
-
-    >>> low, high = wilson(0, 20)
-    >>> low, round(high, 3)
-    (0.0, 0.161)
-    """
-    if not trials:
-        return 0.0, 1.0
-    share, spread = hits / trials, _Z_95**2 / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = np.sqrt(spread * (share * (1 - share) + spread / 4)) / (1 + spread)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:

@@ -1,0 +1,175 @@
+"""What a sweep has found, over one setting or over two, every figure with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from vectorkit import sweep_statistics
+from vectorkit.plot.style import BLUE, VERMILION, axes, write_beside
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_RATE_IN, _MEDIAN_IN, _ROW_IN = 0.82, 1.02, 0.5
+"""How wide a cell is, with a rate or with a median in it, and how high."""
+_MARGIN_IN: Final = (1.5, 1.0)
+_LETTER_IN: Final = 0.0083
+"""How wide a letter is, about, for each point of its size."""
+_LABEL_PT: Final = 10.0
+_PANEL_SHARE, _NAME_IN = 0.75, 0.45
+"""How much of its place in a figure an axes takes before labels, and the name beside those."""
+_TEXT_PT, _TEXT_PT_MIN = 8.0, 4.5
+"""The size of the letters in cells, and how small they may become in narrow ones."""
+_DARK: Final = 0.68
+"""Letters are white on what is darker than this share of the scale."""
+_SAID: Final = {
+    "has_loss": "runs that lost an acknowledged write",
+    "is_broken": "runs that broke a promise",
+    "is_converged": "runs that converged",
+}
+
+
+def plot_sweep(
+    frame: pd.DataFrame,
+    x: str,
+    y: str | None = None,
+    *,
+    of: str = "has_loss",
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a rate, or the median of a number, by one setting, or by two as a heat map.
+
+    `frame` is what `sim.sweep` gave, `of` one of its columns. By one setting, each value has a row:
+    a point, its 95 % interval, and how many runs it comes from. By two, each cell has the figure
+    above its interval, and the darker it is, the larger. Runs of all other settings are taken
+    together; below six runs a median has no interval.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=20, source="uniform:20x4")
+    >>> base = sim.Scenario(sim.ClusterOptions(replicas=1), workload=load, duration_ms=500)
+    >>> frame = sim.sweep({"loss": [0, 0.1], "replicas": [1, 2]}, seeds=range(2), base=base)
+    >>> plot_sweep(frame, "loss", "replicas", of="is_converged").get_ylabel()
+    'replicas'
+    """
+    is_rate = of not in frame or pd.api.types.is_bool_dtype(frame[of].dtype)
+    count = sweep_statistics.rates if is_rate else sweep_statistics.medians
+    what = "rate" if is_rate else "median"
+    table = count(frame, [x] if y is None else [x, y], of).rename(
+        columns={what: "middle", f"{what}_low": "low", f"{what}_high": "high"}
+    )
+    said = f"{'share' if is_rate else 'median'} of {_SAID.get(of, _words(of))}"
+    if y is None:
+        return _draw_rows(ax, table, x, said)
+    return _draw_cells(ax, table, x, y, said)
+
+
+def _draw_rows(ax: Axes | None, table: pd.DataFrame, x: str, said: str) -> Axes:
+    """A row per value: a point within its interval, an arrow's length where there is none."""
+    is_rate, labels = "k" in table, [str(label) for label in table[x]]
+    ax = axes(ax, width=5.2, height=1.0 + 0.45 * max(len(labels), 1))
+    if is_rate:
+        ax.set_xlim(0, 1)
+        ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+    for row, each in enumerate(table.to_dict("records")):
+        is_hit = not is_rate or each["k"] > 0
+        colour = VERMILION if is_rate and is_hit else BLUE
+        if math.isfinite(each["low"]):
+            ax.hlines(row, each["low"], each["high"], color=colour, linewidth=2.2, clip_on=False)
+        marker = "o" if is_hit else "D"
+        ax.plot(each["middle"], row, marker, color=colour, clip_on=False)
+        write_beside(ax, row, f"{each['k']:,} of {each['n']:,}" if is_rate else f"{each['n']:,}")
+    write_beside(ax, -0.7, "runs")
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
+    ax.set_xlabel(_wrapped(said, _width_in(ax, labels), _LABEL_PT))
+    ax.set_ylabel(_words(x))
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    ax.tick_params(axis="y", length=0, pad=9)
+    return ax
+
+
+def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str) -> Axes:
+    """A cell per pair of values, its interval below its figure."""
+    is_rate = "k" in table
+    grid = table.pivot_table(index=y, columns=x, values="middle", observed=True)
+    across, down = list(grid.columns), list(grid.index)
+    width = _MARGIN_IN[0] + (_RATE_IN if is_rate else _MEDIAN_IN) * max(len(across), 2)
+    ax = axes(ax, width=width, height=_MARGIN_IN[1] + _ROW_IN * max(len(down), 2))
+    top = 1.0 if is_rate else float(np.nanmax(grid, initial=0.0)) or 1.0
+    if len(table):
+        ax.imshow(grid.to_numpy(np.float64), cmap="Blues", vmin=0, vmax=top, aspect="auto")
+    cell_in = _width_in(ax, down) / max(len(across), 1)
+    texts = {
+        (across.index(each[x]), down.index(each[y])): (_told(each, is_rate), each["middle"])
+        for each in table.dropna(subset="middle").to_dict("records")
+    }
+    letters = max((len(line) for text, _ in texts.values() for line in text.split("\n")), default=1)
+    size_pt = min(_TEXT_PT, max(_TEXT_PT_MIN, 0.93 * cell_in / (letters * _LETTER_IN)))
+    for place, (text, middle) in texts.items():
+        colour = "white" if middle > _DARK * top else "black"
+        ax.text(*place, text, color=colour, ha="center", va="center", fontsize=size_pt)
+    _label(ax, [str(each) for each in across], cell_in)
+    ax.set_yticks(range(len(down)), [str(each) for each in down])
+    ax.set_xticks(np.arange(1, len(across)) - 0.5, minor=True)
+    ax.set_yticks(np.arange(1, len(down)) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=2)
+    ax.tick_params(which="both", length=0)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(_words(x))
+    ax.set_ylabel(_words(y))
+    counts = sorted({table["n"].min(), table["n"].max()}) if len(table) else [0]
+    runs = " to ".join(f"{count:,}" for count in counts)
+    said = _wrapped(said, _width_in(ax, down), _TEXT_PT)
+    ax.set_title(f"{said}\n95 % intervals, {runs} runs a cell", fontsize=_TEXT_PT, loc="left")
+    return ax
+
+
+def _label(ax: Axes, labels: list[str], cell_in: float) -> None:
+    """Name the columns: in lines below each other, or aslant where a word would not fit."""
+    letters = int(cell_in / (_LETTER_IN * _LABEL_PT))
+    if all(len(word) <= letters for label in labels for word in label.split()):
+        ax.set_xticks(range(len(labels)), [_wrapped(each, cell_in, _LABEL_PT) for each in labels])
+    else:
+        flat = [" ".join(label.split()) for label in labels]
+        ax.set_xticks(range(len(flat)), flat, rotation=35, ha="right", rotation_mode="anchor")
+
+
+def _width_in(ax: Axes, labels: Sequence[object]) -> float:
+    """How wide axes will be in inches, about, once a layout has made room for their labels."""
+    figure_in = ax.figure.get_figure(root=True).get_size_inches()[0]
+    letters = max((len(line) for each in labels for line in str(each).split("\n")), default=0)
+    panel_in = ax.get_position().width * figure_in / _PANEL_SHARE
+    return max(0.5, float(panel_in) - _NAME_IN - letters * _LETTER_IN * _LABEL_PT)
+
+
+def _wrapped(text: str, width_in: float, size_pt: float) -> str:
+    """A text in lines of this width, words whole."""
+    letters = max(1, int(width_in / (_LETTER_IN * size_pt)))
+    return fill(text, letters, break_long_words=False, break_on_hyphens=False)
+
+
+def _told(each: dict[Any, Any], is_rate: bool) -> str:
+    """A figure above its interval."""
+    if is_rate:
+        middle, low, high = (f"{100 * each[name]:.0f}" for name in ("middle", "low", "high"))
+        return f"{middle} %\n{low} to {high}"
+    if not math.isfinite(each["low"]):
+        return f"{each['middle']:,.4g}\nn = {each['n']}"
+    return f"{each['middle']:,.4g}\n{each['low']:,.4g} to {each['high']:,.4g}"
+
+
+def _words(column: str) -> str:
+    """The name of a column as a reader would say it, its unit behind.
+
+    >>> _words("write_latency_ms_p99"), _words("writes_per_s"), _words("delay_ms")
+    ('write latency p99 (ms)', 'writes per s', 'delay (ms)')
+    """
+    words = column.replace(".", "_").split("_")
+    unit = " (ms)" if "ms" in words[1:] else ""
+    return " ".join(word for word in words if word != "ms") + unit
