@@ -55,15 +55,12 @@ def test_a_name_leads_to_the_one_field_that_it_names(name, value, found):
 
 def test_all_values_are_crossed_in_the_order_of_the_grid_seeds_innermost():
     made = plan({"replicas": [2, 1], "loss": [0, 0.5]}, seeds=[5, 3])
-    assert [each.numbers for each in made] == [(0, 0)] * 2 + [(0, 1)] * 2 + [(1, 0)] * 2 + [
-        (1, 1)
-    ] * 2
-    told = [(s.options.replicas, s.options.link.loss, s.seed) for s in scenarios_of(made)]
-    assert told[:4] == [(2, 0, 5), (2, 0, 3), (2, 0.5, 5), (2, 0.5, 3)]
-
-
-def scenarios_of(made):
-    return [each.scenario for each in made]
+    told = [
+        (each.scenario.options.replicas, each.scenario.options.link.loss, each.scenario.seed)
+        for each in made
+    ]
+    assert told == [(r, loss, seed) for r in (2, 1) for loss in (0, 0.5) for seed in (5, 3)]
+    assert [each.numbers for each in made[::2]] == [(0, 0), (0, 1), (1, 0), (1, 1)]
 
 
 def test_a_field_is_set_within_the_record_that_the_grid_gives():
@@ -100,9 +97,14 @@ def test_a_nemesis_makes_the_faults_of_each_seed_for_each_cluster():
     assert len({each.faults for each in made}) == 4
 
 
+def test_numbers_of_numpy_are_numbers():
+    made = scenarios({"replicas": [np.int64(2)], "loss": np.array([0.5])})
+    assert (made[0].options.replicas, made[0].options.link.loss) == (2, 0.5)
+
+
 def test_a_fault_alone_is_a_list_of_one():
     pause = sim.Pause(at_ms=5, for_ms=5, node=NODE)
-    made = scenarios({"faults": [[], pause, [pause]][:2]})
+    made = scenarios({"faults": [[], pause]})
     assert [each.faults for each in made] == [(), (pause,)]
 
 
@@ -112,6 +114,7 @@ def test_a_fault_alone_is_a_list_of_one():
         ({"replicas": [2, 1]}, (2, 1)),
         ({"loss": np.array([0.0, 0.5])}, (0.0, 0.5)),
         ({"replicas": range(1, 3)}, (1, 2)),
+        ({"replicas": list(np.arange(1, 3))}, (1, 2)),
         ({"keys": ["zipf", "uniform"]}, ("zipf", "uniform")),
         ({"is_fifo": [True, False]}, ("True", "False")),
         ({"max_lag_operations": [None, 10]}, ("none", "10")),

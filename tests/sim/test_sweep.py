@@ -17,6 +17,7 @@ from pandas.testing import assert_frame_equal
 from tests.sim.small import BASE, GRID
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
+from vectorkit.replication import ReplicationOptions
 from vectorkit.sim.sweep import _outcome
 from vectorkit.sweep_frames import SWEEP
 
@@ -140,6 +141,31 @@ def test_all_is_checked_before_anything_runs(tmp_path):
     with pytest.raises(InvalidOption, match="got replicas=100:"):
         sim.sweep({"replicas": [1, 100]}, seeds=[0], base=BASE, path=path, progress=seen.append)
     assert (seen, path.exists()) == ([], False)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_in_the_middle_ends_the_sweep_and_what_was_done_is_on_disk(jobs, tmp_path, frame):
+    def stop(done):
+        if done == 3:
+            raise KeyError(done)
+
+    path, seen = tmp_path / "runs", []
+    with joblib.parallel_config(backend="threading"), pytest.raises(KeyError):
+        made(path=path, jobs=jobs, progress=stop)
+    assert_frame_equal(made(path=path, progress=seen.append), frame)
+    assert seen == [3, 4, 5, 6, 7, 8]
+
+
+def test_a_sync_that_may_never_end_is_told_by_the_row_not_by_a_warning():
+    grid = {"log_capacity_operations": [1], "chunk_bytes": [100], "chunk_window": [1]}
+    base = replace(BASE, workload=replace(BASE.workload, writes_per_s=1_000))
+    assert sim.sweep(grid, seeds=[0], base=base)["is_converged"].tolist() == [True]
+    options = sim.ClusterOptions(
+        replicas=1, replication=ReplicationOptions(**{name: each[0] for name, each in grid.items()})
+    )
+    with pytest.warns(UserWarning, match="may never end") as caught:
+        sim.simulate(options, workload=base.workload, duration_ms=500)
+    assert caught[0].filename == __file__
 
 
 # Progress

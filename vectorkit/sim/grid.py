@@ -201,7 +201,8 @@ def _values_of(name: str, given: Any) -> tuple[tuple[Any, ...], tuple[Label, ...
             wanted="one value or more, or labels with their values",
             remedy=f"pass {{{name!r}: [ … ]}}",
         )
-    values = tuple(given.values()) if isinstance(given, Mapping) else tuple(given)
+    listed = given.values() if isinstance(given, Mapping) else given
+    values = tuple(each.item() if isinstance(each, np.generic) else each for each in listed)
     if name == "faults":
         values = tuple([each] if isinstance(each, Fault) else each for each in values)
     labels = tuple(given) if isinstance(given, Mapping) else tuple(map(label_of, values))

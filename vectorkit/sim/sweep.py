@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing, nullcontext
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _ROUND_RUNS: Final = 16
 """Runs per worker and round, on backends that give all results of a call at once."""
+
+Made = Generator[tuple[int, dict[str, Any]]]
 
 # In processes of its own a sweep needs one thread each, and no accelerator's memory beforehand.
 _WORKER_ENVIRONMENT: Final = {"NPROC": "1", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
@@ -99,7 +102,7 @@ def _outcomes(
         missing = [key for key in texts if key not in outcomes]
         tell = _teller(stack, progress, len(texts))
         tell(len(outcomes))
-        made = stack.enter_context(closing(_made([texts[key] for key in missing], jobs)))
+        made = stack.enter_context(_ended(_made([texts[key] for key in missing], jobs)))
         for number, outcome in made:
             key = missing[number]
             if file is not None:
@@ -120,7 +123,18 @@ def _teller(
     return progress if callable(progress) else lambda done: None
 
 
-def _made(texts: Sequence[str], jobs: int | None) -> Generator[tuple[int, dict[str, Any]]]:
+@contextmanager
+def _ended(made: Made) -> Iterator[Made]:
+    """Give up what is under way when an error ends the sweep; joblib would warn of just that."""
+    try:
+        yield made
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            made.close()
+
+
+def _made(texts: Sequence[str], jobs: int | None) -> Made:
     """Every scenario's number and outcome, in the order in which they are done."""
     if not texts:
         return

@@ -7,7 +7,6 @@ synced; a last line without its end is what a crash has left of a write.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Collection, Mapping
@@ -93,6 +92,8 @@ class SweepFile:
             ) from error
 
     def _lock(self) -> None:
+        import fcntl  # Not on every system, and needed here only.
+
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
