@@ -2,6 +2,7 @@
 
 import json
 import resource
+from importlib.metadata import version
 
 import pytest
 from pandas.testing import assert_frame_equal
@@ -38,7 +39,7 @@ def read(path, keys=RUNS):
 
 def test_a_line_holds_one_run_and_the_first_says_what_the_file_is(content):
     header, first, second = map(json.loads, content.splitlines())
-    assert (header["format"], header["version"]) == ("vectorkit sweep", 1)
+    assert header == {"format": "vectorkit sweep", "version": 1, "vectorkit": version("vectorkit")}
     assert [each.pop("xxh3") != "" for each in (first, second)] == [True, True]
     assert [first, second] == [
         {"key": key, "outcome": OUTCOMES[key], "scenario": json.loads(text)}
