@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 _RATE_IN, _MEDIAN_IN, _ROW_IN = 0.82, 1.02, 0.5
 """How wide a cell is, with a rate or with a median in it, and how high."""
-_MARGIN_IN: Final = (1.5, 1.0)
+_MARGIN_IN: Final = 1.3
 _LETTER_IN: Final = 0.0083
 """How wide a letter is, about, for each point of its size."""
 _LABEL_PT: Final = 10.0
+_LABEL_IN: Final = _LETTER_IN * _LABEL_PT
 _PANEL_SHARE, _NAME_IN = 0.75, 0.45
 """How much of its place in a figure an axes takes before labels, and the name beside those."""
 _TEXT_PT, _TEXT_PT_MIN = 8.0, 4.5
@@ -99,8 +100,10 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
     is_rate = "k" in table
     grid = table.pivot_table(index=y, columns=x, values="middle", observed=True)
     across, down = list(grid.columns), list(grid.index)
-    width = _MARGIN_IN[0] + (_RATE_IN if is_rate else _MEDIAN_IN) * max(len(across), 2)
-    ax = axes(ax, width=width, height=_MARGIN_IN[1] + _ROW_IN * max(len(down), 2))
+    word_in = _letters(word for each in across for word in str(each).split()) * _LABEL_IN + 0.1
+    cell_in = max(word_in, _RATE_IN if is_rate else _MEDIAN_IN)
+    width = _NAME_IN + _letters(down) * _LABEL_IN + cell_in * max(len(across), 2)
+    ax = axes(ax, width=width, height=_MARGIN_IN + _ROW_IN * max(len(down), 2))
     top = 1.0 if is_rate else float(np.nanmax(grid, initial=0.0)) or 1.0
     if len(table):
         ax.imshow(grid.to_numpy(np.float64), cmap="Blues", vmin=0, vmax=top, aspect="auto")
@@ -109,7 +112,7 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
         (across.index(each[x]), down.index(each[y])): (_told(each, is_rate), each["middle"])
         for each in table.dropna(subset="middle").to_dict("records")
     }
-    letters = max((len(line) for text, _ in texts.values() for line in text.split("\n")), default=1)
+    letters = _letters(text for text, _ in texts.values()) or 1
     size_pt = min(_TEXT_PT, max(_TEXT_PT_MIN, 0.93 * cell_in / (letters * _LETTER_IN)))
     for place, (text, middle) in texts.items():
         colour = "white" if middle > _DARK * top else "black"
@@ -132,7 +135,7 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
 
 def _label(ax: Axes, labels: list[str], cell_in: float) -> None:
     """Name the columns: in lines below each other, or aslant where a word would not fit."""
-    letters = int(cell_in / (_LETTER_IN * _LABEL_PT))
+    letters = int(cell_in / _LABEL_IN)
     if all(len(word) <= letters for label in labels for word in label.split()):
         ax.set_xticks(range(len(labels)), [_wrapped(each, cell_in, _LABEL_PT) for each in labels])
     else:
@@ -143,9 +146,13 @@ def _label(ax: Axes, labels: list[str], cell_in: float) -> None:
 def _width_in(ax: Axes, labels: Sequence[object]) -> float:
     """How wide axes will be in inches, about, once a layout has made room for their labels."""
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[0]
-    letters = max((len(line) for each in labels for line in str(each).split("\n")), default=0)
     panel_in = ax.get_position().width * figure_in / _PANEL_SHARE
-    return max(0.5, float(panel_in) - _NAME_IN - letters * _LETTER_IN * _LABEL_PT)
+    return max(0.5, float(panel_in) - _NAME_IN - _letters(labels) * _LABEL_IN)
+
+
+def _letters(texts: Iterable[object]) -> int:
+    """How long the longest line is."""
+    return max((len(line) for text in texts for line in str(text).split("\n")), default=0)
 
 
 def _wrapped(text: str, width_in: float, size_pt: float) -> str:
