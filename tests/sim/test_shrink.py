@@ -195,6 +195,39 @@ def test_a_majority_that_is_one_short_shrinks_to_few_faults(monkeypatch):
 # Refusals
 
 
+def loses_a_write(run):
+    return run.check()["acknowledged_writes_survive"].observed_count > 0
+
+
+LOSSY = sim.Scenario(
+    sim.ClusterOptions(replicas=2, failover=sim.Failover(deadline_ms=500)),
+    workload=sim.Workload(writes_per_s=40, source="uniform:10x4"),
+    faults=[
+        sim.SlowDisk(at_ms=200, for_ms=300, node="node-2", factor=3),
+        sim.Partition(at_ms=600, for_ms=2_500, isolate=["node-0", "client-0"]),
+    ],
+    duration_ms=4_000,
+    seed=7,
+)
+
+
+def test_a_function_of_a_run_can_say_what_matters_where_nothing_is_promised():
+    run = sim.simulate(LOSSY)
+    assert run.check().broken == ()
+    found = sim.shrink(run, loses_a_write)
+    assert loses_a_write(sim.simulate(sim.Scenario.from_json(found.to_json())))
+    assert (found.check, found.finding, found.is_minimal) == ("loses_a_write", None, True)
+    assert (found.fault_count, found.operation_count) <= (1, 2)
+    assert str(found) == f"{found.to_json()}\nloses_a_write"
+    assert "evidence" not in found._repr_html_()
+
+
+def test_a_function_that_says_no_of_the_run_is_refused():
+    with pytest.raises(InvalidInput) as caught:
+        sim.shrink(sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=300), loses_a_write)
+    assert caught.value.got == "loses_a_write, which says no of this run"
+
+
 def test_an_unknown_check_is_refused_with_the_names_of_the_known(run):
     with pytest.raises(InvalidInput) as caught:
         sim.shrink(run, "linearisable")

@@ -100,8 +100,9 @@ def shrunk(found: Shrunk) -> str:
         ("virtual time", f"{found.duration_ms:,.0f} ms"),
         ("runs", f"{found.runs:,}"),
         ("minimal", "yes" if found.is_minimal else "not yet"),
-        ("evidence", found.finding.evidence[0]),
     ]
+    if found.finding is not None:
+        facts.append(("evidence", found.finding.evidence[0]))
     return f"{_facts(facts)}<pre>{escape(found.to_json())}</pre>"
 
 

@@ -10,8 +10,6 @@ from typing import Any, Final, NamedTuple
 
 from vectorkit.errors import InvalidInput
 from vectorkit.sim import reductions
-from vectorkit.sim.checks import Finding
-from vectorkit.sim.checks.run_all import owner_of
 from vectorkit.sim.reductions import Path, Plain
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
@@ -47,7 +45,7 @@ class Reducer:
         self,
         run: Run,
         scenario: Scenario,
-        check: str,
+        is_broken: Callable[[Run], bool],
         runs_max: int,
         progress: Callable[[int], None] | None,
     ) -> None:
@@ -57,7 +55,7 @@ class Reducer:
         self._is_done = False
         self.reductions: list[Reduction] = []
         self._requests = _requests_of(run)
-        self._check, self._owner = check, owner_of(check, run.facts)
+        self._is_broken_in = is_broken
         self._runs_max, self._progress = runs_max, progress
         self._is_broken: dict[str, bool] = {scenario.to_json(): False}  # All that was tried.
         self._longest_ms = scenario.duration_ms
@@ -120,13 +118,9 @@ class Reducer:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                run = simulate(bounded)
-                found = self._owner(run.facts)
+                return self._is_broken_in(simulate(bounded))
         except Exception:  # A protocol that is broken may fail in any way: that is not this one.
             return False
-        findings = [found] if isinstance(found, Finding) else found
-        verdicts = {each.name: each.verdict for each in findings}
-        return verdicts.get(self._check) == "broken"
 
     def _note(self, what: str, before: str, after: str) -> None:
         if self.reductions and self.reductions[-1].what == what:

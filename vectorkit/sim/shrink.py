@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from vectorkit.errors import InvalidInput
 from vectorkit.sim.checks import Finding
+from vectorkit.sim.checks.run_all import owner_of
 from vectorkit.sim.options import refuse_range, refuse_type
 from vectorkit.sim.reducer import Reducer, Reduction
 from vectorkit.sim.run import Run
@@ -43,8 +44,8 @@ class Shrunk:
     scenario: Scenario
     run: Run
     """Its run."""
-    finding: Finding
-    """What the check says of it."""
+    finding: Finding | None
+    """What the check says of it; None where a function has decided."""
     runs: int
     """How many candidates were simulated to find it."""
     is_minimal: bool
@@ -95,7 +96,8 @@ class Shrunk:
         return self.run.plot_timeline(ax=ax, **window)
 
     def __str__(self) -> str:
-        return f"{self.to_json()}\n{self.check}: {self.finding.evidence[0]}"
+        evidence = "" if self.finding is None else f": {self.finding.evidence[0]}"
+        return f"{self.to_json()}\n{self.check}{evidence}"
 
     def __repr__(self) -> str:
         sizes = (
@@ -116,7 +118,7 @@ class Shrunk:
 
 def shrink(
     run: Run,
-    check: str,
+    check: str | Callable[[Run], bool],
     *,
     runs_max: int = 1_000,
     progress: Callable[[int], None] | None = None,
@@ -126,8 +128,10 @@ def shrink(
     Faults, nodes, clients and requests go, options return to their defaults, times become shorter
     and rounder, as long as the very same check stays broken. The same run gives the same answer.
     After `runs_max` simulations the best so far is given. `progress(runs)` is called after each.
+    In place of a check's name a function of a run may say whether what matters is still there.
 
-    Raises InvalidInput for a run that was stepped by hand and for a check that is not broken.
+    Raises InvalidInput for a run that was stepped by hand, for a check that is not broken, and for
+    a function that says no of the run.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
@@ -139,7 +143,7 @@ def shrink(
     """
     refuse_type("run", run, Run)
     refuse_range("runs_max", runs_max, 1, 1 << 40)
-    finding = run.check()[check]
+    is_broken = _by_name(run, check) if isinstance(check, str) else check
     if run.scenario is None:
         raise InvalidInput(
             "this run has no scenario that could be made smaller",
@@ -147,27 +151,51 @@ def shrink(
             wanted="a run of sim.simulate",
             remedy="let sim.simulate do the same, with a workload and faults",
         )
-    if finding.verdict != "broken":
-        others = ", ".join(each.name for each in run.check().broken)
-        raise InvalidInput(
-            "only a broken check can be kept broken",
-            got=f"{check}, which is {finding.verdict}",
-            wanted=f"one of {others}" if others else "a run that has broken a check",
-            remedy="pass one that is broken" if others else "look for another seed",
-        )
-    search = Reducer(run, run.scenario, check, runs_max, progress)
+    name = check if isinstance(check, str) else getattr(check, "__name__", repr(check))
+    if not is_broken(run):
+        raise _not_broken(run, name, has_check=isinstance(check, str))
+    search = Reducer(run, run.scenario, is_broken, runs_max, progress)
     is_minimal = search.go()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # What there was to warn of was said of the run given.
         last = simulate(search.scenario)
     return Shrunk(
-        check=check,
+        check=name,
         scenario=search.scenario,
         run=last,
-        finding=last.check()[check],
+        finding=last.check()[check] if isinstance(check, str) else None,
         runs=search.runs,
         is_minimal=is_minimal,
         reductions=tuple(search.reductions),
+    )
+
+
+def _by_name(run: Run, check: str) -> Callable[[Run], bool]:
+    """Whether the check of a name is broken; only the function that finds it is asked."""
+    owner = owner_of(run.check()[check].name, run.facts)
+
+    def is_broken(candidate: Run) -> bool:
+        found = owner(candidate.facts)
+        findings = [found] if isinstance(found, Finding) else found
+        return any(each.name == check and each.verdict == "broken" for each in findings)
+
+    return is_broken
+
+
+def _not_broken(run: Run, name: str, *, has_check: bool) -> InvalidInput:
+    if not has_check:
+        return InvalidInput(
+            "there is nothing to keep",
+            got=f"{name}, which says no of this run",
+            wanted="a function that says yes of the run that is to be made smaller",
+            remedy="pass a run in which it happens",
+        )
+    others = ", ".join(each.name for each in run.check().broken)
+    return InvalidInput(
+        "only a broken check can be kept broken",
+        got=f"{name}, which is {run.check()[name].verdict}",
+        wanted=f"one of {others}" if others else "a run that has broken a check",
+        remedy="pass one that is broken" if others else "look for another seed",
     )
 
 
