@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".pytest_cache" / "planted"
 PAGE = ROOT / "docs" / "planted-bugs.md"
 KEPT = Path(__file__).with_name("kept.json")
+LAYERS = ("kernels", "collections", "store", "replication", "sim")
 BATCH = 20
 BEGIN, END = "<!-- the scoreboard begins -->", "<!-- the scoreboard ends -->"
 SHRUNK_BEGIN, SHRUNK_END = "<!-- the shrunk begin -->", "<!-- the shrunk end -->"
@@ -30,7 +31,7 @@ SHRUNK_BEGIN, SHRUNK_END = "<!-- the shrunk begin -->", "<!-- the shrunk end -->
 def digest_of_sources():
     """A digest of all that a trial depends on."""
     hasher = xxhash.xxh3_64()
-    for folder in ("vectorkit", "tests/planted"):
+    for folder in ("tests/planted", *(f"vectorkit/{layer}" for layer in LAYERS)):
         for path in sorted((ROOT / folder).rglob("*.py")):
             hasher.update(path.read_bytes())
     return hasher.hexdigest()
