@@ -1,4 +1,9 @@
-"""Scenarios that have once broken something: each stays, as small as it could be made."""
+"""Scenarios that have once broken something: each stays, as small as it could be made.
+
+`kept/` has their files, which the hunt writes; the other tests are about one of them each.
+"""
+
+from pathlib import Path
 
 import pytest
 
@@ -6,27 +11,24 @@ from tests.sim.clusters import cluster, fill
 from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
 
-KEPT = {
-    # A clock that jumps ends all connections of a master; nobody told the replicas, and their
-    # master went on to call them Connected.
-    "a master whose clock has jumped": """{
-      "version": 1, "duration_ms": 8000, "seed": 13,
-      "options": {"replicas": 2},
-      "workload": {"writes_per_s": 20, "source": "uniform:30x4"},
-      "faults": [{"kind": "ClockJump", "at_ms": 1276, "node": "CURRENT_MASTER", "by_ms": 4999}]
-    }""",
-}
+KEPT = Path(__file__).with_name("kept")
 
 
-@pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
-def test_a_scenario_that_has_once_broken_something_breaks_nothing(text):
-    run = sim.simulate(sim.Scenario.from_json(text))
+def scenario(name):
+    return sim.KeptSeed.from_json((KEPT / f"{name}.json").read_text("utf-8")).smallest
+
+
+@pytest.mark.parametrize("path", sorted(KEPT.iterdir()), ids=lambda path: path.stem)
+def test_a_scenario_that_has_once_broken_something_breaks_nothing(path):
+    kept = sim.KeptSeed.from_json(path.read_text("utf-8"))
+    assert path.name == kept.file_name
+    run = sim.simulate(kept.smallest)
     assert run.check().broken == ()
     assert run.is_converged
 
 
 def test_replicas_of_a_master_whose_clock_has_jumped_connect_again_at_its_next_heartbeat():
-    run = sim.simulate(sim.Scenario.from_json(KEPT["a master whose clock has jumped"]))
+    run = sim.simulate(scenario("seed-13-status_is_honest"))
     longest_ms = max(each.lag_ms_true for each in run.samples if each.time_ms > 1_276)
     assert longest_ms < 1_100
     assert {each.status for each in run.samples if each.lag_ms_true > 1_001} <= {"Lagging"}

@@ -27,6 +27,7 @@ from vectorkit.sim.faults import (
     SlowDisk,
     StalledDisk,
 )
+from vectorkit.sim.kept_seed import KeptSeed
 from vectorkit.sim.nemeses import (
     flapping_link,
     isolate_master,
@@ -65,6 +66,7 @@ __all__ = [
     "Findings",
     "FlipBit",
     "FullDisk",
+    "KeptSeed",
     "Link",
     "Partition",
     "Pause",
