@@ -96,13 +96,13 @@ class Tape:
         text = json.dumps({"epoch": epoch, "error": "", "hash": "", "value": 0, **told})
         return self.add(ms, "complete", client, node, outcome, request, offset, text)
 
-    def write(self, ms, request, epoch, offset, *, kind="write", **where):
+    def write(self, ms, request, epoch, offset, *, kind="write", outcome="ok", **where):
         """A write that is asked for, appended and acknowledged within two milliseconds."""
         client, node = where.get("client", "client-0"), where.get("node", "node-0")
         key = where.get("key", "a")
         self.invoke(ms, request, kind, client=client, node=node, key=key)
         self.append(ms + 1, node, epoch, offset)
-        return self.complete(ms + 2, request, "ok", epoch, offset, client=client, node=node)
+        return self.complete(ms + 2, request, outcome, epoch, offset, client=client, node=node)
 
     def read(self, ms, request, epoch, offset, value, *, policy="nearest", **where):
         """A read that is asked for and answered within two milliseconds."""

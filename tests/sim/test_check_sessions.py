@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
+from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, WEAK, Tape
 from vectorkit.sim.checks.reads import (
     check_staleness,
     check_values,
@@ -64,6 +64,14 @@ def test_read_your_writes_is_promised_without_a_write_concern_and_linearizable_i
     tape.read(20, 2, FIRST, 2, 0, policy="linearizable")
     assert told(session(tape, OWN_WRITES)) == ("not_exercised", False, 1)
     tape.read(30, 3, FIRST, 2, 0, policy="read_your_writes")
+    assert told(session(tape, OWN_WRITES)) == ("broken", True, 2)
+
+
+def test_a_linearizable_read_need_not_see_a_write_that_was_answered_as_degraded():
+    tape = served().write(10, 1, FIRST, 3, outcome="degraded")
+    tape.read(20, 2, FIRST, 2, 0, policy="linearizable")
+    assert told(session(tape, OWN_WRITES)) == ("not_exercised", False, 1)
+    tape.read(30, 3, FIRST, 2, 0, policy="read_your_writes")  # The node that serves it can tell.
     assert told(session(tape, OWN_WRITES)) == ("broken", True, 2)
 
 
@@ -130,9 +138,10 @@ def test_writes_of_a_client_in_their_order_hold():
     assert told(session(tape, WRITES)) == ("held", True, 0)
 
 
-def lost_write(options):
+def lost_write(options, outcome="ok"):
     """The client's first write is acknowledged, and an epoch begins without it."""
-    tape = served(options).write(10, 1, FIRST, 3).promote(15, "node-1", SECOND, 3)
+    tape = served(options).write(10, 1, FIRST, 3, outcome=outcome)
+    tape.promote(15, "node-1", SECOND, 3)
     return tape.write(20, 2, SECOND, 4, node="node-1")
 
 
@@ -144,6 +153,13 @@ def test_a_write_whose_history_lacks_an_earlier_one_is_broken_only_within_the_gu
         "offset 4 of node-1@2, without an earlier write at offset 3 of node-0@1"
     )
     assert told(session(lost_write(WEAK), WRITES)) == ("not_exercised", False, 1)
+
+
+def test_a_write_that_was_answered_as_degraded_is_not_promised_to_precede_the_next():
+    assert told(session(lost_write(SAFE, "degraded"), WRITES)) == ("not_exercised", False, 1)
+    tape = lost_write(SAFE, "degraded").promote(25, "node-2", THIRD, 3)
+    tape.write(30, 3, THIRD, 4, node="node-2")  # The second was confirmed.
+    assert told(session(tape, WRITES)) == ("broken", True, 2)
 
 
 def test_one_write_is_not_exercised():

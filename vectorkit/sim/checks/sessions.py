@@ -17,11 +17,15 @@ class _Session:
     """A client's last acknowledged write and furthest read so far."""
 
     written: Place = NOWHERE
+    confirmed: Place = NOWHERE
+    """The last write whose concern was met: one that was answered as degraded may be lost."""
     read: Place = NOWHERE
     read_by: Request | None = None
     proven: Place = NOWHERE
     """The furthest linearizable read."""
-    before: dict[int, tuple[Place, Place, Request | None, Place]] = field(default_factory=dict)
+    before: dict[int, tuple[Place, Place, Place, Request | None, Place]] = field(
+        default_factory=dict
+    )
     """All of that at the moment of each request that is under way."""
 
 
@@ -35,11 +39,11 @@ class _Tallies:
         self.unsettled = _unsettled(facts)
 
     def read_came(self, request: Request, session: _Session) -> None:
-        written, seen, seen_by, _ = session.before.pop(request.number)
+        written, confirmed, seen, seen_by, _ = session.before.pop(request.number)
         in_force = self._in_force(request)
         if written != NOWHERE:
             is_promised = request.policy == "read_your_writes" or (
-                request.policy == "linearizable" and in_force
+                request.policy == "linearizable" and in_force and written == confirmed
             )
             self._check(self.own_writes, request, written, "its write", is_promised)
         if seen_by is not None:
@@ -53,15 +57,18 @@ class _Tallies:
             session.proven = max(session.proven, request.place)
 
     def write_came(self, request: Request, session: _Session) -> None:
-        written, seen, _, proven = session.before.pop(request.number)
+        written, confirmed, seen, _, proven = session.before.pop(request.number)
         in_force = self._in_force(request)
         if written != NOWHERE:
-            self._check(self.writes, request, written, "an earlier write", in_force)
+            is_promised = in_force and written == confirmed
+            self._check(self.writes, request, written, "an earlier write", is_promised)
         if seen != NOWHERE:
             is_promised = in_force and seen == proven
             self._check(self.order, request, seen, "an earlier read", is_promised)
         if request.outcome in ("ok", "degraded"):
             session.written = max(session.written, request.place)
+        if request.outcome == "ok":
+            session.confirmed = max(session.confirmed, request.place)
 
     def _in_force(self, request: Request) -> bool:
         return self.facts.guarantee.is_in_force(request.completed_ns or 0)
@@ -102,7 +109,7 @@ def check_sessions(facts: Facts) -> list[Finding]:
     Read-your-writes is promised under the policies `read_your_writes` and, within the guarantee,
     `linearizable`; monotonic reads under `linearizable`, and under `sticky` while the node lives
     and keeps its store; monotonic writes within the guarantee, writes-follow-reads also only after
-    linearizable reads.
+    linearizable reads. The guarantee is about writes that were not answered as degraded.
     """
     tallies = _Tallies(facts)
     sessions: dict[str, _Session] = defaultdict(_Session)
@@ -117,6 +124,7 @@ def check_sessions(facts: Facts) -> list[Finding]:
         if not is_end:
             session.before[request.number] = (
                 session.written,
+                session.confirmed,
                 session.read,
                 session.read_by,
                 session.proven,
