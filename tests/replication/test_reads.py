@@ -139,6 +139,47 @@ def test_a_bound_is_counted_from_what_readers_see_not_from_what_is_applied():
     assert found(hands.send(read(4, "nearest"), to="node-1")) == [(4, "ok", '{"w": 1}')]
 
 
+def test_a_master_whose_disk_is_late_refuses_what_has_become_too_stale_while_it_waited():
+    hands = Hands()
+    hands.send(insert(1))
+    hands.slow = {"node-0"}
+    for request in (2, 4):
+        hands.send(update(request))
+        hands.send(read(request + 1, "bounded_staleness", bound_ms=1_000))
+        hands.advance(ms=1_000)
+    hands.send(update(6))
+    hands.advance(ms=1)  # What the first read lacks is older than its bound now, by a little.
+    hands.slow = set()
+    hands.settle()
+    reads = [each for each in found(hands.replies) if each[0] in (3, 5)]
+    assert reads == [(3, "refused", "too_stale"), (5, "ok", '{"w": 4}')]
+
+
+def test_a_master_that_shows_readers_too_little_refuses_a_bounded_read():
+    hands = Hands(refresh_ms=5_000)
+    hands.send(insert(1))
+    hands.advance(ms=6_000)
+    hands.send(update(2))
+    hands.advance(ms=1_000)
+    bounded = read(3, "bounded_staleness", bound_ms=1_000)
+    assert found(hands.send(bounded)) == [(3, "ok", '{"w": 1}')]
+    hands.advance(ms=1)
+    assert found(hands.send(bounded)) == [(3, "refused", "too_stale")]
+    assert found(hands.send(read(4, "nearest"))) == [(4, "ok", '{"w": 1}')]
+
+
+def test_a_master_refuses_a_bounded_read_where_its_log_cannot_say_how_old_it_is():
+    hands = Hands(refresh_ms=5_000, log_capacity_operations=2)
+    hands.send(insert(1))
+    hands.advance(ms=6_000)
+    bounded = read(9, "bounded_staleness", bound_ms=60_000)
+    for request in (2, 3):
+        hands.send(update(request))
+    assert found(hands.send(bounded)) == [(9, "ok", '{"w": 1}')]
+    hands.send(update(4))
+    assert found(hands.send(bounded)) == [(9, "refused", "too_stale")]
+
+
 def test_how_fresh_a_node_was_of_one_masters_history_says_nothing_of_the_next_ones():
     hands = Hands()
     hands.send(insert(1))

@@ -47,6 +47,8 @@ class _Read:
     deadline_ns: int
     round: int
     """The round of questions that has to be answered."""
+    bound_ns: int | None = None
+    """How stale it may be when it is answered; None where nothing is promised."""
 
 
 class Clients:
@@ -157,7 +159,11 @@ class Clients:
         else:
             payload = payload_of(member.readable(), message.collection, message.row_id)
             position = member.visible if member.options.refresh_ms else head
-            self._reads.append(_Read(position, source, message.request, payload, deadline_ns, 0))
+            is_bounded = message.policy == "bounded_staleness"
+            bound_ns = message.bound_ms * NS_PER_MS if is_bounded else None
+            self._reads.append(
+                _Read(position, source, message.request, payload, deadline_ns, 0, bound_ns)
+            )
         self.settle()
 
     def on_confirmed(self, message: EpochConfirmed, slot: int) -> None:
@@ -247,7 +253,19 @@ class Clients:
             self._reply(write.client, write.request, outcome, write.position, confirmed=confirmed)
 
     def _answer_read(self, read: _Read) -> None:
-        self._reply(read.client, read.request, "ok", read.position, payload=read.payload)
+        if self._is_too_stale(read):
+            self._reply(read.client, read.request, "refused", NOWHERE, error="too_stale")
+        else:
+            self._reply(read.client, read.request, "ok", read.position, payload=read.payload)
+
+    def _is_too_stale(self, read: _Read) -> bool:
+        """Whether it lacks a record older than its bound: the own disk, or readers, were late."""
+        log, lacked_offset = self._member.log, read.position.offset + 1
+        if read.bound_ns is None or lacked_offset > log.head.offset:
+            return False
+        if lacked_offset < log.first_offset:
+            return True
+        return self._member.now_ns - log.entry(lacked_offset).appended_ns > read.bound_ns
 
     def _reply(
         self,
