@@ -33,8 +33,8 @@ EXPORTS: dict[ModuleType, str] = {
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk KeptSeed Link
         Partition Pause Promote Replace Request Restart Run Scenario Shrunk SlowCpu SlowDisk
         StalledDisk Workload WriteConcern compare explain fault_from_dict flapping_link
-        isolate_master majorities_ring majority medians random_faults rare_paths rates
-        rolling_restart shrink simulate sweep swizzle_clog
+        isolate_master majorities_ring majority medians random_faults random_scenario rare_paths
+        rates rolling_restart shrink simulate sweep swizzle_clog
     """,
 }
 

@@ -38,6 +38,7 @@ from vectorkit.sim.nemeses import (
 )
 from vectorkit.sim.options import ClusterOptions, Disk, Link
 from vectorkit.sim.random_faults import random_faults
+from vectorkit.sim.random_scenario import random_scenario
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.shrink import Shrunk, shrink
@@ -91,6 +92,7 @@ __all__ = [
     "majority",
     "medians",
     "random_faults",
+    "random_scenario",
     "rare_paths",
     "rates",
     "rolling_restart",

@@ -1,0 +1,126 @@
+"""The hunt: random scenarios until the time is up, a file for each that breaks, and a report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count, groupby, takewhile
+from math import isfinite
+from pathlib import Path
+from signal import SIGINT, default_int_handler, signal
+from time import perf_counter
+from typing import Final
+
+import joblib
+
+from vectorkit.errors import InvalidOption
+from vectorkit.notebook.progress import progress
+from vectorkit.sim.coverage import PLACES
+from vectorkit.sim.hunt import VERDICTS, Outcome, Tally, try_seed
+from vectorkit.sim.options import refuse_range, refuse_seed
+
+_COLUMNS: Final = 100
+_JOBS_MAX: Final = 1_000
+_MS_PER_HOUR: Final = 3_600_000
+
+
+def hunt(*, minutes: float, first_seed: int, jobs: int, out: Path, is_json: bool) -> int:
+    """Try one seed after the other until the time is up; 1 where something was broken, else 0.
+
+    Each find is a file in the folder `out`, written at once. Interrupted, it reports what it has
+    done. Raises InvalidOption, and an OSError for a folder that cannot be made, before it begins.
+    """
+    if not (isfinite(minutes) and minutes > 0):
+        raise InvalidOption(
+            "a hunt needs time",
+            got=f"--minutes {minutes}",
+            wanted="a number above 0",
+            remedy="pass --minutes 10",
+        )
+    refuse_seed(first_seed)
+    refuse_range("jobs", jobs, 1, _JOBS_MAX)
+    out.mkdir(parents=True, exist_ok=True)
+    tally, started_s = Tally(), perf_counter()
+    total_s = 60 * minutes
+    try:
+        with _stopped_by_hand() as is_stopped, progress("hunting", total=total_s, unit="s") as bar:
+            seeds = takewhile(
+                lambda _: not is_stopped() and perf_counter() - started_s < total_s,
+                count(first_seed),
+            )
+            for outcome in _outcomes(seeds, jobs):
+                tally.add(outcome)
+                for kept in outcome.finds:
+                    (out / kept.file_name).write_text(kept.to_json() + "\n", encoding="utf-8")
+                bar.reach(min(total_s, round(perf_counter() - started_s)))
+            if is_stopped():
+                print("stopped by hand", file=sys.stderr)
+    except KeyboardInterrupt:  # From a process that was at work, or from a second Ctrl-C.
+        print("stopped by hand", file=sys.stderr)
+    print(json.dumps(tally.to_dict(), indent=2) if is_json else report(tally, out))
+    return 1 if tally.finds else 0
+
+
+@contextmanager
+def _stopped_by_hand() -> Iterator[Callable[[], bool]]:
+    """Within the block Ctrl-C lets the present seed end; a second one does not wait for it.
+
+    An exception that came from anywhere could be lost in a callback of the compiler.
+    """
+    asked = []
+
+    def ask(number: int, _: object) -> None:
+        asked.append(number)
+        signal(SIGINT, default_int_handler)
+
+    before = signal(SIGINT, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal(SIGINT, before)
+
+
+def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
+    """What becomes of the seeds, in any order."""
+    if jobs == 1:
+        return map(try_seed, seeds)
+    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+    found: Iterator[Outcome] = parallel(joblib.delayed(try_seed)(seed) for seed in seeds)
+    return found
+
+
+def report(tally: Tally, out: Path) -> str:
+    """What a hunt has found and what it has been through, as a text for a terminal.
+
+    >>> print(report(Tally(), Path("out")).splitlines()[0])
+    0 seeds, 0.00 simulated hours, 0 events: nothing was broken
+    """
+    hours = tally.duration_ms / _MS_PER_HOUR
+    verdict = f"{len(tally.finds):,} found" if tally.finds else "nothing was broken"
+    lines = [
+        f"{tally.seed_count:,} seeds, {hours:,.2f} simulated hours, {tally.event_count:,} events: "
+        f"{verdict}"
+    ]
+    for kept in sorted(tally.finds, key=lambda kept: (kept.seed, kept.check)):
+        evidence = kept.evidence[0] if kept.evidence else ""
+        lines += [f"  {out / kept.file_name}", f"    {evidence}"]
+    width = max([5, *map(len, tally.verdicts)])
+    lines += ["", f"{'check':{width}}" + "".join(f"{verdict:>15}" for verdict in VERDICTS)]
+    for check, counts in tally.verdicts.items():
+        lines.append(f"{check:{width}}" + "".join(f"{counts[each]:>15,}" for each in VERDICTS))
+    lines += ["", "In how many seeds it was seen:"]
+    for group, places in groupby(PLACES, key=lambda place: place.group):
+        cells = [(place.name, tally.places[place]) for place in places]
+        lines += ["", group, *_rows(cells)]
+    return "\n".join(lines)
+
+
+def _rows(cells: list[tuple[str, int]]) -> Iterator[str]:
+    """Names with their numbers, as many side by side as there is room for; down, then right."""
+    width = max(len(name) for name, _ in cells) + 12
+    row_count = -(-len(cells) // max(1, _COLUMNS // width))
+    for first in range(row_count):
+        row = cells[first::row_count]
+        yield "".join(f"  {name:{width - 12}}{number:>8,}  " for name, number in row).rstrip()
