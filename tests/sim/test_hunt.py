@@ -8,7 +8,7 @@ from vectorkit import sim
 from vectorkit.replication.candidate import CandidateNode
 from vectorkit.replication.clients import Clients
 from vectorkit.sim.coverage import Place
-from vectorkit.sim.hunt import Outcome, Tally, problems_of, smaller, try_seed
+from vectorkit.sim.hunt import Outcome, Tally, problems_of, try_seed, with_fewer_faults
 from vectorkit.sim.trace import Trace
 
 LOAD = sim.Workload(
@@ -44,7 +44,9 @@ def test_a_planted_fault_is_found_shrunk_and_broken_again_by_what_was_kept():
     (kept,) = outcome.finds
     assert (kept.seed, kept.check, kept.scenario) == (3, "bounded_staleness", LATE_DISK)
     assert "with a bound of 500 ms" in kept.evidence[0]
-    assert kept.smallest.faults == (STALLED,)
+    (fault,) = kept.smallest.faults
+    assert isinstance(fault, sim.StalledDisk)
+    assert kept.smallest.workload.requests is not None
     assert dict(outcome.verdicts)["bounded_staleness"] == "broken"
     again = sim.KeptSeed.from_json(kept.to_json())
     assert "bounded_staleness" in problems_of(again.smallest)
@@ -58,11 +60,10 @@ def test_what_was_kept_breaks_nothing_once_the_fault_is_mended():
 
 
 @pytest.mark.usefixtures("unbounded")
-def test_a_scenario_of_which_all_faults_are_needed_is_not_made_smaller():
-    needed = sim.Scenario(
-        LATE_DISK.options, workload=LOAD, faults=[STALLED], duration_ms=1_500, seed=3
-    )
-    assert smaller(needed, "bounded_staleness") is None
+def test_a_scenario_keeps_the_faults_that_its_problem_needs():
+    needed = with_fewer_faults(LATE_DISK, "bounded_staleness")
+    assert needed.faults == (STALLED,)
+    assert with_fewer_faults(needed, "bounded_staleness") is None
 
 
 def test_an_error_of_the_engine_is_a_find_with_its_last_line():

@@ -15,6 +15,7 @@ from vectorkit.sim.kept_seed import KeptSeed
 from vectorkit.sim.random_scenario import random_scenario
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.shrink import shrink
 from vectorkit.sim.simulate import simulate
 
 LINE: Final = "nodes_come_into_line"
@@ -23,6 +24,8 @@ RAISES: Final = "raises"
 """What the hunt looks at beside the checks; an error's find is named after its class, too."""
 
 _REPEAT_EVERY: Final = 16
+_RUNS_MAX: Final = 300
+"""How many smaller scenarios are tried for a check that was broken."""
 VERDICTS: Final = ("held", "not exercised", "unpromised", "broken")
 """What has become of a check; "unpromised" is violated, and not promised."""
 
@@ -60,7 +63,7 @@ def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Ou
                 check=name,
                 evidence=evidence,
                 scenario=scenario,
-                shrunk=smaller(scenario, name),
+                shrunk=_smaller(scenario, run, name),
             )
             for name, evidence in problems.items()
         )
@@ -81,10 +84,18 @@ def problems_of(scenario: Scenario, *, is_repeated: bool = True) -> dict[str, tu
     return _tried(scenario, is_repeated=is_repeated)[1]
 
 
-def smaller(scenario: Scenario, problem: str) -> Scenario | None:
-    """The scenario with fewer faults, all of them needed for the problem; None where all are."""
-    smallest, count = scenario, len(scenario.faults)
-    size = count
+def _smaller(scenario: Scenario, run: Run | None, problem: str) -> Scenario | None:
+    if run is not None and problem in {each.name for each in run.check().broken}:
+        return shrink(run, problem, runs_max=_RUNS_MAX).scenario
+    return with_fewer_faults(scenario, problem)
+
+
+def with_fewer_faults(scenario: Scenario, problem: str) -> Scenario | None:
+    """The scenario with no fault that its problem does not need; None where all are needed.
+
+    For what no check looks at: errors, nodes out of line, another trace the second time.
+    """
+    smallest, size = scenario, len(scenario.faults)
     while size:
         first = 0
         while first < len(smallest.faults):
