@@ -31,6 +31,7 @@ _FAILOVERS: Final = (
     Failover(deadline_ms=1_500, stagger_ms=0),
     Failover(detector="phi"),
 )
+_DISKS: Final = (Disk(), Disk(fsync_ms=5), Disk(fsync_ms=50), Disk(mib_per_s=1), None)
 _COUNTS: Final[tuple[int | Literal["majority", "all"], ...]] = (0, 1, 1, 2, "majority", "all")
 _WEAK: Final[tuple[Policy, ...]] = tuple(policy for policy in POLICIES if policy != "linearizable")
 _KINDS: Final = (*(("cpu", None),) * 8, ("quantized", "int8"), ("quantized", "pq"))
@@ -76,7 +77,7 @@ def random_scenario(seed: int) -> Scenario:
 
 def _options(draws: Draws, seed: int) -> ClusterOptions:
     replicas = draws.pick((0, 1, 1, 2, 2, 2, 2, 3, 4, 5), 0)
-    disk = draws.pick((Disk(), Disk(), Disk(fsync_ms=5), Disk(mib_per_s=1), None), 1)
+    disk = draws.pick(_DISKS, 1)
     options = ClusterOptions(
         replicas=replicas,
         link=_link(draws.at(2)),
