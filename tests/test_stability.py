@@ -23,10 +23,14 @@ def test_flaky():
     assert count.read_text() != ".."
 """
 LEAKY = """
+import pytest
+
 left = []
 
 def test_leaves(): left.append(1)
-def test_needs(): assert left
+
+@pytest.mark.parametrize("number", range(3))
+def test_needs(number): assert left
 """
 ALWAYS = "def test_always(): assert 0\n"
 
@@ -79,13 +83,14 @@ def test_a_test_that_fails_the_second_time_is_flaky_and_one_that_always_fails_is
 
 
 def test_a_test_that_needs_another_before_it_is_found_and_the_line_that_is_told_repeats_it(suite):
-    lines = told(stability(suite, "--times", "4", "test_leaky.py"))
-    assert lines[2].startswith("  test_leaky.py::test_needs: failed ")
+    lines = told(stability(suite, "--times", "2", "test_leaky.py"))
+    assert lines[1] == "2 have both passed and failed"
+    assert lines[2] == "  test_leaky.py::test_needs[0]: failed 1 of 2 times, again with"
     (_, *line) = shlex.split(lines[3])
-    for _ in range(2):
-        done = python(suite, *line)
-        assert done.returncode == 1
-        assert "1 failed, 1 passed" in done.stdout
+    done = python(suite, *line)
+    assert done.returncode == 1
+    assert "FAILED test_leaky.py::test_needs[0] - " in done.stdout
+    assert "1 failed, 3 passed" in done.stdout
 
 
 def test_runs_are_added_to_the_history_in_orders_that_are_new(suite):
@@ -98,7 +103,7 @@ def test_runs_are_added_to_the_history_in_orders_that_are_new(suite):
         (2, "test_sound.py"),
     ]
     assert {(each.order, each.paths) for each in results[2:]} == {(3, "")}
-    assert len(results) == 2 + 5
+    assert len(results) == 2 + 7
 
 
 def test_the_cells_of_a_notebook_keep_their_order(suite):
