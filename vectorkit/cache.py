@@ -36,7 +36,7 @@ PATCHED_SHARE: Final = 16
 """A patch looks at so many changed rows, and one more for so many rows that a search would scan.
 
 A changed row costs a patch, which scores it in float64 on the host, as much as about 16 rows cost
-a search; both have a fixed cost, the search the larger one. `benchmarks/cache.py` measures it.
+a search; both have a fixed cost, the search the larger one (`benchmarks/suites/cache.py`).
 """
 
 

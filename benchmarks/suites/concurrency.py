@@ -1,15 +1,12 @@
 """Readers in threads while a writer flips a row between A and B: torn, stale, wrong, errors.
 
-    python -m benchmarks.concurrency [--reads 1000000] [--seconds 55]
-
 The hot row is A or B, never anything else. A read is *torn* if its score (or vector) is neither
 A's nor B's, *stale* if it shows a write older than the last one that had returned when the read
 started, *wrong* if it names another id or payload. To tell how old a value is, every write has
 a number and its vector is A or B scaled by it exactly: the number can be read off the score.
 The writer reads every eighth write back itself. Beside that it updates, inserts and deletes other
 rows and takes snapshots, so that slots move, tables are copied and memory is donated while reads
-are in flight. Where the time is over before the million of the acceptance list, run it again: the
-counts add up in the JSON lines.
+are in flight.
 """
 
 from __future__ import annotations
@@ -17,6 +14,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -24,7 +22,8 @@ from time import perf_counter
 import numpy as np
 
 import vectorkit as vk
-from benchmarks import common
+from benchmarks.rows import Plan, Row
+from benchmarks.timing import Timing, drawn, names
 
 ROWS, DIM = 256, 16
 HOT = "hot"
@@ -51,31 +50,32 @@ class Shared:
     counts: list[Counter[str]] = field(default_factory=list)
 
 
-def main() -> None:
-    parser = common.parser(__doc__)
-    parser.add_argument("--reads", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=55.0, help="stop after this long")
-    options = common.parse(parser)
-    report = common.Report("concurrency", options)
+def rows(plan: Plan) -> Iterator[Row]:
+    """How many reads of each kind there were, and what was wrong with any of them."""
     sys.setswitchinterval(1e-4)  # Threads change places fifty times as often as they would.
     collection = vk.CpuCollection(dim=DIM, metric="dot")
-    cold = common.drawn(ROWS, DIM) * np.float32(0.5)
-    collection.upsert([HOT, *common.names(ROWS)], np.vstack([hot_row(1), cold]))
-    shared = Shared(collection)
-    wanted = 20_000 if options.quick else options.reads
-    with common.exclusive(options.lock):
-        counts, elapsed_s = run(shared, cold, wanted, options.seconds)
+    cold = drawn(ROWS, DIM) * np.float32(0.5)
+    collection.upsert([HOT, *names(ROWS)], np.vstack([hot_row(1), cold]))
+    for observe in OBSERVE.values():
+        observe(collection)  # Compiles.
+    wanted, seconds = plan.pick((10_000, 8.0), (1_000_000, 150.0))
+    counts, elapsed_s = run(Shared(collection), cold, wanted, seconds)
     reads = sum(counts[kind] for kind in READERS)
-    report.table(
-        f"{ROWS + 1} × {DIM} rows, {elapsed_s:.1f} s, one writer, readers {READERS}",
-        [
-            {"what": what, "count": count, "per_s": count / elapsed_s}
-            for what, count in counts.items()
-        ],
+    case = f"one writer, six readers, {ROWS + 1} × {DIM}"
+    yield Row(
+        case=case,
+        who="vectorkit",
+        timing=Timing((elapsed_s,)),
+        operations=reads,
+        values={"reads_count": float(reads)}
+        | {f"{what}_count": float(counts[what]) for what in ("torn", "stale", "wrong", "errors")},
     )
-    report.bar("reads", reads, wanted, "higher")
-    for what in ("torn", "stale", "wrong", "errors"):
-        report.bar(f"{what} of {reads:,} reads", counts[what], 0, "lower")
+    for what, count in counts.items():
+        if what not in {"torn", "stale", "wrong", "errors"}:
+            values = {"done_count": float(count)}
+            timing = Timing((elapsed_s,))
+            yield Row(case=f"{case}: {what}", timing=timing, operations=max(count, 1),
+                      values=values)  # fmt: skip
 
 
 def run(
@@ -109,7 +109,7 @@ def run(
 
 def write(shared: Shared, cold: np.ndarray, counts: Counter[str]) -> None:
     """Flip the hot row; between flips disturb everything else."""
-    collection, names = shared.collection, common.names(ROWS)
+    collection, cold_ids = shared.collection, names(ROWS)
     number = shared.returned
     while not shared.is_over and number < NUMBER_MAX:
         number += 1
@@ -120,7 +120,7 @@ def write(shared: Shared, cold: np.ndarray, counts: Counter[str]) -> None:
             if number % 8 == 0:
                 counts["stale"] += observe_get(collection) != (HOT, number)
                 counts["get by the writer"] += 1
-            disturb(collection, names, cold, number, counts)
+            disturb(collection, cold_ids, cold, number, counts)
         except Exception as error:
             counts["errors"] += 1
             counts[f"{type(error).__name__} in a write"] += 1
@@ -128,16 +128,16 @@ def write(shared: Shared, cold: np.ndarray, counts: Counter[str]) -> None:
 
 
 def disturb(
-    collection: vk.Collection, names: list[str], cold: np.ndarray, number: int, counts: Counter[str]
+    collection: vk.Collection, ids: list[str], cold: np.ndarray, number: int, counts: Counter[str]
 ) -> None:
     """Now and then: a batch, a row that goes and comes back, the hot row moved, a snapshot."""
     some = slice(number % 7, None, 7)
     if number % 16 == 0:
-        collection.update_vectors(names[some], cold[some])
+        collection.update_vectors(ids[some], cold[some])
         counts["batches"] += 1
     if number % 64 == 0:
-        collection.delete(names[some])
-        collection.insert(names[some], cold[some])
+        collection.delete(ids[some])
+        collection.insert(ids[some], cold[some])
         counts["deletes + inserts"] += 1
     if number % 256 == 0:
         collection.snapshot()
@@ -185,7 +185,3 @@ def observe_many(collection: vk.Collection) -> tuple[str, float]:
 
 
 OBSERVE = {"get": observe_get, "search": observe_search, "search_many": observe_many}
-
-
-if __name__ == "__main__":
-    main()

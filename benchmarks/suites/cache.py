@@ -1,0 +1,82 @@
+"""What a cached query costs: against a fresh search, as it was and after rows have changed.
+
+"second" is a query's second call, straight after the search that swept the processor's caches,
+"hit" its third. "patched after n" repeats it after n rows outside of its answer have changed,
+against a fresh search after as many changes: both send them to the device first. Where a patch
+would cost more than a search, the cache searches too: a ratio of 1 at best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from time import perf_counter
+
+import vectorkit as vk
+from benchmarks.rows import Plan, Row
+from benchmarks.timing import Timing, drawn
+from vectorkit.cache import PATCHED_ROWS, PATCHED_SHARE
+
+CHANGED = (1, 10, 100, 1_000)
+NAME = "drawn"
+
+
+def rows(plan: Plan) -> Iterator[Row]:
+    for count, dim in plan.pick([(10_000, 128)], [(10_000, 128), (100_000, 128)]):
+        taken, searches = measured(count, dim, plan.repeats)
+        case = f"{count:,} × {dim}"
+        fresh = Timing(tuple(taken["fresh"]))
+        yield Row(case=f"a query again, {case}", who="fresh search", timing=fresh)
+        for way in ("second", "hit"):
+            mine = Timing(tuple(taken[way]))
+            values = {"times_faster": fresh.ratio(mine), "extra_search_count": float(searches)}
+            yield Row(case=f"a query again, {case}", who=f"cache, {way}", timing=mine,
+                      values=values)  # fmt: skip
+        for changed in CHANGED:
+            fresh_now = Timing(tuple(taken[f"fresh_{changed}"]))
+            mine = Timing(tuple(taken[f"patched_{changed}"]))
+            after = f"after {changed:,} changes, {case}"
+            yield Row(case=after, who="fresh search", timing=fresh_now)
+            values = {"times_faster": fresh_now.ratio(mine)}
+            yield Row(case=after, who="cache, patched", timing=mine, values=values)
+
+
+def seconds(search: partial[vk.Matches]) -> float:
+    started = perf_counter()
+    search(NAME)
+    return perf_counter() - started
+
+
+def measured(count: int, dim: int, repeats: int) -> tuple[dict[str, list[float]], int]:
+    """Seconds by way, and the searches that the cache made beyond those that it had to."""
+    cache = vk.QueryCache(capacity=repeats + 1)
+    cached, plain = vk.VectorStore(cache=cache), vk.VectorStore()
+    vectors, queries = drawn(count, dim), drawn(repeats + 1, dim, seed=8)
+    for store in (cached, plain):
+        store.create_collection(NAME, dim=dim).insert(range(count), vectors)
+    times: dict[str, list[float]] = {}
+    needed = 0
+    for repeat, query in enumerate(queries):
+        ask = partial(cached.search, query=query)
+        taken = {
+            "fresh": seconds(partial(plain.search, query=query)),
+            "miss": seconds(ask),
+            "second": seconds(ask),
+            "hit": seconds(ask),
+        }
+        answer = ask(NAME).ids
+        needed += 1
+        for changed in CHANGED:
+            outside = [row_id for row_id in range(changed + 10) if row_id not in answer][:changed]
+            for store in (cached, plain):
+                store.update_vectors(NAME, outside, -query + vectors[outside] / 10)
+            for name, store in (("fresh", plain), ("patched", cached)):
+                taken[f"{name}_{changed}"] = seconds(partial(store.search, query=query))
+            for store in (cached, plain):
+                store.update_vectors(NAME, outside, vectors[outside])
+                store.search(NAME, query)
+            if changed > PATCHED_ROWS + count // PATCHED_SHARE:
+                needed += 2
+        for name, each in taken.items():
+            times.setdefault(name, []).extend([each] if repeat else [])  # The first one compiles.
+    return times, cache.stats().misses - needed
