@@ -12,8 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.rows import key
-
 FOLDER = Path(__file__).with_name("history")
 NEEDED = {
     "suite": str,
@@ -89,13 +87,21 @@ def _checked(record: Any) -> Record:
 
 
 def newest(records: Iterable[Record]) -> list[Record]:
-    """The last result of every row, in the order in which rows first came."""
-    last: dict[tuple[Any, ...], Record] = {}
-    for record in records:
-        have = last.get(key(record))
-        if have is None or record["run"]["date"] >= have["run"]["date"]:
-            last[key(record)] = record
-    return list(last.values())
+    """The results of the last run of each suite, by form and number of cores.
+
+    A row that is no longer measured is therefore no longer shown or judged.
+    """
+    kept = list(records)
+    last: dict[tuple[str, str, int], str] = {}
+    for record in kept:
+        date = record["run"]["date"]
+        last[_ran(record)] = max(date, last.get(_ran(record), date))
+    return [record for record in kept if record["run"]["date"] == last[_ran(record)]]
+
+
+def _ran(record: Record) -> tuple[str, str, int]:
+    run = record["run"]
+    return record["suite"], run["form"], run["cores"]
 
 
 def runs(records: Iterable[Record]) -> list[str]:
