@@ -49,7 +49,7 @@ def delete_heavy(rows: int, steps: int, bounds: Sequence[int]) -> Iterator[Step]
 
 def sliding_window(rows: int, steps: int, bounds: Sequence[int]) -> Iterator[Step]:
     """The newest half stays: what comes pushes out what came first."""
-    pieces = list(chunks(0, rows, steps * 3 // 8))
+    pieces = list(chunks(0, rows, steps // 2))
     for number, (start, end) in enumerate(pieces):
         yield {"operation": "insert", "start": start, "end": end}
         if number >= len(pieces) // 2:
@@ -59,7 +59,7 @@ def sliding_window(rows: int, steps: int, bounds: Sequence[int]) -> Iterator[Ste
 
 def expiration(rows: int, steps: int, bounds: Sequence[int]) -> Iterator[Step]:
     """Each piece has a lifetime: 1 in 3 short, 1 in 3 long, 1 in 3 for ever."""
-    pieces = list(chunks(0, rows, steps * 9 // 20))
+    pieces = list(chunks(0, rows, steps // 2))
     lives = (len(pieces) // 10, len(pieces) // 3, len(pieces))
     for number, (start, end) in enumerate(pieces):
         yield {"operation": "insert", "start": start, "end": end}
@@ -73,7 +73,7 @@ def clustered_replace(rows: int, steps: int, bounds: Sequence[int]) -> Iterator[
     half = rows // 2
     yield {"operation": "insert", "start": 0, "end": half}
     wanted = max(1, steps * 3 // 4)
-    size = max(1, half // wanted)
+    size = -(-half // wanted)
     order = np.argsort(draw_block(address(11), len(bounds) - 1), kind="stable")
     done = 0
     for cluster in [*order, *order[::-1]] * wanted:
