@@ -9,13 +9,13 @@ that of a search after all updates, so that no write is fast by not being done.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from benchmarks import truth
-from benchmarks.peers import EVENTS, FLOOR
+from benchmarks.peers import EVENTS, FLOOR, PEERS
 from benchmarks.peers.base import Write
 from benchmarks.peers.remote import Absent, Failed, Remote, loaded
 from benchmarks.rows import OURS, Plan, Row
@@ -52,7 +52,9 @@ class Race:
         self.size = f"{len(ids):,} × {vectors.shape[1]}"
         self.scatter = made[SCATTER]
         self.stores = {name: each for name, each in made.items() if name != SCATTER}
+        self.slot_of = {row_id: slot for slot, row_id in enumerate(ids)}
         self.queries = drawn(QUERIES, vectors.shape[1], seed=8)
+        self.best = truth.best(vectors, self.queries, K)
 
     def single(self) -> Iterator[Row]:
         """One row a call, thousands of calls."""
@@ -71,7 +73,8 @@ class Race:
             return one_by_one
 
         timings = self._timed({name: call(name, peer) for name, peer in self.stores.items()})
-        yield from self._rows(f"update_vector, {self.size}", timings, taken, FLOOR)
+        touched = {name: [ids[:many] for ids, _ in rounds] for name, many in taken.items()}
+        yield from self._rows(f"update_vector, {self.size}", timings, taken, touched, FLOOR)
 
     def alternating(self) -> Iterator[Row]:
         """An update and a read in turn: nothing can be held back."""
@@ -85,7 +88,8 @@ class Race:
 
             timings = self._timed({name: call(peer) for name, peer in both.items()})
             case = f"update and {read} in turn, {self.size}"
-            yield from self._rows(case, timings, dict.fromkeys(both, pairs), FLOOR)
+            touched = {name: [ids for ids, _ in rounds] for name in both}
+            yield from self._rows(case, timings, dict.fromkeys(both, pairs), touched, FLOOR)
 
     def batches(self, size: int) -> Iterator[Row]:
         """Whole batches with text ids; the raw scatter is told the slots."""
@@ -108,7 +112,11 @@ class Race:
         operations = {name: size * calls for name, calls in taken.items()}
         operations[SCATTER] = size * BATCH_CALLS
         case = f"update_vectors, batches of {size:,}, {self.size}"
-        yield from self._rows(case, timings, operations, SCATTER)
+        touched = {
+            name: [ids for writes in rounds for ids, _ in writes[:calls]]
+            for name, calls in taken.items()
+        }
+        yield from self._rows(case, timings, operations, touched, SCATTER)
 
     def _writes(self, taken: int, seed: int = 0) -> list[Write]:
         """For each round different drawn ids, and rows of other ids for them."""
@@ -130,22 +138,32 @@ class Race:
             return 1
 
     def _rows(
-        self, case: str, timings: dict[str, Timing], operations: Mapping[str, int], floor: str
+        self,
+        case: str,
+        timings: dict[str, Timing],
+        operations: Mapping[str, int],
+        touched: Mapping[str, Sequence[Sequence[str]]],
+        floor: str,
     ) -> Iterator[Row]:
         """A row a competitor: its ratio to the floor, ours to it, what a search finds now."""
-        a_row = {name: each.median_s / operations[name] for name, each in timings.items()}
+
+        def ratio(mine: str, theirs: str) -> float:
+            """The time of a row by another's, the median over the rounds."""
+            rows = operations[theirs] / operations[mine]
+            return timings[mine].ratio(timings[theirs]) * rows
+
         for name, timing in timings.items():
-            values = {f"by {floor}": a_row[name] / a_row[floor]}
+            values = {f"by {floor}": ratio(name, floor)}
             if floor == SCATTER:
-                values["share of raw scatter"] = a_row[floor] / a_row[name]
+                values["share of raw scatter"] = ratio(floor, name)
             if name not in {OURS, floor}:
-                values["by vectorkit"] = a_row[name] / a_row[OURS]
+                values["by vectorkit"] = ratio(name, OURS)
             if name == OURS:
-                others = [a_row[each] for each in a_row if each not in {OURS, FLOOR, SCATTER}]
-                if np.isfinite(others).any():
-                    values["share of fastest peer"] = float(np.nanmin(others)) / a_row[OURS]
+                peers = [ratio(each, OURS) for each in timings if each in PEERS]
+                if np.isfinite(peers).any():
+                    values["share of fastest peer"] = float(np.nanmin(peers))
             if name != SCATTER and not timing.error:
-                values[f"recall@{K}"] = self._recall(self.stores[name])
+                values[f"recall@{K}"] = self._recall(self.stores[name], touched[name])
             yield Row(
                 case=case,
                 who=name,
@@ -155,13 +173,12 @@ class Race:
                 moved_bytes=self.vectors.itemsize * self.vectors.shape[1] * 2,
             )
 
-    def _recall(self, peer: Competitor) -> float:
-        """Recall after the updates of ids that are written alike by all, which settles content.
+    def _recall(self, peer: Competitor, touched: Sequence[Sequence[str]]) -> float:
+        """Recall after the updates, once every row that they touched has its first vector again.
 
-        How many rounds a slow peer was given differs, so the rows that were touched are written
-        once more before anything is asked.
+        How many rounds a slow peer was given differs, so this is what makes all contents equal.
         """
-        peer.call("update", self.ids, self.vectors)
+        slots = sorted({self.slot_of[row_id] for ids in touched for row_id in [*ids, self.ids[0]]})
+        peer.call("update", [self.ids[slot] for slot in slots], self.vectors[slots])
         found = peer.call("search", self.queries, K).given
-        best = truth.best(self.vectors, self.queries, K)
-        return truth.recall(found, np.array(self.ids, object), self.vectors, self.queries, best)
+        return truth.recall(found, self.ids, self.vectors, self.queries, self.best)
