@@ -58,7 +58,7 @@ class Race:
 
     def single(self) -> Iterator[Row]:
         """One row a call, thousands of calls."""
-        most = self.plan.pick(512, 4_096)
+        most = 4_096
         rounds = self._writes(most)
         taken = {
             name: self._affordable(peer, "update_one", (self.ids[0], self.vectors[1]), most)
