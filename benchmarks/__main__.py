@@ -94,10 +94,10 @@ def measured(options: argparse.Namespace) -> list[Record]:
     plan = Plan(form=form, cores=max(cores), repeats=repeats, peers=peers)
     records: list[Record] = []
     for record in runner.run(names, plan, cores=cores):
-        print(tables.told(record), flush=True)
-        records.append(record)
         if not options.discard:
             history.append([record], options.history)
+        records.append(record)
+        print(tables.told(record), flush=True)
     return records
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,12 +127,10 @@ def serve(connection: Connection, name: str, adapter: str, cores: int) -> None:
         connection.send(Reply(Lap(0.0), error=told(error)))
         return
     connection.send(Reply(Lap(0.0)))
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # The end of whoever asks is the end of this process.
+        while True:
             method, args = connection.recv()
-        except EOFError:
-            return
-        connection.send(_done(peer, method, args))
+            connection.send(_done(peer, method, args))
 
 
 def _done(peer: Any, method: str, args: tuple[Any, ...]) -> Reply:
