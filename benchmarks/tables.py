@@ -27,7 +27,7 @@ def told(record: Record) -> str:
 def short(number: float | None) -> str:
     if number is None:
         return "–"
-    if number == int(number) or abs(number) >= 1_000:
+    if number == int(number) or abs(number) >= 100:
         return f"{number:,.0f}"
     return f"{number:,.3g}"
 
@@ -38,12 +38,16 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def bars(records: Sequence[Record], budgets: Iterable[Budget]) -> str:
-    """Every bar with what was measured last, of the full form where there is one."""
+    """What was measured last against every bar; a quick run, without a full one, by its budgets.
+
+    Bars are for the sizes of a full run.
+    """
     rows = []
     for budget in budgets:
         meant = [each for each in records if budget.covers(each)]
         form = "full" if any(each["run"]["form"] == "full" for each in meant) else "quick"
-        aim = budget.limit(form) if budget.bar is None else budget.bar
+        is_bar = form == "full" and budget.bar is not None
+        aim = budget.bar if is_bar else budget.limit(form)
         for each in meant:
             value = number_of(each, budget.value)
             if each["run"]["form"] != form or aim is None or value is None:
@@ -51,10 +55,10 @@ def bars(records: Sequence[Record], budgets: Iterable[Budget]) -> str:
             is_met = HOLDS[budget.relation](value, aim)
             case = f"{each['suite']}: {each['case']}"
             place = f"{each['run']['cores']}, {form}"
-            bar = f"{SIGNS[budget.relation]} {aim:g}"
+            bar = f"{SIGNS[budget.relation]} {short(aim)}"
             verdict = "met" if is_met else "**missed**"
-            rows.append((case, budget.value, short(value), bar, verdict, place))
-    return markdown(("what", "figure", "measured", "bar", "", "cores, form"), rows)
+            rows.append((case, each["who"], budget.value, short(value), bar, verdict, place))
+    return markdown(("what", "who", "figure", "measured", "bar", "", "cores, form"), rows)
 
 
 def suite(records: Sequence[Record], name: str, form: str = "full") -> str:

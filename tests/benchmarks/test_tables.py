@@ -22,23 +22,41 @@ def test_competitors_stand_by_case_and_the_quickest_first():
 @pytest.mark.parametrize(("value", "verdict"), [(1.2, "met"), (1.3, "**missed**")])
 def test_a_bar_is_met_or_missed_where_a_budget_is_kept(value, verdict):
     budget = Budget(
-        suite="update", case="*", value="by floor", relation="at_most", quick=2, bar=1.25
+        suite="update", case="*", value="by floor", relation="at_most", full=2, bar=1.25
     )
-    (row,) = tables.bars([record(value=value)], [budget]).splitlines()[2:]
-    assert row == (f"| update: one row | by floor | {value} | ≤ 1.25 | {verdict} | 2, quick |")
+    (row,) = tables.bars([record(value=value, form="full")], [budget]).splitlines()[2:]
+    assert row == (
+        f"| update: one row | vectorkit | by floor | {value} | ≤ 1.25 | {verdict} | 2, full |"
+    )
 
 
 def test_bars_are_of_full_runs_where_there_is_one():
     budget = Budget(suite="update", case="*", value="by floor", relation="at_most", full=2)
     rows = [record(value=1.0), record(value=1.5, form="full")]
     assert tables.bars(rows, [budget]).splitlines()[2:] == [
-        "| update: one row | by floor | 1.5 | ≤ 2 | met | 2, full |"
+        "| update: one row | vectorkit | by floor | 1.5 | ≤ 2 | met | 2, full |"
     ]
+
+
+def test_a_quick_run_is_not_held_against_a_bar():
+    budget = Budget(
+        suite="update", case="*", value="by floor", relation="at_most", quick=9, full=2, bar=1
+    )
+    (row,) = tables.bars([record(value=3.0)], [budget]).splitlines()[2:]
+    assert row == "| update: one row | vectorkit | by floor | 3 | ≤ 9 | met | 2, quick |"
 
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(None, "–"), (0.0, "0"), (3.0, "3"), (1234.5, "1,234"), (0.12345, "0.123"), (99.96, "100")],
+    [
+        (None, "–"),
+        (0.0, "0"),
+        (3.0, "3"),
+        (1234.5, "1,234"),
+        (0.12345, "0.123"),
+        (99.96, "100"),
+        (999.7, "1,000"),
+    ],
 )
 def test_numbers_are_short(number, text):
     assert tables.short(number) == text
