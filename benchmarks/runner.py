@@ -32,7 +32,8 @@ def run(names: Sequence[str], plan: Plan, *, cores: Sequence[int]) -> Iterator[R
 
 
 def _records(name: str, plan: Plan, described: dict[str, Any]) -> Iterator[Record]:
-    process = Isolated(_work, SUITES[name].module, plan, cores=plan.cores)
+    suite = SUITES[name]
+    process = Isolated(_work, suite.module, plan, suite.has_roof, cores=plan.cores)
     limits = Limits(float("nan"), float("nan"))
     try:
         while (message := process.receive(SUITE_LIMIT_S)) is not None:
@@ -51,11 +52,12 @@ def failed(error: str) -> Row:
     return Row(case="the whole suite", who=OURS, error=error)
 
 
-def _work(connection: Connection, module: str, plan: Plan) -> None:
-    """In the suite's process: the machine's limits, the rows, and None at the end."""
+def _work(connection: Connection, module: str, plan: Plan, has_roof: bool) -> None:
+    """In the suite's process: the machine's limits if asked for, the rows, None at the end."""
     try:
         rows: Callable[[Plan], Iterator[Row]] = importlib.import_module(module).rows
-        connection.send(machine.limits(plan.form)[0])
+        if has_roof:
+            connection.send(machine.limits(plan.form)[0])
         for row in rows(plan):
             connection.send(row)
     except Exception as error:  # What went wrong is a result that is kept, like any other.
