@@ -64,16 +64,29 @@ def disconnected(at_ms, tape=None):
     return tape.add(at_ms, "status", "node-0", "node-1", kind="Disconnected")
 
 
+def heard(at_ms, kind):
+    """node-1 has shaken hands with node-0 at 1 ms, and says something at a time."""
+    tape = Tape().begin().add(1, "deliver", "node-0", "node-1", "Hello", 1)
+    return tape.add(at_ms, "deliver", "node-0", "node-1", kind, 2)
+
+
 @pytest.mark.parametrize("kind", ["ReplicaHeartbeat", "Hello"])
 def test_a_node_is_disconnected_only_after_long_enough_silence(kind):
-    heard = Tape().begin().add(5_000, "deliver", "node-0", "node-1", kind, 1)
-    assert told(check_silence(disconnected(65_001, heard).facts())) == ("held", 0)
-    heard = Tape().begin().add(5_000, "deliver", "node-0", "node-1", kind, 1)
-    found = check_silence(disconnected(65_000, heard).facts())
+    assert told(check_silence(disconnected(65_001, heard(5_000, kind)).facts())) == ("held", 0)
+    found = check_silence(disconnected(65_000, heard(5_000, kind)).facts())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         "node-0 called node-1 Disconnected at 65,000.0 ms, 60,000.0 ms after it was heard"
     )
+
+
+def test_a_heartbeat_of_a_connection_that_is_over_does_not_count():
+    late = heard(5_001, "ReplicaHeartbeat")  # 5,000 ms after the handshake.
+    assert told(check_silence(disconnected(60_002, late).facts())) == ("held", 0)
+    kept = heard(4_000, "Ack").add(8_999, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1)
+    assert told(check_silence(disconnected(60_002, kept).facts())) == ("broken", 1)
+    anew = heard(5_001, "Hello").add(6_000, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1)
+    assert told(check_silence(disconnected(60_002, anew).facts())) == ("broken", 1)
 
 
 def test_a_new_master_waits_from_its_beginning_on():
