@@ -153,8 +153,12 @@ def test_what_comes_by_an_earlier_connection_is_no_sign_of_life():
     [
         lambda tape: tape.add(900, "deliver", "node-1", "node-0", "Close", 1),
         lambda tape: tape.add(900, "sync", "node-1", "node-1", kind="full", text="lost too_old"),
+        lambda tape: tape.crash(900, "node-1").start(910, "node-1"),
+        lambda tape: tape.role(900, "node-1", "candidate", SECOND).role(
+            910, "node-1", "replica", 0
+        ),
     ],
-    ids=["closed by the master", "given up by the replica"],
+    ids=["closed by the master", "given up by the replica", "another life", "another role"],
 )
 def test_what_comes_by_a_connection_that_is_over_is_no_sign_of_life(end):
     tape = Tape(QUICK).begin().add(1, "send", "node-1", "node-0", "Hello", 1)

@@ -141,7 +141,8 @@ class _SignsOfLife:
     def take(self, index: int, row: TraceRow) -> None:
         node, peer = row.node, row.peer
         if row.event in ("role", "crash"):
-            self._heard_ns.pop(node, None)
+            for known in (self._heard_ns, self._asked, self._taken):
+                known.pop(node, None)  # A new life or role begins without a connection.
         elif _is_given_up(row):
             self._asked.pop(node, None)
         elif row.kind == "Hello":
