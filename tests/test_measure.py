@@ -111,6 +111,9 @@ def test_the_data_stay_as_they_were(data):
         {"batches": (True,)},
         {"batches": ("1",)},
         {"batches": (1, 1)},
+        {"calls": 0},
+        {"calls": 1.0},
+        {"calls": 9, "batches": (1, 7)},
     ],
     ids=str,
 )
@@ -118,7 +121,9 @@ def test_what_cannot_be_measured_is_refused(data, arguments):
     with pytest.raises(InvalidOption) as caught:
         measure.update_latency(data, **{"batches": (1,), "repeats": 1} | arguments)
     assert caught.value.got.endswith("60 rows")
-    assert caught.value.wanted == "repeats of 1 or more, different batches from 1 to 60"
+    assert caught.value.wanted == (
+        "repeats and calls of 1 or more, different batches from 1 to 60"
+    )
 
 
 def test_no_rows_are_refused(data):

@@ -5,17 +5,19 @@ The only part of the package that reads a wall clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from vectorkit.collections import Collection, CpuCollection
+from vectorkit.collections import BatchMatches, Collection, CpuCollection
+from vectorkit.collections.reader import Reader
 from vectorkit.datasets import Dataset
 from vectorkit.draws import address, draw_block
 from vectorkit.errors import InvalidOption
+from vectorkit.types import Id
 
 UPDATE_LATENCY: Final = {
     "method": "str",
@@ -23,6 +25,13 @@ UPDATE_LATENCY: Final = {
     "repeat": "int64",
     "rows": "int64",
     "us_per_row": "float64",
+}
+RECALL_LATENCY: Final = {
+    "kind": "str",
+    "setting": "str",
+    "repeat": "int64",
+    "recall": "float64",
+    "us_per_query": "float64",
 }
 UPDATE: Final = "update"
 DELETE_INSERT: Final = "delete + insert"
@@ -38,6 +47,7 @@ def update_latency(
     make: Callable[..., Collection] = CpuCollection,
     batches: Sequence[int] = (1, 16, 128, 1_024),
     repeats: int = 7,
+    calls: int | None = None,
     seed: int = 0,
     progress: Callable[[], None] | None = None,
 ) -> pd.DataFrame:
@@ -47,8 +57,9 @@ def update_latency(
     it with the kind's options. A row of the frame is one repeat: microseconds a row for `rows` rows
     written in calls of `batch`, each call public and committed, with one read at the end. Batch 1
     is `update_vector` against `delete` + `insert` of one id. Payloads are written back by the
-    insert, as the update keeps them. Every pair is run once before it is timed. Raises
-    InvalidOption, and what `make` raises.
+    insert, as the update keeps them. A repeat times `calls` calls, by default as many as make 200
+    rows, and 8 at least; `calls=1` and many repeats give the distribution of single calls. Every
+    pair is run once before it is timed. Raises InvalidOption, and what `make` raises.
 
     >>> from functools import partial
     >>> from vectorkit import QuantizedCollection, datasets
@@ -57,20 +68,21 @@ def update_latency(
     >>> frame.groupby(["method", "batch"]).size().tolist()
     [2, 2, 2, 2]
     """
-    _refuse(data, batches, repeats)
+    _refuse(data, batches, repeats, calls)
     collection = make(dim=data.dim, metric=metric)
     collection.upsert(data.ids, data.vectors, payloads=data.payloads)
     rows: list[tuple[str, int, int, int, float]] = []
     for batch in batches:
-        total = min(len(data), max(_ROWS_MIN, _CALLS_MIN * batch)) // batch * batch
+        wanted = max(_ROWS_MIN, _CALLS_MIN * batch) if calls is None else calls * batch
+        total = min(len(data), wanted) // batch * batch
         for repeat in range(-1, repeats):
             drawn = draw_block(address(seed + repeat + 1), len(data))
             order = np.argsort(drawn, kind="stable")
             chosen, vectors = order[:total], data.vectors[order[::-1][:total]]
             for method, write in ((UPDATE, _update), (DELETE_INSERT, _delete_insert)):
-                calls = _calls(data, chosen, vectors, batch)
+                prepared = _calls(data, chosen, vectors, batch)
                 started = perf_counter()
-                write(collection, calls)
+                write(collection, prepared)
                 collection.get(data.ids[chosen[0]])
                 elapsed_us = (perf_counter() - started) * 1e6
                 if repeat >= 0:
@@ -99,15 +111,107 @@ def summarise_updates(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).reset_index()
 
 
-def _refuse(data: Dataset, batches: Sequence[int], repeats: int) -> None:
-    counts = [repeats, *batches]
-    is_whole = all(isinstance(each, int) and not isinstance(each, bool) for each in counts)
-    is_possible = is_whole and min(counts) >= 1 and 1 <= max(batches, default=0) <= len(data)
+def recall_latency(
+    kinds: Mapping[str, Sequence[tuple[str, Reader]]],
+    queries: Any,
+    *,
+    exact: Reader,
+    k: int = 10,
+    batch: int = 1,
+    repeats: int = 7,
+) -> pd.DataFrame:
+    """Time the same searches in each collection, in turn, and count what share they find.
+
+    `kinds` names kinds, and of each its collections, each beside what it is set to. All queries
+    (rows of one array) are asked in calls of `batch`; a row of the frame is one repeat:
+    microseconds a query, and the share of `exact`'s k best that was found. Every collection is
+    asked once before it is timed. Raises InvalidOption, InvalidK, InvalidVector.
+
+    >>> import vectorkit as vk
+    >>> rows, queries = vk.datasets.glove(limit=600).split(20)
+    >>> exact, int8 = vk.CpuCollection(dim=50), vk.QuantizedCollection(dim=50, codec="int8")
+    >>> for c in (exact, int8):
+    ...     _ = c.upsert(rows.ids, rows.vectors)
+    >>> kinds = {"float32": [("", exact)], "int8": [("×4", int8)]}
+    >>> frame = recall_latency(kinds, queries, exact=exact, repeats=2)
+    >>> frame.groupby("kind")["recall"].mean().tolist()
+    [1.0, 1.0]
+    """
+    asked = np.asarray(queries)
+    _refuse_counts(batch, repeats, len(asked))
+    truth = [set(found) for found in _ids(exact.search_many(asked, k))]
+    calls = [asked[start : start + batch] for start in range(0, len(asked), batch)]
+    rows: list[tuple[str, str, int, float, float]] = []
+    for repeat in range(-1, repeats):
+        for kind, settings in kinds.items():
+            for setting, collection in settings:
+                started = perf_counter()
+                answers = [collection.search_many(call, k) for call in calls]
+                elapsed_us = (perf_counter() - started) * 1e6 / len(asked)
+                found = [ids for answer in answers for ids in _ids(answer)]
+                hits = sum(len(best & set(ids)) for best, ids in zip(truth, found, strict=True))
+                recall = hits / (sum(map(len, truth)) or 1)
+                if repeat >= 0:
+                    rows.append((kind, setting, repeat, recall, elapsed_us))
+    return pd.DataFrame(rows, columns=list(RECALL_LATENCY)).astype(RECALL_LATENCY)
+
+
+def summarise_recall(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row a kind and setting: recall, median and quartiles in µs, and what nobody beats.
+
+    `is_on_front` says that no other is both as fast and as good, and better in one of the two.
+    """
+    times = frame.groupby(["kind", "setting"], sort=False)["us_per_query"]
+    table = pd.DataFrame(
+        {
+            "recall": frame.groupby(["kind", "setting"], sort=False)["recall"].median(),
+            "us_per_query": times.median(),
+            "us_per_query_q25": times.quantile(0.25),
+            "us_per_query_q75": times.quantile(0.75),
+        }
+    ).reset_index()
+    points = table[["recall", "us_per_query"]].to_numpy().tolist()
+    table["is_on_front"] = [
+        not any(
+            other_recall >= recall and other_us <= us and (other_recall, other_us) != (recall, us)
+            for other_recall, other_us in points
+        )
+        for recall, us in points
+    ]
+    return table
+
+
+def _ids(matches: BatchMatches) -> list[list[Id]]:
+    """The ids that were found for each query, without the padding."""
+    counts = matches.counts.tolist()
+    return [ids[:count] for ids, count in zip(matches.ids.tolist(), counts, strict=True)]
+
+
+def _refuse_counts(batch: int, repeats: int, query_count: int) -> None:
+    if not (_is_count(batch) and _is_count(repeats) and query_count and batch <= query_count):
+        raise InvalidOption(
+            "these searches cannot be measured",
+            got=f"batch={batch!r}, repeats={repeats!r}, {query_count:,} queries",
+            wanted="repeats of 1 or more, and a batch of 1 to as many as there are queries",
+            remedy="pass more queries, or a smaller batch",
+        )
+
+
+def _is_count(number: object) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 1
+
+
+def _refuse(data: Dataset, batches: Sequence[int], repeats: int, calls: int | None) -> None:
+    counts = [repeats, *batches, *([] if calls is None else [calls])]
+    is_possible = all(map(_is_count, counts)) and (
+        1 <= max(batches, default=0) * (calls or 1) <= len(data)
+    )
     if not is_possible or len(set(batches)) < len(batches):
+        asked = f"batches={tuple(batches)}, repeats={repeats!r}, calls={calls!r}"
         raise InvalidOption(
             "these updates cannot be measured",
-            got=f"batches={tuple(batches)}, repeats={repeats!r}, {len(data):,} rows",
-            wanted=f"repeats of 1 or more, different batches from 1 to {len(data):,}",
+            got=f"{asked}, {len(data):,} rows",
+            wanted=f"repeats and calls of 1 or more, different batches from 1 to {len(data):,}",
             remedy="measure smaller batches or load more rows",
         )
 

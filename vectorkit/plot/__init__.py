@@ -5,9 +5,12 @@ from vectorkit.plot.lag import plot_lag
 from vectorkit.plot.loss import plot_loss
 from vectorkit.plot.operations import plot_operation_life
 from vectorkit.plot.recall import plot_recall
+from vectorkit.plot.recall_latency import plot_recall_latency
+from vectorkit.plot.runbook import plot_runbook
 from vectorkit.plot.staleness import plot_staleness
 from vectorkit.plot.sweep import plot_sweep
 from vectorkit.plot.timeline import plot_timeline
+from vectorkit.plot.update_spread import plot_update_spread
 from vectorkit.plot.updates import plot_update_latency
 
 __all__ = [
@@ -16,8 +19,11 @@ __all__ = [
     "plot_loss",
     "plot_operation_life",
     "plot_recall",
+    "plot_recall_latency",
+    "plot_runbook",
     "plot_staleness",
     "plot_sweep",
     "plot_timeline",
     "plot_update_latency",
+    "plot_update_spread",
 ]

@@ -11,9 +11,12 @@ from vectorkit.plot.style import (
     axes,
     cut_handles,
     cut_windows,
+    finish,
+    is_narrow,
     legend_above,
     node_number,
     shade,
+    size_pt,
 )
 
 if TYPE_CHECKING:
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
 
 _BAR_HEIGHT: Final = 0.62
 _SHORT_SHARE: Final = 0.012
-_LABEL_SHARE: Final = 0.05
+_LABEL_SHARE, _LABEL_SHARE_NARROW = 0.05, 0.15
+_ROW_IN_MIN: Final = 0.36
+"""How high a row must be for a label above its bar."""
 
 
 def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -40,14 +45,14 @@ def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     nodes = sorted(frame["node"].unique(), key=node_number)
     ax = axes(ax, width=7.0, height=1.3 + 0.5 * len(nodes))
     end_s = frame["time_ms"].max() / 1_000 if len(frame) else 1.0
+    ax.set_ylim(max(len(nodes), 1) - 0.5, -0.75)
+    ax.set_xlim(0, end_s)
     for row, node in enumerate(nodes):
         mine = frame[frame["node"] == node]
         for start_s, until_s in cut_windows(mine):
             shade(ax, start_s, until_s, row=row)
         _draw_dwells(ax, row, mine, end_s)
     ax.set_yticks(range(len(nodes)), nodes)
-    ax.set_ylim(max(len(nodes), 1) - 0.5, -0.75)
-    ax.set_xlim(0, end_s)
     ax.set_xlabel("virtual time (s)")
     seen = set(frame["status"])
     handles = [
@@ -56,12 +61,13 @@ def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         if status in seen
     ]
     legend_above(ax, [*handles, *cut_handles(frame)])
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
+    finish(ax, has_rows=True)
     return ax
 
 
 def _draw_dwells(ax: Axes, row: int, mine: pd.DataFrame, end_s: float) -> None:
+    share = _LABEL_SHARE_NARROW if is_narrow(ax) else _LABEL_SHARE
+    has_room = _row_in(ax) >= _ROW_IN_MIN
     drawn_s, labelled_s = 0.0, -end_s
     for start_s, length_s, status in _dwells(mine):
         shown_s, left_s = length_s, start_s
@@ -79,26 +85,34 @@ def _draw_dwells(ax: Axes, row: int, mine: pd.DataFrame, end_s: float) -> None:
             linewidth=0,
             zorder=3 if is_short else 2,
         )
-        if is_short and left_s - labelled_s >= end_s * _LABEL_SHARE:
+        if has_room and is_short and left_s - labelled_s >= end_s * share:
             # At the left edge a label begins at its bar, elsewhere it lies over its middle.
-            labelled_s = left_s + (end_s * _LABEL_SHARE / 2 if not left_s else 0)
-            _label(ax, row, left_s, shown_s, f"{length_s:.2f} s", STATUS_COLOURS[status], end_s)
+            labelled_s = left_s + (end_s * share / 2 if not left_s else 0)
+            text, edge_s = f"{length_s:.2f} s", end_s * share
+            _label(ax, row, left_s, shown_s, text, STATUS_COLOURS[status], edge_s)
+
+
+def _row_in(ax: Axes) -> float:
+    """How high a row is, in inches."""
+    figure_in = ax.figure.get_figure(root=True).get_size_inches()[1]
+    low, high = ax.get_ylim()
+    return float(ax.get_position().height * figure_in) / abs(high - low)
 
 
 def _label(
-    ax: Axes, row: int, left_s: float, shown_s: float, text: str, colour: str, end_s: float
+    ax: Axes, row: int, left_s: float, shown_s: float, text: str, colour: str, edge_s: float
 ) -> None:
-    """Write above a bar, within the axes."""
+    """Write above a bar, within the axes, whose edges are where a label would not fit."""
     places = {"left": left_s, "center": left_s + shown_s / 2, "right": left_s + shown_s}
-    is_last = left_s > end_s * (1 - _LABEL_SHARE)
-    align = "left" if left_s < end_s * _LABEL_SHARE else "right" if is_last else "center"
+    is_last = left_s > ax.get_xlim()[1] - edge_s
+    align = "left" if left_s < edge_s else "right" if is_last else "center"
     ax.annotate(
         text,
         (places[align], row - _BAR_HEIGHT / 2),
         xytext=(0, 1.5),
         textcoords="offset points",
         ha=align,
-        fontsize=7,
+        fontsize=size_pt(ax, 7),
         color=colour,
     )
 

@@ -10,6 +10,7 @@ from vectorkit.plot.style import (
     axes,
     cut_handles,
     cut_windows,
+    finish,
     legend_above,
     node_colour,
     node_number,
@@ -64,7 +65,7 @@ def plot_lag(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("virtual time (s)")
     ax.set_ylabel("lag (ms)")
     legend_above(ax, [*handles, *cut_handles(frame)])
-    ax.spines[["top", "right"]].set_visible(False)
+    finish(ax)
     return ax
 
 

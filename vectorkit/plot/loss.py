@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from vectorkit.plot.style import BLUE, VERMILION, axes, write_beside
+from vectorkit.plot.style import BLUE, VERMILION, axes, finish, write_beside
 from vectorkit.sweep_statistics import wilson
 
 if TYPE_CHECKING:
@@ -42,6 +42,6 @@ def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     write_beside(ax, -0.7, "writes lost")
     ax.set_ylim(max(len(concerns), 1) - 0.5, -0.5)
     ax.set_xlabel("share of runs that lost an acknowledged write")
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0, pad=9)
+    ax.tick_params(axis="y", pad=9)
+    finish(ax, has_rows=True)
     return ax

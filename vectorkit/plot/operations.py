@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from vectorkit.plot.style import BLUE, axes, write_beside
+from vectorkit.plot.style import BLUE, axes, finish, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.hlines(row, low, nearly_all, color=BLUE, linewidth=1.2, zorder=2)
         ax.hlines(row, tenth, most, color=BLUE, linewidth=6, alpha=0.45, zorder=2)
         ax.plot(middle, row, "o", color=BLUE, markersize=5, zorder=3)
-        write_beside(ax, row, f"{middle:,.1f} · {most:,.1f} · {nearly_all:,.1f}")
+        write_beside(ax, row, " · ".join(map(_rounded, (middle, most, nearly_all))))
     least, most = min(ends_ms, default=0.0), max(ends_ms, default=0.0)
     is_wide = most > _LOG_ABOVE * least > 0
     if is_wide:
@@ -72,9 +72,12 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(stages) - 0.5, -0.6)
     was = "written" if asked.empty else "asked for"
     ax.set_xlabel(f"time since the write was {was} (ms)")
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
+    finish(ax, has_rows=True)
     return ax
+
+
+def _rounded(time_ms: float) -> str:
+    return f"{time_ms:,.1f}" if time_ms < 100 else f"{time_ms:,.0f}"
 
 
 def _is_shown(frame: pd.DataFrame, column: str) -> bool:

@@ -10,6 +10,7 @@ import pandas as pd
 from vectorkit.plot.style import (
     LOSS_COLOURS,
     axes,
+    finish,
     legend_above,
     node_colour,
     node_number,
@@ -64,7 +65,7 @@ def plot_recall(
     ax.set_xlabel("virtual time (s)")
     ax.set_ylabel("recall")
     legend_above(ax, [*handles, *shades])
-    ax.spines[["top", "right"]].set_visible(False)
+    finish(ax)
     return ax
 
 

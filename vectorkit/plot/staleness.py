@@ -8,16 +8,18 @@ import numpy as np
 import pandas as pd
 
 from vectorkit.plot.style import (
+    DASHES,
     POLICY_COLOURS,
     axes,
+    finish,
     node_colour,
     node_number,
+    size_pt,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
 _RIGHT_MS_MIN: Final = 10.0
 
 
@@ -49,7 +51,7 @@ def plot_staleness(
             [0.0, *shares, 1.0],
             where="post",
             color=colour,
-            linestyle=_DASHES[number % len(_DASHES)],
+            linestyle=DASHES[number % len(DASHES)],
             linewidth=1.5,
             label=f"{name} ({len(stale_ms):,})",
         )
@@ -60,8 +62,10 @@ def plot_staleness(
     ax.set_xlabel("staleness (ms)")
     ax.set_ylabel("share of reads at most so stale")
     if names:
-        ax.legend(title=f"{by} (reads)", frameon=False, fontsize=8, title_fontsize=8, loc="best")
-    ax.spines[["top", "right"]].set_visible(False)
+        size = size_pt(ax, 8)
+        title = f"{by} (reads)"
+        ax.legend(title=title, frameon=False, fontsize=size, title_fontsize=size, loc="best")
+    finish(ax)
     return ax
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ BLUE: Final = "#0072B2"
 VERMILION: Final = "#D55E00"
 SKY_BLUE: Final = "#56B4E9"
 PURPLE: Final = "#CC79A7"
+PLUM: Final = "#AA3377"  # Of Tol's "bright" palette: beside those of nodes, sky blue is taken.
 
 STATUS_COLOURS: Final = {
     "Connected": GREEN,
@@ -30,7 +32,7 @@ STATUS_COLOURS: Final = {
 }
 MESSAGE_COLOURS: Final = {
     "records": BLUE,
-    "acks": SKY_BLUE,
+    "acks": PLUM,
     "heartbeats": "0.62",
     "handshakes, syncs": GREEN,
     "mastership": VERMILION,
@@ -48,6 +50,16 @@ POLICY_COLOURS: Final = {
     "linearizable": SKY_BLUE,
 }
 METHOD_COLOURS: Final = {"update": BLUE, "delete + insert": VERMILION}
+SERIES: Final = (
+    (BLUE, "o"),
+    (VERMILION, "s"),
+    (GREEN, "^"),
+    (ORANGE, "D"),
+    (PURPLE, "v"),
+    (SKY_BLUE, "P"),
+)
+"""Colours and markers of what has no meaning of its own, such as kinds, in order of appearance."""
+DASHES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
 
 # Nodes have black and the "muted" palette of Tol (2021), so that no node looks like a state.
 _NODE_COLOURS: Final = (
@@ -66,6 +78,12 @@ _SHADE: Final[dict[str, Any]] = {"color": "black", "alpha": 0.13, "linewidth": 0
 _LEGEND_COLUMNS_MAX: Final = 6
 _LABEL_LETTERS_MAX: Final = 28
 _MARGIN_IN, _HANDLE_IN, _LETTER_IN = 0.75, 0.43, 0.075
+_LEGEND_PT, _LABEL_PT = 9.0, 10.0
+_NARROW_IN, _NARROW_SHARE, _SIZE_PT_MIN = 4.6, 0.78, 6.5
+"""Axes that share a page's width with others have smaller letters, which can still be read."""
+PANEL_SHARE: Final = 0.775
+"""How much of its place in a figure an axes takes before labels."""
+_NARROW_LETTERS_MAX, _NARROW_TICKS_MAX = 30, 5
 
 
 def node_colour(node: str) -> str:
@@ -92,6 +110,42 @@ def axes(ax: Axes | None, *, width: float, height: float) -> Axes:
     return made
 
 
+def width_in(ax: Axes) -> float:
+    """How wide the place of axes in their figure is, in inches."""
+    figure_in = ax.figure.get_figure(root=True).get_size_inches()[0]
+    return float(ax.get_position().width * figure_in) / PANEL_SHARE
+
+
+def is_narrow(ax: Axes) -> bool:
+    """Whether the axes have less than two columns of a paper."""
+    return width_in(ax) < _NARROW_IN
+
+
+def size_pt(ax: Axes, wide_pt: float) -> float:
+    """The size of letters here, where it is `wide_pt` over two columns."""
+    return max(_SIZE_PT_MIN, _NARROW_SHARE * wide_pt) if is_narrow(ax) else wide_pt
+
+
+def finish(ax: Axes, *, has_rows: bool = False) -> None:
+    """Take away lines that tell nothing; in narrow axes make labels small enough to fit.
+
+    With `has_rows` the vertical axis is a list of names, which needs no line and no ticks.
+    """
+    from matplotlib.ticker import AutoLocator
+
+    ax.spines[["top", "right", "left"] if has_rows else ["top", "right"]].set_visible(False)
+    if has_rows:
+        ax.tick_params(axis="y", length=0)
+    if is_narrow(ax):
+        size = size_pt(ax, _LABEL_PT)
+        ax.tick_params(which="both", labelsize=size)
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.label.set_fontsize(size)
+        ax.set_xlabel(fill(ax.get_xlabel(), _NARROW_LETTERS_MAX))
+        if isinstance(ax.xaxis.get_major_locator(), AutoLocator):
+            ax.locator_params(axis="x", nbins=_NARROW_TICKS_MAX)
+
+
 def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> None:
     """Shade a stretch of time, over the whole height or in one row; overlaps are darker."""
     if row is None:
@@ -109,7 +163,7 @@ def write_beside(ax: Axes, row: float, text: str) -> None:
         xytext=(8, 0),
         textcoords="offset points",
         va="center",
-        fontsize=8,
+        fontsize=size_pt(ax, 8),
         annotation_clip=False,
     )
 
@@ -177,18 +231,19 @@ def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
             bbox_to_anchor=(0, 1.0),
             frameon=False,
             borderaxespad=0.2,
-            fontsize=9,
+            fontsize=size_pt(ax, _LEGEND_PT),
             handlelength=1.4,
             columnspacing=1.2,
         )
 
 
 def _columns(labels: Sequence[str], ax: Axes) -> int:
-    """How many columns of these labels are no wider than the figure, its margins left out."""
-    room = ax.figure.get_figure(root=True).get_size_inches()[0] - _MARGIN_IN
+    """How many columns of these labels are no wider than the axes' place, its margins left out."""
+    share = size_pt(ax, _LEGEND_PT) / _LEGEND_PT
+    room = width_in(ax) - _MARGIN_IN
     for columns in range(min(len(labels), _LEGEND_COLUMNS_MAX), 1, -1):
         widest = [max(map(len, part)) for part in np.array_split(list(labels), columns)]
-        if sum(_HANDLE_IN + _LETTER_IN * length for length in widest) <= room:
+        if share * sum(_HANDLE_IN + _LETTER_IN * length for length in widest) <= room:
             return columns
     return 1
 

@@ -11,10 +11,12 @@ import pandas as pd
 from vectorkit.plot.style import (
     MESSAGE_COLOURS,
     axes,
+    finish,
     legend_above,
     node_colour,
     node_number,
     shade_faults,
+    size_pt,
 )
 
 if TYPE_CHECKING:
@@ -102,8 +104,7 @@ def plot_timeline(
     ax.xaxis.set_major_formatter("{x:,.10g}")
     ax.set_xlabel(f"virtual time ({'ms' if unit_ms == 1 else 's'})")
     legend_above(ax, [*slants, *lines, *shades])
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0)
+    finish(ax, has_rows=True)
     return ax
 
 
@@ -236,7 +237,7 @@ def _name_epoch(ax: Axes, left: float, row: int, epoch: str) -> None:
         (left, row),
         xytext=(2, 6),
         textcoords="offset points",
-        fontsize=7,
+        fontsize=size_pt(ax, 7),
         zorder=7,
         bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 0.6},
     )

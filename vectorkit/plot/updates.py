@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from vectorkit.measure import DELETE_INSERT, UPDATE, summarise_updates
-from vectorkit.plot.style import METHOD_COLOURS, axes
+from vectorkit.plot.style import METHOD_COLOURS, axes, finish, legend_above, size_pt
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> plot_update_latency(frame).get_ylabel()
     'time per row (µs)'
     """
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import LogLocator
 
     ax = axes(ax, width=5.2, height=3.2)
@@ -46,10 +47,11 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.annotate(
             f"{speedup:.1f}×",
             (batch, height),
-            xytext=(4, 0),
+            xytext=(0, 0),  # Between two points: there no line passes.
             textcoords="offset points",
+            ha="center",
             va="center",
-            fontsize=8,
+            fontsize=size_pt(ax, 8),
         )
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
@@ -60,6 +62,12 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.1, y=0.12)
     ax.set_xlabel("rows per call")
     ax.set_ylabel("time per row (µs)")
-    ax.legend(frameon=False)
-    ax.spines[["top", "right"]].set_visible(False)
+    legend_above(
+        ax,
+        [
+            Line2D([], [], color=METHOD_COLOURS[method], marker="o", markersize=4, label=method)
+            for method in (DELETE_INSERT, UPDATE)
+        ],
+    )
+    finish(ax)
     return ax

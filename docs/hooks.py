@@ -1,0 +1,65 @@
+"""What the site has beside the pages of this folder: the notebooks, each as a page of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from nbconvert import MarkdownExporter
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+INDEX = """# Notebooks
+
+One question each, answered by a figure and by assertions that the tests run. Read them in order, or
+begin where your question is. Here they are as they were last run; the files are in `notebooks/` of
+the checkout.
+
+| | |
+|---|---|
+"""
+ELSEWHERE = re.compile(r"""(?:src=|<link[^>]*href=)["']?(?:https?:)?//[^"'\s>]+""")
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """List the notebooks in the navigation, behind their overview."""
+    pages = [{path.stem.replace("_", " "): f"notebooks/{path.stem}.md"} for path in NOTEBOOKS]
+    for entry in config.nav or ():
+        if "Notebooks" in entry:
+            entry["Notebooks"] = ["notebooks/index.md", *pages]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add a page for each notebook, with the outputs that it was committed with."""
+    index = INDEX
+    for path in NOTEBOOKS:
+        text, resources = MarkdownExporter().from_filename(str(path))
+        for name, content in resources["outputs"].items():
+            own = f"{path.stem}_{name}"
+            text = text.replace(f"({name})", f"({own})")
+            files.append(File.generated(config, f"notebooks/{own}", content=content))
+        page = re.sub(r"\((\w+)\.ipynb\)", r"(\1.md)", text)
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
+        thumbnail = f"[![](../figures/notebooks/{path.stem}.png)]({path.stem}.md)"
+        index += f"| {thumbnail} | **[{path.stem[3:]}]({path.stem}.md)**<br>{_question(path)} |\n"
+    files.append(File.generated(config, "notebooks/index.md", content=index))
+    return files
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """Refuse a page that would load something from elsewhere: the site needs no network."""
+    if found := ELSEWHERE.search(output):
+        raise PluginError(f"a page loads something from elsewhere: {found.group()}")
+    return output
+
+
+def _question(path: Path) -> str:
+    """What the first cell of a notebook asks."""
+    first = json.loads(path.read_text("utf-8"))["cells"][0]
+    asked = "".join(first["source"]).partition("**The question:** ")[2].partition("\n\n")[0]
+    return " ".join(asked.split())

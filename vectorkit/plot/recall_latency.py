@@ -1,0 +1,108 @@
+"""What recall costs in time, and which settings nobody beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pandas as pd
+
+from vectorkit.measure import summarise_recall
+from vectorkit.plot.style import PANEL_SHARE, SERIES, axes, finish, legend_above, size_pt, width_in
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+_POINTS_PER_INCH: Final = 72.0
+_LABEL_PT: Final = (24.0, 8.5)
+"""How much room the name of a setting needs."""
+
+
+def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """Draw the recall of each setting against its time a query, and the Pareto front.
+
+    `frame` is what `measure.recall_latency` gives. A point is a setting: its recall, and the
+    median of its times with their quartiles. Those on the front, which no other beats in both, are
+    filled and joined by a line; the others are hollow. Better is to the right and below. The axis
+    of time is logarithmic.
+
+    >>> from vectorkit import measure
+    >>> rows = [("int8", "×1", 0, 0.97, 90.0), ("int8", "×4", 0, 1.0, 120.0)]
+    >>> frame = pd.DataFrame(rows, columns=list(measure.RECALL_LATENCY))
+    >>> plot_recall_latency(frame).get_xlabel()
+    'recall'
+    """
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import LogLocator
+
+    ax = axes(ax, width=5.2, height=3.2)
+    table = summarise_recall(frame)
+    front = table[table["is_on_front"]].sort_values(["recall", "us_per_query"])
+    ax.plot(front["recall"], front["us_per_query"], color="0.6", linewidth=1.2, zorder=1)
+    handles: list[Artist] = []
+    colours: dict[str, str] = {}
+    for number, kind in enumerate(dict.fromkeys(table["kind"])):
+        colour, marker = SERIES[number % len(SERIES)]
+        colours[kind] = colour
+        for each in table[table["kind"] == kind].to_dict("records"):
+            _draw_point(ax, each, colour, marker)
+        handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", label=kind))
+    if len(front):
+        handles.append(Line2D([], [], color="0.6", linewidth=1.2, label="Pareto front"))
+    is_wide = len(table) and table["us_per_query"].max() > 8 * table["us_per_query"].min()
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if is_wide else (1, 1.5, 2, 3, 4, 5, 7)))
+    ax.yaxis.set_major_formatter("{x:,.10g}")
+    ax.minorticks_off()
+    ax.margins(x=0.12, y=0.14)
+    _name_settings(ax, table, colours)
+    ax.set_xlabel("recall")
+    ax.set_ylabel("time per query (µs)")
+    legend_above(ax, handles)
+    finish(ax)
+    return ax
+
+
+def _draw_point(ax: Axes, each: dict[Any, Any], colour: str, marker: str) -> None:
+    """A setting: filled on the front, its quartiles as a thin bar."""
+    recall, middle_us = each["recall"], each["us_per_query"]
+    ax.vlines(
+        recall, each["us_per_query_q25"], each["us_per_query_q75"], color=colour, linewidth=1.0
+    )
+    ax.plot(
+        recall,
+        middle_us,
+        marker,
+        color=colour,
+        markerfacecolor=colour if each["is_on_front"] else "white",
+        markersize=5.5,
+        zorder=3,
+    )
+
+
+def _name_settings(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
+    """Write each setting beside its point, from below upwards, none over another."""
+    ends = ax.transLimits.transform(ax.transScale.transform(table[["recall", "us_per_query"]]))
+    height_in = ax.figure.get_figure(root=True).get_size_inches()[1] * ax.get_position().height
+    size_in = width_in(ax) * PANEL_SHARE, height_in
+    places = ends * size_in * _POINTS_PER_INCH
+    written: list[tuple[float, float]] = []
+    for index in np.argsort(places[:, 1], kind="stable"):
+        left, height = places[index]
+        for other, taken in written:
+            if abs(other - left) < _LABEL_PT[0] and height < taken + _LABEL_PT[1]:
+                height = taken + _LABEL_PT[1]
+        written.append((left, height))
+        each = table.iloc[index]
+        ax.annotate(
+            each["setting"],
+            (each["recall"], each["us_per_query"]),
+            xytext=(-6, height - places[index][1]),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=size_pt(ax, 7),
+            color=colours[each["kind"]],
+        )
