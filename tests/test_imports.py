@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +69,29 @@ def test_a_backend_that_starts_would_be_noticed() -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert "no-such-platform" in done.stderr
+
+
+def test_an_older_python_is_told_what_to_do_before_anything_else_is_imported() -> None:
+    program = """
+import sys
+sys.version_info = (3, 10, 4, "final", 0)
+try:
+    import vectorkit
+except ImportError as error:
+    print(error)
+print([name for name in sys.modules if name.split(".")[0] in ("jax", "numpy")])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "vectorkit cannot run on this Python: got 3.10.4, wanted 3.11 or newer; "
+        "make an environment with a newer one: python3.11 -m venv .venv",
+        "[]",
+    ]
+
+
+def test_the_python_that_an_import_asks_for_is_the_one_that_pip_asks_for() -> None:
+    root = Path(__file__).parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"] == ">=3.11"
+    assert "sys.version_info < (3, 11)" in (root / "vectorkit/__init__.py").read_text("utf-8")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tests.collections.kinds import KINDS
-from vectorkit import measure
+from vectorkit import CpuCollection, QuantizedCollection, Snapshot, measure
 from vectorkit.datasets import Dataset
 from vectorkit.errors import InvalidOption, UnknownMetric
 
@@ -121,9 +121,7 @@ def test_what_cannot_be_measured_is_refused(data, arguments):
     with pytest.raises(InvalidOption) as caught:
         measure.update_latency(data, **{"batches": (1,), "repeats": 1} | arguments)
     assert caught.value.got.endswith("60 rows")
-    assert caught.value.wanted == (
-        "repeats and calls of 1 or more, different batches from 1 to 60"
-    )
+    assert caught.value.wanted == ("repeats and calls of 1 or more, different batches from 1 to 60")
 
 
 def test_no_rows_are_refused(data):
@@ -169,3 +167,87 @@ def test_a_summary_has_medians_quartiles_and_the_median_of_paired_speed_ups():
     ]
     assert measure.summarise_updates(frame).to_dict("records") == expected
     assert measure.summarise_updates(shuffled).to_dict("records") == expected
+
+
+def test_a_repeat_may_be_a_single_call(data):
+    frame = measure.update_latency(data, batches=(1, 7), repeats=4, calls=1)
+    assert frame.groupby("batch")["rows"].unique().map(list).to_dict() == {1: [1], 7: [7]}
+    assert len(frame) == 2 * 2 * 4
+
+
+def filled(data, **options):
+    made = QuantizedCollection(dim=4, **options) if options else CpuCollection(dim=4)
+    made.upsert(data.ids, data.vectors)
+    return made
+
+
+@pytest.fixture(scope="module")
+def searches(data):
+    exact = filled(data)
+    kinds = {"float32": [("", exact)], "int8": [("×4", filled(data, codec="int8"))]}
+    frame = measure.recall_latency(kinds, data.vectors[:9], exact=exact, k=3, batch=4, repeats=2)
+    return frame.set_index(["kind", "setting", "repeat"])
+
+
+def test_searches_have_a_row_for_each_setting_and_repeat(searches):
+    assert searches.index.tolist() == [
+        ("float32", "", 0),
+        ("int8", "×4", 0),
+        ("float32", "", 1),
+        ("int8", "×4", 1),
+    ]
+    assert dict(searches.reset_index().dtypes.astype(str)) == measure.RECALL_LATENCY
+    assert (searches["us_per_query"] > 0).all()
+
+
+def test_recall_is_the_share_of_the_exact_answers_that_was_found(data):
+    class Wrong(Snapshot):
+        """Answers with the second and the third best, and one that is none of them."""
+
+        def __init__(self, exact):
+            self.exact = exact
+
+        def search_many(self, queries, k=10, *, where=None):
+            found = self.exact.search_many(queries, k + 1)
+            worst = found.ids[:, 1:].copy()
+            return replace(found, ids=worst, scores=found.scores[:, 1:], counts=found.counts - 1)
+
+    exact = filled(data)
+    kinds = {"wrong": [("", Wrong(exact))]}
+    frame = measure.recall_latency(kinds, data.vectors[:5], exact=exact, k=3, repeats=1)
+    assert frame["recall"].tolist() == [pytest.approx(2 / 3)]
+
+
+@pytest.mark.parametrize("arguments", [{"batch": 0}, {"batch": 10}, {"repeats": 0}, {"batch": 1.0}])
+def test_searches_that_cannot_be_measured_are_refused(data, arguments):
+    exact = filled(data)
+    with pytest.raises(InvalidOption) as caught:
+        measure.recall_latency({}, data.vectors[:9], exact=exact, **arguments)
+    assert caught.value.got.endswith("9 queries")
+
+
+def test_no_queries_are_refused(data):
+    with pytest.raises(InvalidOption):
+        measure.recall_latency({}, np.empty((0, 4), np.float32), exact=filled(data))
+
+
+def test_the_front_is_what_no_other_setting_beats_in_time_and_recall():
+    settings = {
+        ("a", "best"): (1.0, [9.0]),
+        ("a", "twin"): (1.0, [9.0]),
+        ("a", "slower"): (1.0, [10.0]),
+        ("b", "quick"): (0.8, [1.0, 2.0, 9.0]),
+        ("b", "worse"): (0.7, [2.0]),
+        ("b", "quickest"): (0.1, [1.0]),
+    }
+    rows = [
+        (*names, repeat, recall, time_us)
+        for names, (recall, times_us) in settings.items()
+        for repeat, time_us in enumerate(times_us)
+    ]
+    frame = pd.DataFrame(rows, columns=list(measure.RECALL_LATENCY))
+    table = measure.summarise_recall(frame).set_index("setting")
+    assert table.index.tolist() == [setting for _, setting in settings]
+    assert table.index[table["is_on_front"]].tolist() == ["best", "twin", "quick", "quickest"]
+    quick = table.loc["quick", ["us_per_query_q25", "us_per_query", "us_per_query_q75"]]
+    assert quick.tolist() == [1.5, 2.0, 5.5]

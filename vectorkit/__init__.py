@@ -4,7 +4,16 @@ Collections hold vectors and change them atomically, a store turns every write i
 stream of operations, and `vectorkit.sim` replicates it across simulated nodes, from a seed.
 """
 
+import sys
 from typing import TYPE_CHECKING
+
+# pip refuses an older Python; a checkout on the path, or PYTHONPATH, can be imported without it.
+if sys.version_info < (3, 11):  # noqa: UP036
+    raise ImportError(
+        "vectorkit cannot run on this Python: "
+        f"got {'.'.join(map(str, sys.version_info[:3]))}, wanted 3.11 or newer; "
+        "make an environment with a newer one: python3.11 -m venv .venv"
+    )
 
 import jax  # noqa: F401 - Loaded deep inside the imports below it takes a twentieth longer.
 

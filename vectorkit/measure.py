@@ -171,13 +171,14 @@ def summarise_recall(frame: pd.DataFrame) -> pd.DataFrame:
         }
     ).reset_index()
     points = table[["recall", "us_per_query"]].to_numpy().tolist()
-    table["is_on_front"] = [
+    on_front = [
         not any(
             other_recall >= recall and other_us <= us and (other_recall, other_us) != (recall, us)
             for other_recall, other_us in points
         )
         for recall, us in points
     ]
+    table["is_on_front"] = np.array(on_front, np.bool_)
     return table
 
 

@@ -55,7 +55,7 @@ def test_dots_are_medians_and_bars_and_numbers_are_quantiles(ax):
     ends = [each.get_segments()[0][:, 0].tolist() for each in ax.collections]
     assert ends[6:8] == [pytest.approx([4, 103]), pytest.approx([14, 94])]
     texts = [text.get_text() for text in ax.texts]
-    assert texts[3] == "54.0 · 94.0 · 103.0"
+    assert texts[3] == "54.0 · 94.0 · 103"
     assert texts[-1] == "50 % · 90 % · 99 %"
 
 

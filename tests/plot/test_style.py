@@ -1,11 +1,18 @@
 """Colours: a node has one in every plot, and no node looks like a state."""
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import health, steady
 from vectorkit.plot import plot_lag
-from vectorkit.plot.style import METHOD_COLOURS, STATUS_COLOURS, cut_windows, node_colour
+from vectorkit.plot.style import (
+    MESSAGE_COLOURS,
+    METHOD_COLOURS,
+    STATUS_COLOURS,
+    cut_windows,
+    node_colour,
+)
 from vectorkit.replication import ReplicaStatus
 
 
@@ -17,6 +24,13 @@ def test_ten_nodes_have_ten_colours_and_none_is_that_of_a_status_or_a_method():
     nodes = {node_colour(f"node-{number}") for number in range(10)}
     assert len(nodes) == 10
     assert nodes & {*STATUS_COLOURS.values(), *METHOD_COLOURS.values()} == set()
+
+
+def test_no_message_looks_like_one_of_the_first_five_nodes_beside_which_it_is_drawn():
+    nodes = np.array([to_rgb(node_colour(f"node-{number}")) for number in range(5)])
+    messages = np.array([to_rgb(colour) for colour in MESSAGE_COLOURS.values()])
+    apart = np.linalg.norm(nodes[:, None] - messages[None], axis=-1)
+    assert apart.min() > 0.23  # Of 1.73, from black to white.
 
 
 def test_a_node_keeps_its_colour_whoever_else_is_drawn():

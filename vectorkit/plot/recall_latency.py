@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _POINTS_PER_INCH: Final = 72.0
 _LABEL_PT: Final = (24.0, 8.5)
 """How much room the name of a setting needs."""
+_HEIGHT_SHARE: Final = 0.7
+"""A legend and labels may take the rest. Points that are further apart leave names more room."""
 
 
 def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
@@ -85,7 +87,8 @@ def _draw_point(ax: Axes, each: dict[Any, Any], colour: str, marker: str) -> Non
 def _name_settings(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
     """Write each setting beside its point, from below upwards, none over another."""
     ends = ax.transLimits.transform(ax.transScale.transform(table[["recall", "us_per_query"]]))
-    height_in = ax.figure.get_figure(root=True).get_size_inches()[1] * ax.get_position().height
+    figure_in = ax.figure.get_figure(root=True).get_size_inches()[1]
+    height_in = figure_in * ax.get_position().height * _HEIGHT_SHARE
     size_in = width_in(ax) * PANEL_SHARE, height_in
     places = ends * size_in * _POINTS_PER_INCH
     written: list[tuple[float, float]] = []

@@ -83,7 +83,7 @@ _NARROW_IN, _NARROW_SHARE, _SIZE_PT_MIN = 4.6, 0.78, 6.5
 """Axes that share a page's width with others have smaller letters, which can still be read."""
 PANEL_SHARE: Final = 0.775
 """How much of its place in a figure an axes takes before labels."""
-_NARROW_LETTERS_MAX, _NARROW_TICKS_MAX = 30, 5
+_NARROW_LETTERS_MAX, _NARROW_TICKS_MAX = 30, 4
 
 
 def node_colour(node: str) -> str:

@@ -12,6 +12,7 @@ from vectorkit.plot.style import (
     MESSAGE_COLOURS,
     axes,
     finish,
+    is_narrow,
     legend_above,
     node_colour,
     node_number,
@@ -64,6 +65,8 @@ _STUB: Final = 0.35
 _MS_BELOW: Final = 5_000.0
 _LOOKS: Final = ((60, 1.0, 0.95, 18.0), (250, 0.7, 0.8, 10.0), (1_000, 0.5, 0.6, 5.0))
 _LOOK_OF_MANY: Final = (0.3, 0.35, 1.5)
+_NARROW_SHARE: Final = 0.6
+"""In narrow axes, as letters, so lines and arrows are smaller."""
 
 
 def plot_timeline(
@@ -135,6 +138,8 @@ def _draw_messages(
 
     many = [look for most, *look in _LOOKS if len(seen) <= most]
     width, alpha, size = many[0] if many else _LOOK_OF_MANY
+    if is_narrow(ax):
+        width, size = width * _NARROW_SHARE, size * _NARROW_SHARE
     handles: list[Artist] = []
     classes = seen["kind"].map(MESSAGE_CLASSES)
     for name, colour in MESSAGE_COLOURS.items():
@@ -212,10 +217,19 @@ def _draw_nodes(
         if each["role"] != "down" or start >= low:
             seen.add(each["role"])
         if each["role"] == "down":
-            ax.plot(start, row, "X", color=colour, markersize=8, zorder=6, markeredgecolor="white")
+            ax.plot(
+                start,
+                row,
+                "X",
+                color=colour,
+                markersize=size_pt(ax, 8),
+                zorder=6,
+                markeredgecolor="white",
+            )
             continue
         left, right = max(start, low), min(end, high)
-        look = _ROLE_LINES[each["role"]]
+        look = dict(_ROLE_LINES[each["role"]])
+        look["linewidth"] *= _NARROW_SHARE if is_narrow(ax) else 1
         ax.plot([left, right], [row, row], color=colour, zorder=2, solid_capstyle="butt", **look)
         if each["role"] == "master":
             _name_epoch(ax, left, row, each["epoch"])
