@@ -7,14 +7,18 @@ import pkgutil
 import re
 import subprocess
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import jaxtyping
 import pytest
+from matplotlib import pyplot as plt
 
 import vectorkit.kernels
+import vectorkit.plot
+import vectorkit.sim
 from notebooks.refresh import METADATA, number_widgets
 from vectorkit.kernels.write import read_rows
 
@@ -41,9 +45,17 @@ EVASIVE_COMMENTS = r"\+SKI[P]|pragma: n[o]|PYTEST_VALIDATE_IGNOR[E]|NBVAL_(SKI[P
 # What only one machine knows.
 PRIVATE = r"\.\./share[d]|/wor[k]/|\bfar[m]-|https?://[^\s\"')]*(pyp[i]\.|pythonhoste[d]|npmj[s])"
 
+# What blocks in documents may be: python runs here, the others are not for running as they stand.
+LANGUAGES = {"python", "bash", "json", "text", "pycon"}
+TOOLS = {"venv", "pip", "pytest", "http"}
+
 CODE_CELLS_MIN, CODE_CELLS_MAX = 6, 15
 CELL_LINES_MAX = 12
 NOTEBOOK_BYTES_MAX = 300_000
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def tracked() -> list[Path]:
@@ -98,8 +110,55 @@ def notebook_faults(notebook: dict[str, Any]) -> list[str]:
     return [fault for fault, is_present in checks.items() if is_present]
 
 
-def python_blocks(path: Path) -> str:
-    return "\n".join(re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.M | re.S))
+def python_blocks(text: str) -> str:
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.M | re.S))
+
+
+def document_faults(text: str, folder: Path) -> list[str]:
+    """What a reader could not run, open or follow."""
+    fences = re.findall(r"^([ >]*)(```|~~~)(.*)", text, re.M)
+    opened = fences[::2]
+    found = [f"a fence {margin + mark}" for margin, mark, _ in fences if margin + mark != "```"]
+    found += [f"a block of {word!r}" for *_, word in opened if word not in LANGUAGES]
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", prose):
+        path = folder / target
+        if "notebooks" in path.parts and folder != ROOT:  # A page of the site.
+            path = ROOT / "notebooks" / path.with_suffix(".ipynb").name
+        if not path.exists() and target != "notebooks/index.md":
+            found.append(f"a link to {target}")
+    for module in re.findall(r"python3? -m ([\w.]+)", text):
+        if not is_module(module):
+            found.append(f"a command of {module}")
+    return found
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    own = path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+    return own or name.split(".", maxsplit=1)[0] in TOOLS
+
+
+def chain_faults(notebooks: Mapping[str, dict[str, Any]]) -> list[str]:
+    """What a reader who goes from notebook to notebook, forward or back, would miss."""
+    names = sorted(notebooks)
+    found = []
+    for before, name, after in zip(["", *names], names, [*names[1:], ""], strict=False):
+        cells = notebooks[name]["cells"]
+        first, last = "".join(cells[0]["source"]), "".join(cells[-1]["source"])
+        start, asked, _ = first.partition("\n\n**The question:** ")
+        shown = [key for cell in cells for out in cell["outputs"] for key in out["data"]]
+        wanted = {
+            "begins with no title": re.fullmatch(r"# .+", start),
+            "asks no question": asked,
+            "does not name the one before": not before
+            or f"Before this: [{before}]({before}.ipynb)" in first,
+            "does not name the one after": not after or f"Next: [{after}]({after}.ipynb)" in last,
+            "does not go back to the first": after or f"[{names[0]}]({names[0]}.ipynb)" in last,
+            "shows no figure": "image/png" in shown,
+        }
+        found += [f"{name} {fault}" for fault, is_there in wanted.items() if not is_there]
+    return found
 
 
 def names_of_tests() -> list[str]:
@@ -270,11 +329,86 @@ def test_refreshing_numbers_widgets_and_leaves_digests_alone() -> None:
     assert number_widgets(text) == f'{{"model_id": "{0:032x}"}} {{"model_id": "{1:032x}"}} {digest}'
 
 
+def test_notebooks_name_each_other_and_each_ask_a_question_that_a_figure_answers() -> None:
+    assert chain_faults(cells_of_notebooks()) == []
+
+
+def cells_of_notebooks() -> dict[str, dict[str, Any]]:
+    notebooks = {path.stem: json.loads(path.read_text("utf-8")) for path in NOTEBOOKS}
+    for notebook in notebooks.values():
+        for cell in notebook["cells"]:
+            cell["outputs"] = [out for out in cell.get("outputs", ()) if "data" in out]
+    return notebooks
+
+
+def test_a_notebook_that_is_left_out_of_the_chain_is_found() -> None:
+    notebooks = cells_of_notebooks()
+    first, second, third, *_, last = sorted(notebooks)
+    del notebooks[second]
+    notebooks[last]["cells"][-1]["source"] = ["The end."]
+    notebooks[third]["cells"][0]["source"] = ["A title"]
+    for cell in notebooks[third]["cells"]:
+        cell["outputs"] = []
+    assert chain_faults(notebooks) == [
+        f"{first} does not name the one after",
+        f"{third} begins with no title",
+        f"{third} asks no question",
+        f"{third} does not name the one before",
+        f"{third} shows no figure",
+        f"{last} does not go back to the first",
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_readme_shows_each_notebook_by_its_figure(path: Path) -> None:
+    image = f"docs/figures/notebooks/{path.stem}.png"
+    link = rf"\[!\[[^\]]+\]\({re.escape(image)}\)\]\(notebooks/{path.name}\)"
+    assert (ROOT / image).exists(), "run python -m docs.draw"
+    assert re.search(link, (ROOT / "README.md").read_text("utf-8"))
+
+
+def test_the_gallery_shows_every_plot_and_every_figure_that_there_is() -> None:
+    gallery = (ROOT / "docs" / "plots.md").read_text("utf-8")
+    code = python_blocks(gallery)
+    methods = {name for name in dir(vectorkit.sim.Run) if name.startswith("plot_")}
+    drawn = set(re.findall(r"(?:plot|run)\.(plot_\w+)", code))
+    assert set(vectorkit.plot.__all__) | methods == drawn
+    shown = re.findall(r"^!\[.+\]\((figures/plots/.+)\)$", gallery, re.M)
+    there = [f"figures/plots/{path.name}" for path in (ROOT / "docs/figures/plots").iterdir()]
+    assert sorted(shown) == sorted(there)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_documents_have_no_block_link_or_command_that_leads_nowhere(path: Path) -> None:
+    assert document_faults(path.read_text("utf-8"), path.parent) == []
+
+
 @pytest.mark.parametrize(
-    "path", [p for p in DOCUMENTS if p.exists() and python_blocks(p)], ids=lambda path: path.name
+    "text",
+    [
+        "```pyton\n1\n```",
+        "```\n1\n```",
+        "- so:\n\n  ```python",
+        "> ```python",
+        "~~~python\n1\n~~~",
+        "see [this](no-such.md#part)",
+        "![](figures/none.png)",
+        "run `python -m benchmarks.nothing --quick`",
+    ],
+)
+def test_what_a_document_leads_to_nowhere_is_found(text: str) -> None:
+    assert len(document_faults(text, ROOT / "docs")) >= 1
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in DOCUMENTS if python_blocks(p.read_text("utf-8"))], ids=name_of
 )
 def test_python_blocks_of_documents_run(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(python_blocks(path), path, "exec"), {"__name__": path.stem})
+    code = python_blocks(path.read_text("utf-8"))
+    try:
+        exec(compile(code, path, "exec"), {"__name__": path.stem})
+    finally:
+        plt.close("all")
