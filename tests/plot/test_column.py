@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from vectorkit import measure, plot, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot.style import is_narrow, size_pt
+from vectorkit.sweep_frames import sweep
 
 COLUMN_IN = 3.3
 SLACK_PX = 1.5
@@ -73,6 +74,21 @@ def losses():
     return pd.DataFrame(rows, columns=list(plot.loss.LOSS))
 
 
+def swept():
+    concerns, faults = ("asynchronous", "majority, flushed"), ("none", "crash", "cut, then crash")
+    runs = [
+        (concern, fault, {"seed": seed, "has_loss": seed % 2 == 0})
+        for concern in range(2)
+        for fault in range(3)
+        for seed in range(8)
+    ]
+    columns = {
+        "concern": (list(concerns), [run[0] for run in runs]),
+        "faults": (list(faults), [run[1] for run in runs]),
+    }
+    return sweep(columns, [run[2] for run in runs])
+
+
 PLOTS = {
     "health": (lambda run, ax: run.plot_health(ax=ax), 2.4),
     "lag": (lambda run, ax: run.plot_lag(ax=ax), 2.4),
@@ -83,6 +99,8 @@ PLOTS = {
     "recall against latency": (lambda _, ax: plot.plot_recall_latency(searches(), ax=ax), 2.6),
     "runbook": (lambda _, ax: plot.plot_runbook(runbook(), ax=ax), 2.4),
     "staleness": (lambda run, ax: run.plot_staleness(by="node", ax=ax), 2.4),
+    "sweep": (lambda _, ax: plot.plot_sweep(swept(), "concern", "faults", ax=ax), 2.4),
+    "sweep by one": (lambda _, ax: plot.plot_sweep(swept(), "faults", ax=ax), 1.9),
     "timeline": (lambda run, ax: run.plot_timeline(from_ms=2_100, to_ms=2_900, ax=ax), 3.6),
     "update latency": (lambda _, ax: plot.plot_update_latency(updates(), ax=ax), 2.4),
     "update spread": (lambda _, ax: plot.plot_update_spread(updates(), ax=ax), 2.6),

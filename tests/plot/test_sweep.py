@@ -71,8 +71,9 @@ def test_axes_have_the_settings_with_their_values_in_the_order_of_the_grid(ax):
     ("width_in", "labels", "degrees"),
     [
         (5.0, ["0", "majority flushed to disk"], 0),
-        (4.0, ["0", "majority flushed to\ndisk"], 0),
-        (1.8, ["0", "majority flushed to disk"], 35),
+        (3.0, ["0", "majority flushed\nto disk"], 0),
+        (1.8, ["0", "majority\nflushed\nto disk"], 0),
+        (1.5, ["0", "majority flushed to disk"], 35),
     ],
 )
 def test_the_narrower_the_cells_the_more_lines_until_labels_stand_aslant(width_in, labels, degrees):

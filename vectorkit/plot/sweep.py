@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vectorkit import sweep_statistics
-from vectorkit.plot.style import BLUE, VERMILION, axes, write_beside
+from vectorkit.plot.style import BLUE, VERMILION, axes, finish, size_pt, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,10 +88,10 @@ def _draw_rows(ax: Axes | None, table: pd.DataFrame, x: str, said: str) -> Axes:
     write_beside(ax, -0.7, "runs")
     ax.set_yticks(range(len(labels)), labels)
     ax.set_ylim(max(len(labels), 1) - 0.5, -0.5)
-    ax.set_xlabel(_wrapped(said, _width_in(ax, labels), _LABEL_PT))
+    ax.set_xlabel(_wrapped(said, _width_in(ax, labels), size_pt(ax, _LABEL_PT)))
     ax.set_ylabel(_words(x))
-    ax.spines[["top", "right", "left"]].set_visible(False)
-    ax.tick_params(axis="y", length=0, pad=9)
+    ax.tick_params(axis="y", pad=9)
+    finish(ax, has_rows=True)
     return ax
 
 
@@ -113,19 +113,20 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
         for each in table.dropna(subset="middle").to_dict("records")
     }
     letters = _letters(text for text, _ in texts.values()) or 1
-    size_pt = min(_TEXT_PT, max(_TEXT_PT_MIN, 0.93 * cell_in / (letters * _LETTER_IN)))
+    text_pt = min(_TEXT_PT, max(_TEXT_PT_MIN, 0.93 * cell_in / (letters * _LETTER_IN)))
     for place, (text, middle) in texts.items():
         colour = "white" if middle > _DARK * top else "black"
-        ax.text(*place, text, color=colour, ha="center", va="center", fontsize=size_pt)
+        ax.text(*place, text, color=colour, ha="center", va="center", fontsize=text_pt)
     _label(ax, [str(each) for each in across], cell_in)
     ax.set_yticks(range(len(down)), [str(each) for each in down])
     ax.set_xticks(np.arange(1, len(across)) - 0.5, minor=True)
     ax.set_yticks(np.arange(1, len(down)) - 0.5, minor=True)
     ax.grid(which="minor", color="white", linewidth=2)
     ax.tick_params(which="both", length=0)
-    ax.spines[:].set_visible(False)
     ax.set_xlabel(_words(x))
     ax.set_ylabel(_words(y))
+    finish(ax, has_rows=True)
+    ax.spines[:].set_visible(False)
     counts = sorted({table["n"].min(), table["n"].max()}) if len(table) else [0]
     runs = " to ".join(f"{count:,}" for count in counts)
     said = _wrapped(said, _width_in(ax, down), _TEXT_PT)
@@ -135,9 +136,10 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
 
 def _label(ax: Axes, labels: list[str], cell_in: float) -> None:
     """Name the columns: in lines below each other, or aslant where a word would not fit."""
-    letters = int(cell_in / _LABEL_IN)
+    label_pt = size_pt(ax, _LABEL_PT)
+    letters = int(cell_in / (_LETTER_IN * label_pt))
     if all(len(word) <= letters for label in labels for word in label.split()):
-        ax.set_xticks(range(len(labels)), [_wrapped(each, cell_in, _LABEL_PT) for each in labels])
+        ax.set_xticks(range(len(labels)), [_wrapped(each, cell_in, label_pt) for each in labels])
     else:
         flat = [" ".join(label.split()) for label in labels]
         ax.set_xticks(range(len(flat)), flat, rotation=35, ha="right", rotation_mode="anchor")
@@ -147,7 +149,8 @@ def _width_in(ax: Axes, labels: Sequence[object]) -> float:
     """How wide axes will be in inches, about, once a layout has made room for their labels."""
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[0]
     panel_in = ax.get_position().width * figure_in / _PANEL_SHARE
-    return max(0.5, float(panel_in) - _NAME_IN - _letters(labels) * _LABEL_IN)
+    letter_in = _LETTER_IN * size_pt(ax, _LABEL_PT)
+    return max(0.5, float(panel_in) - _NAME_IN - _letters(labels) * letter_in)
 
 
 def _letters(texts: Iterable[object]) -> int:
