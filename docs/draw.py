@@ -60,7 +60,8 @@ def draw(*, is_measured: bool) -> None:
             path = DOCS / part.image
             path.parent.mkdir(parents=True, exist_ok=True)
             names["ax"].figure.savefig(path, dpi=DPI, metadata={"Software": None})
-            shrink(Image.open(path), path)
+            with Image.open(path) as image:
+                shrink(image, path)
             print(path.relative_to(DOCS))
 
 

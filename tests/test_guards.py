@@ -17,8 +17,6 @@ import pytest
 from matplotlib import pyplot as plt
 
 import vectorkit.kernels
-import vectorkit.plot
-import vectorkit.sim
 from notebooks.refresh import METADATA, number_widgets
 from vectorkit.kernels.write import read_rows
 
@@ -367,17 +365,6 @@ def test_the_readme_shows_each_notebook_by_its_figure(path: Path) -> None:
     assert re.search(link, (ROOT / "README.md").read_text("utf-8"))
 
 
-def test_the_gallery_shows_every_plot_and_every_figure_that_there_is() -> None:
-    gallery = (ROOT / "docs" / "plots.md").read_text("utf-8")
-    code = python_blocks(gallery)
-    methods = {name for name in dir(vectorkit.sim.Run) if name.startswith("plot_")}
-    drawn = set(re.findall(r"(?:plot|run)\.(plot_\w+)", code))
-    assert set(vectorkit.plot.__all__) | methods == drawn
-    shown = re.findall(r"^!\[.+\]\((figures/plots/.+)\)$", gallery, re.M)
-    there = [f"figures/plots/{path.name}" for path in (ROOT / "docs/figures/plots").iterdir()]
-    assert sorted(shown) == sorted(there)
-
-
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
 def test_documents_have_no_block_link_or_command_that_leads_nowhere(path: Path) -> None:
     assert document_faults(path.read_text("utf-8"), path.parent) == []
@@ -386,7 +373,7 @@ def test_documents_have_no_block_link_or_command_that_leads_nowhere(path: Path) 
 @pytest.mark.parametrize(
     "text",
     [
-        "```pyton\n1\n```",
+        "```py\n1\n```",
         "```\n1\n```",
         "- so:\n\n  ```python",
         "> ```python",
