@@ -127,6 +127,13 @@ def test_short_dwells_in_a_row_stand_side_by_side_and_only_the_first_is_labelled
     assert [text for text, *_ in labels(ax)] == ["0.10 s"]
 
 
+def test_rows_that_are_too_low_for_labels_have_none():
+    samples = [(0, "Syncing", False), (100, "Connected", False), (100_000, "Connected", False)]
+    frame = health(**{f"node_{number}": samples for number in range(4)})
+    low, high = (Figure(figsize=(7, height_in)).subplots() for height_in in (1.5, 3.0))
+    assert [len(labels(plot_health(frame, ax=ax))) for ax in (low, high)] == [0, 4]
+
+
 def test_each_row_has_labels_of_its_own(ax):
     samples = [(0, "Syncing", False), (100, "Connected", False), (100_000, "Connected", False)]
     plot_health(health(node_1=samples, node_2=samples), ax=ax)

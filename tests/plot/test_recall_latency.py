@@ -74,13 +74,13 @@ def test_thin_bars_reach_from_quartile_to_quartile(ax):
 
 
 def test_settings_at_one_place_are_named_above_each_other(ax):
-    same = [("a", f"×{number}", 1.0, [100.0 + number]) for number in range(5)]
-    plot_recall_latency(searches(*same, ("b", "far", 0.2, [102.0])), ax=ax)
+    same = [("a", f"×{number}", 1.0, [100.0 + number / 10]) for number in range(5)]
+    plot_recall_latency(searches(*same, ("b", "far", 0.2, [200.0])), ax=ax)
     FigureCanvasAgg(ax.figure).draw()
     boxes = {text.get_text(): text.get_window_extent() for text in ax.texts}
     stacked = [boxes[f"×{number}"] for number in range(5)]
     assert all(low.y1 <= high.y0 for low, high in pairwise(stacked))
-    far = ax.transData.transform((0.2, 102.0))[1]
+    far = ax.transData.transform((0.2, 200.0))[1]
     assert boxes["far"].y0 < far < boxes["far"].y1
 
 
