@@ -284,6 +284,7 @@ class Cluster:
             faults=self.faults,
             trace=engine.trace.copy(),
             samples=tuple(self._observer.samples),
+            log_samples=tuple(self._observer.log_samples),
             recall_samples=() if self._probe is None else tuple(self._probe.samples),
             answer_samples=() if self._probe is None else tuple(self._probe.answers),
             stats={node_id: self.stats(node_id) for node_id in engine.machines},

@@ -27,6 +27,15 @@ class HealthSample(NamedTuple):
     last_heartbeat_ms: float | None
 
 
+class LogSample(NamedTuple):
+    """From which offset to which the log of a node reaches, from one moment on."""
+
+    time_ms: float
+    node: str
+    first_offset: int
+    head_offset: int
+
+
 class Observer:
     """Samples every node that is not the master, and records each change of status.
 
@@ -36,8 +45,10 @@ class Observer:
 
     def __init__(self, engine: Engine) -> None:
         self.samples: list[HealthSample] = []
+        self.log_samples: list[LogSample] = []
         self._engine = engine
         self._status_of: dict[str, ReplicaStatus] = {}
+        self._window_of: dict[str, tuple[int, int]] = {}
         self._written_ns: list[int] = [0]  # When each record of the true history was appended.
         self._epoch = 0
         engine.on_change = self.note_status
@@ -51,9 +62,15 @@ class Observer:
 
     def sample_all(self) -> None:
         """Sample every node now."""
-        for node_id in self._engine.machines:
+        for node_id, machine in self._engine.machines.items():
             if not self.note_status(node_id):
                 self._sample(node_id)
+            log = machine.node.log
+            window = (log.first_offset, log.head.offset)
+            if self._window_of.get(node_id) != window:
+                self._window_of[node_id] = window
+                time_ms = ns_to_ms(self._engine.now_ns)
+                self.log_samples.append(LogSample(time_ms, node_id, *window))
 
     def note_status(self, node_id: str) -> bool:
         """Record a change of health, and whether there was one.

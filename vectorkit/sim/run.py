@@ -12,7 +12,7 @@ from vectorkit.sim.checks import Facts, Findings, check
 from vectorkit.sim.explain import Explanation, explain
 from vectorkit.sim.faults import Fault
 from vectorkit.sim.liveness import StuckNode
-from vectorkit.sim.observer import HealthSample
+from vectorkit.sim.observer import HealthSample, LogSample
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.recall import AnswerSample, RecallSample
 from vectorkit.sim.scenario import Scenario
@@ -21,6 +21,9 @@ from vectorkit.sim.trace import Trace
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from vectorkit.notebook.dashboard import Dashboard
+    from vectorkit.notebook.widgets import Still
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Run:
     replicas: tuple[ReplicaInfo, ...]
     duration_ms: float
     event_count: int
+    log_samples: tuple[LogSample, ...] = ()
     recall_samples: tuple[RecallSample, ...] = ()
     answer_samples: tuple[AnswerSample, ...] = ()
     stuck: tuple[StuckNode, ...] = ()
@@ -149,6 +153,16 @@ class Run:
         from vectorkit import frames
 
         return frames.nodes(self)
+
+    def dashboard(self, *, at_ms: float | None = None) -> Dashboard | Still:
+        """The run under a slider: nodes, links, health, logs and faults at any time.
+
+        It opens at `at_ms`, or where the first fault begins. Arrow keys move the slider. Without
+        ipywidgets that moment is shown as it stands. Raises InvalidOption.
+        """
+        from vectorkit.notebook.dashboard import dashboard
+
+        return dashboard(self, at_ms=at_ms)
 
     def plot_health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
         """The health of each replica over time, cuts shaded."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vectorkit.errors import InvalidOption
+from vectorkit.sim.code import code_of
 from vectorkit.sim.fault_lists import checked_faults, fault_from_dict
 from vectorkit.sim.faults import Fault
 from vectorkit.sim.options import (
@@ -76,6 +77,19 @@ class Scenario:
         {"version": 1, "duration_ms": 5000, "seed": 7}
         """
         return to_text({"version": VERSION, **to_plain(self)}, indent=indent)
+
+    def to_code(self) -> str:
+        """The scenario as Python: executed, it leaves an equal `scenario` and its `run`.
+
+        >>> print(Scenario(duration_ms=5_000, seed=7).to_code())
+        from vectorkit import sim
+        <BLANKLINE>
+        scenario = sim.Scenario(duration_ms=5_000, seed=7)
+        run = sim.simulate(scenario)
+        """
+        made = code_of(self)
+        names = "replication, sim" if "replication.Repl" in made else "sim"
+        return f"from vectorkit import {names}\n\nscenario = {made}\nrun = sim.simulate(scenario)"
 
     @classmethod
     def from_json(cls, text: str) -> Scenario:

@@ -1,0 +1,89 @@
+"""What dashboards share: widgets with labels and tooltips, and what is shown without them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+REMEDY: Final = "pip install ipywidgets"
+_WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+
+
+def has_widgets() -> bool:
+    """Whether ipywidgets can be imported."""
+    try:
+        import ipywidgets  # noqa: F401 - Whether it is there is the question.
+    except ImportError:
+        return False
+    return True
+
+
+class Still:
+    """What a dashboard would show, without controls: the command that brings them stands above.
+
+    >>> print(Still("Dashboard", "<p>healthy</p>"))
+    Still(Dashboard: for its controls, run: pip install ipywidgets)
+    """
+
+    def __init__(self, name: str, html: str) -> None:
+        self.name = name
+        self.html = html
+
+    def __repr__(self) -> str:
+        return f"Still({self.name}: for its controls, run: {REMEDY})"
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<p>{escape(self.name)} without its controls. For these, run "
+            f"<code>{REMEDY}</code> and restart the kernel.</p>{self.html}"
+        )
+
+
+def bundle(view: Any, *, text: str, html: str) -> dict[str, Any]:
+    """A widget as a notebook keeps it: live where its kernel runs, else `html`."""
+    live: Mapping[str, Any] = view._repr_mimebundle_()
+    return {_WIDGET: live[_WIDGET], "text/plain": text, "text/html": html}
+
+
+def labelled(kind: str, description: str, **options: Any) -> Any:
+    """A control of ipywidgets whose whole description is shown."""
+    import ipywidgets
+
+    style = {"description_width": "initial", **options.pop("style", {})}
+    return getattr(ipywidgets, kind)(description=description, style=style, **options)
+
+
+def row(*children: Any) -> Any:
+    """Controls beside each other, on more lines where there is less room."""
+    import ipywidgets
+
+    return ipywidgets.HBox(children, layout={"flex_flow": "row wrap", "align_items": "center"})
+
+
+def column(children: Sequence[Any]) -> Any:
+    """Controls below each other."""
+    import ipywidgets
+
+    return ipywidgets.VBox(list(children), layout={"max_width": "1000px"})
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as the bytes of an `Image`; it is closed, so that no cell shows it again."""
+    from matplotlib import pyplot as plt
+
+    held = BytesIO()
+    figure.savefig(held, format="png", dpi=110)
+    plt.close(figure)
+    return held.getvalue()
+
+
+def png_html(data: bytes, alt: str) -> str:
+    """A picture within HTML."""
+    from base64 import b64encode
+
+    return f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(data).decode()}">'
