@@ -37,6 +37,8 @@ EVASIONS = {
     "skip", "skipif", "skipIf", "skipUnless", "SkipTest", "importorskip", "xfail",
     "collect_ignore", "collect_ignore_glob", "sleep",
 }  # fmt: skip
+# But for this one: a real browser is a program that this project cannot install for everybody.
+BROWSER_TESTS = "tests/browser/test_notebooks.py"
 # The same in comments, of doctest, coverage and nbval. Brackets keep a pattern from finding itself.
 EVASIVE_COMMENTS = r"\+SKI[P]|pragma: n[o]|PYTEST_VALIDATE_IGNOR[E]|NBVAL_(SKI[P]|RAISE[S])"
 
@@ -71,6 +73,11 @@ def evasive_names(source: str) -> list[str]:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
                 names.append(name)
     return [name for name in names if name in EVASIONS]
+
+
+def is_marked(path: Path) -> bool:
+    """Whether a file of tests is marked as needing a browser."""
+    return path.suffix == ".py" and "pytest.mark." + "browser" in path.read_text("utf-8")
 
 
 def evasive_comments(source: str) -> list[str]:
@@ -192,7 +199,20 @@ def test_nothing_is_skipped_expected_to_fail_or_slept_through() -> None:
         is_package = ROOT / "vectorkit" in path.parents
         names = [] if is_package else evasive_names(source)
         found[str(path.relative_to(ROOT))] = names + evasive_comments(source)
-    assert {path: words for path, words in found.items() if words} == {}
+    assert {path: words for path, words in found.items() if words} == {BROWSER_TESTS: ["skipif"]}
+
+
+def test_what_a_plain_run_leaves_out_is_the_browser_and_ci_runs_it() -> None:
+    options = settings()["pytest"]["ini_options"]
+    assert [option for option in options["addopts"] if option.startswith("-m")] == [
+        "-m not browser"
+    ]
+    assert [marker.partition(":")[0] for marker in options["markers"]] == ["browser"]
+    marked = [str(path.relative_to(ROOT)) for path in tracked() if is_marked(path)]
+    assert marked == [BROWSER_TESTS]
+    assert f"-m browser -rs {Path(BROWSER_TESTS).parent}" in (ROOT / ".ci" / "run").read_text(
+        "utf-8"
+    )
 
 
 @pytest.mark.parametrize(

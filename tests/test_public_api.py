@@ -17,7 +17,7 @@ EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
         KEEP BatchMatches CacheStats CodecReport Collection CpuCollection GpuCollection Matches
         Memory QuantizedCollection QueryCache Row ShardedCollection Snapshot VectorKitError
-        VectorStore WriteResult datasets diff errors load parity_report replication sim
+        VectorStore WriteResult datasets diff errors load parity_report replication sim update_lab
     """,
     vectorkit.datasets: """
         Dataset fashion_mnist glove minilm patches
@@ -32,9 +32,9 @@ EXPORTS: dict[ModuleType, str] = {
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk KeptSeed Link
         Partition Pause Promote Replace Request Restart Run Scenario Shrunk SlowCpu SlowDisk
-        StalledDisk Workload WriteConcern compare explain fault_from_dict flapping_link
-        isolate_master majorities_ring majority medians random_faults random_scenario rare_paths
-        rates rolling_restart shrink simulate sweep swizzle_clog
+        StalledDisk Workload WriteConcern compare explain fault_from_dict fault_lab
+        flapping_link isolate_master majorities_ring majority medians random_faults random_scenario
+        rare_paths rates rolling_restart shrink simulate sweep swizzle_clog
     """,
 }
 

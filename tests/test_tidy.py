@@ -42,6 +42,7 @@ REACHES_RIGHT: dict[str, set[str]] = {
     "collections/results.py": {"frames", "notebook", "pandas"},
     "sim/checks/findings.py": {"run_frames", "notebook", "pandas"},
     "sim/explain.py": {"run_frames", "pandas"},
+    "sim/lab.py": {"notebook"},
     "sim/shrink.py": {"run_frames", "notebook", "pandas", "matplotlib"},
     "sim/statistics.py": {"sweep_statistics", "pandas"},
     "sim/sweep.py": {"sweep_frames", "notebook", "pandas"},

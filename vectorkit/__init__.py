@@ -41,6 +41,7 @@ from vectorkit.types import KEEP
 
 if TYPE_CHECKING:
     from vectorkit import replication, sim
+    from vectorkit.notebook.update_lab import update_lab
 
 __version__ = "0.1.0"
 
@@ -69,11 +70,12 @@ __all__ = [
     "parity_report",
     "replication",
     "sim",
+    "update_lab",
 ]
 
 
 def __getattr__(name: str) -> object:
-    """Load replication and simulation, half of the package, when they are first named."""
+    """Load what is half of the package, replication, simulation, labs, when it is first named."""
     if name == "replication":
         import vectorkit.replication
 
@@ -82,4 +84,8 @@ def __getattr__(name: str) -> object:
         import vectorkit.sim
 
         return vectorkit.sim
+    if name == "update_lab":
+        from vectorkit.notebook.update_lab import update_lab
+
+        return update_lab
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

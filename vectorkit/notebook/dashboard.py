@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import ceil
 from typing import TYPE_CHECKING, Any, Final, final
 
 from vectorkit.errors import InvalidOption
+from vectorkit.notebook.events import Event
 from vectorkit.notebook.moments import Moment, Moments
 from vectorkit.notebook.scene import Strip, page, summary
-from vectorkit.notebook.widgets import Still, bundle, column, has_widgets, labelled, row
+from vectorkit.notebook.widgets import (
+    STEPS_MS,
+    Still,
+    bundle,
+    button,
+    column,
+    has_widgets,
+    labelled,
+    row,
+    step_of,
+)
 
 if TYPE_CHECKING:
     from vectorkit.sim import Run
 
-_STEPS_MS: Final = (1, 10, 100, 1_000)
-_STEPS_MAX: Final = 400
 _TICK_MS: Final = 100
 """How often playing takes a step."""
 
@@ -33,21 +44,30 @@ class Dashboard:
     """
 
     def __init__(self, run: Run, *, at_ms: float | None = None) -> None:
-        self._moments, start_ms = _opened(run, at_ms)
+        self._moments, start_ms, step_ms = _opened(run, at_ms)
         self._strip = Strip(self._moments)
-        end_ms = int(self._moments.duration_ms)
-        step_ms = next((s for s in _STEPS_MS if end_ms / s <= _STEPS_MAX), _STEPS_MS[-1])
+        end_ms = ceil(self._moments.duration_ms)
         span = {"min": 0, "max": end_ms, "value": start_ms, "step": step_ms}
+        stretched = {"flex": "1 1 260px", "width": "auto"}
         self.play = labelled("Play", "play", interval=_TICK_MS, **span)
         self.time_ms = labelled(
-            "IntSlider", "time (ms)", readout_format=",d", layout={"width": "460px"}, **span
+            "IntSlider", "time (ms)", readout_format=",d", layout=stretched, **span
         )
         self.step_ms = labelled(
-            "Dropdown", "step (ms)", options=_STEPS_MS, value=step_ms, layout={"width": "130px"}
+            "Dropdown", "step (ms)", options=STEPS_MS, value=step_ms, layout={"width": "130px"}
         )
-        slim = {"width": "84px"}
-        self.back = labelled("Button", "◀ event", tooltip="to the event before", layout=slim)
-        self.forward = labelled("Button", "event ▶", tooltip="to the next event", layout=slim)
+        self.back = button(
+            "◀ event",
+            lambda: self._jump(self._moments.before),
+            tooltip="to the event before",
+            width="84px",
+        )
+        self.forward = button(
+            "event ▶",
+            lambda: self._jump(self._moments.after),
+            tooltip="to the next event",
+            width="84px",
+        )
         self.html = labelled("HTML", "", value=self._page())
         controls = row(self.play, self.time_ms, self.step_ms, self.back, self.forward)
         self.view = column([controls, self.html])
@@ -58,22 +78,28 @@ class Dashboard:
         """What is shown, as data."""
         return self._moments.at(self.time_ms.value)
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that happened and is worth a line, in order."""
+        return tuple(self._moments.events)
+
     def _connect(self) -> None:
         from ipywidgets import link
 
         link((self.play, "value"), (self.time_ms, "value"))
         self.time_ms.observe(lambda _: self._show(), names="value")
         self.step_ms.observe(lambda change: self._set_step(change["new"]), names="value")
-        self.back.on_click(lambda _: self._jump(self._moments.before(self.time_ms.value)))
-        self.forward.on_click(lambda _: self._jump(self._moments.after(self.time_ms.value)))
 
     def _show(self) -> None:
         self.html.value = self._page()
 
     def _set_step(self, step_ms: int) -> None:
+        """Move to the next multiple of the step first: the browser would."""
+        self.time_ms.value = round(self.time_ms.value / step_ms) * step_ms
         self.time_ms.step = self.play.step = step_ms
 
-    def _jump(self, time_ms: int | None) -> None:
+    def _jump(self, to: Callable[..., int | None]) -> None:
+        time_ms = to(self.time_ms.value, step_ms=self.step_ms.value)
         if time_ms is not None:
             self.time_ms.value = time_ms
 
@@ -97,12 +123,12 @@ def dashboard(run: Run, *, at_ms: float | None = None) -> Dashboard | Still:
     """
     if has_widgets():
         return Dashboard(run, at_ms=at_ms)
-    moments, start_ms = _opened(run, at_ms)
+    moments, start_ms, _ = _opened(run, at_ms)
     return Still("Dashboard", page(moments.at(start_ms), Strip(moments).at(start_ms)))
 
 
-def _opened(run: Run, at_ms: float | None) -> tuple[Moments, int]:
-    """The moments of a run and where to begin: where it is asked, or where something breaks."""
+def _opened(run: Run, at_ms: float | None) -> tuple[Moments, int, int]:
+    """The moments of a run, where to begin (as asked, or where something breaks), and the step."""
     is_number = isinstance(at_ms, int | float) and not isinstance(at_ms, bool)
     if at_ms is not None and not (is_number and 0 <= at_ms <= run.duration_ms):
         raise InvalidOption(
@@ -111,7 +137,10 @@ def _opened(run: Run, at_ms: float | None) -> tuple[Moments, int]:
             wanted=f"0 to {run.duration_ms:,.0f}",
             remedy="leave it out to begin where the first fault does",
         )
-    moments = Moments(run)
-    if at_ms is None:
-        at_ms = min((each.start_ms for each in moments.windows), default=run.duration_ms / 2)
-    return moments, int(at_ms)
+    moments, step_ms = Moments(run), step_of(run.duration_ms)
+    if at_ms is not None:
+        start_ms = round(at_ms)
+        fitting = [step for step in STEPS_MS if step <= step_ms and start_ms % step == 0]
+        return moments, start_ms, fitting[-1]
+    begun_ms = min((each.start_ms for each in moments.windows), default=run.duration_ms / 2)
+    return moments, ceil(begun_ms / step_ms) * step_ms, step_ms

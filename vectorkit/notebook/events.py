@@ -30,7 +30,12 @@ def events_of(run: Run) -> list[Event]:
     ['full sync of node-1 finished', 'Connected: node-1']
     """
     events: list[Event] = []
+    roles: dict[str, str] = {}
     for _, row in run.facts.events:
+        if row.event == "role" and roles.get(row.node) == row.kind == "replica":
+            continue  # It follows another master, as the health of all will tell.
+        if row.event in ("role", "crash"):
+            roles[row.node] = row.kind
         time_ms, text = ns_to_ms(row.time_ns), _told(run, row)
         if row.event == "status" and events and events[-1].time_ms == time_ms:
             head, _, names = events[-1].text.partition(": ")
@@ -51,8 +56,8 @@ def _told(run: Run, row: TraceRow) -> str:
             text = f"{fault} {row.kind}s" if row.kind != "none" else f"{fault}: there is none"
         case "role":
             epoch = run.facts.epoch_name(row.number)
-            stands_for = f" of {epoch}" if row.kind in ("master", "candidate") else ""
-            text = f"{row.node} is {row.kind}{stands_for}"
+            named = f" ({epoch})" if row.kind in ("master", "candidate") else ""
+            text = f"{row.node} is {row.kind}{named}"
         case "crash":
             text = f"{row.node} goes down" + (", disk lost" if row.kind == "lost_disk" else "")
         case "start" if row.kind == "restart":
@@ -69,6 +74,7 @@ def _told(run: Run, row: TraceRow) -> str:
 def describe(fault: Fault) -> str:
     """A fault in a few words: its kind, and whom it befalls.
 
+    >>> from vectorkit.sim import Clog
     >>> describe(Partition(at_ms=0, isolate=["node-1", "node-2"]))
     'Partition of node-1, node-2'
     >>> describe(Clog(at_ms=0, source="node-0"))

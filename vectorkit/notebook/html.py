@@ -40,13 +40,13 @@ def collection(reader: Reader) -> str:
         ("metric", reader.metric),
         ("version", reader.version),
     ]
-    return _facts(facts)
+    return facts_table(facts)
 
 
 def memory(held: Memory) -> str:
     """Bytes by what they hold."""
     parts = [(name, f"{count:,} bytes") for name, count in {**held.device, **held.host}.items()]
-    return _facts(
+    return facts_table(
         [("rows", f"{held.row_count:,}"), *parts, ("total", f"{held.total_bytes:,} bytes")]
     )
 
@@ -55,7 +55,9 @@ def query_cache(cache: QueryCache) -> str:
     """What the cache holds, and its counters."""
     counted = cache.stats()._asdict()
     size = f"{counted.pop('size'):,} of {cache.capacity:,}"
-    return _facts([("answers", size), *((name, f"{count:,}") for name, count in counted.items())])
+    return facts_table(
+        [("answers", size), *((name, f"{count:,}") for name, count in counted.items())]
+    )
 
 
 def run(finished: Run) -> str:
@@ -68,7 +70,7 @@ def run(finished: Run) -> str:
         ("converged", "yes" if finished.is_converged else "no"),
         ("trace hash", f"{finished.trace_hash[:12]}…"),
     ]
-    return _facts(facts)
+    return facts_table(facts)
 
 
 def findings(found: Findings) -> str:
@@ -103,10 +105,11 @@ def shrunk(found: Shrunk) -> str:
     ]
     if found.finding is not None:
         facts.append(("evidence", found.finding.evidence[0]))
-    return f"{_facts(facts)}<pre>{escape(found.to_json())}</pre>"
+    return f"{facts_table(facts)}<pre>{escape(found.to_json())}</pre>"
 
 
-def _facts(facts: Iterable[tuple[str, object]]) -> str:
+def facts_table(facts: Iterable[tuple[str, object]]) -> str:
+    """A row a fact: its name and its value, both escaped."""
     rows = "".join(
         f"<tr><th>{escape(name)}</th><td>{_text(value)}</td></tr>" for name, value in facts
     )

@@ -197,14 +197,14 @@ class Moments:
             latest=tuple(self.events[max(0, told - LATEST_COUNT) : told][::-1]),
         )
 
-    def after(self, time_ms: float) -> int | None:
-        """The first whole millisecond, later than this, in which something has just happened."""
-        later = (math.ceil(each) for each in self._event_times_ms)
+    def after(self, time_ms: float, *, step_ms: int = 1) -> int | None:
+        """The first multiple of a step, later than this, at which something has just happened."""
+        later = (math.ceil(each / step_ms) * step_ms for each in self._event_times_ms)
         return next((each for each in later if each > time_ms), None)
 
-    def before(self, time_ms: float) -> int | None:
-        """The last such millisecond earlier than this."""
-        earlier = (math.ceil(each) for each in reversed(self._event_times_ms))
+    def before(self, time_ms: float, *, step_ms: int = 1) -> int | None:
+        """The last such multiple earlier than this."""
+        earlier = (math.ceil(each / step_ms) * step_ms for each in reversed(self._event_times_ms))
         return next((each for each in earlier if each < time_ms), None)
 
     def stretches(self, node: str) -> list[Stretch]:

@@ -27,22 +27,22 @@ def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
-    >>> [life.role for _, life in lives_of_nodes(run)["node-1"]][:2]
-    ['starting', 'replica']
+    >>> [(time_ms, life.role) for time_ms, life in lives_of_nodes(run)["node-1"]][0]
+    (0.5, 'replica')
     """
     now = {node: NodeLife() for node in run.options.node_ids}
     found: dict[str, list[tuple[float, NodeLife]]] = {node: [] for node in now}
     for _, row in run.facts.events:
         if row.node in now:
             life = _after(now[row.node], row)
-            if life is not now[row.node]:
+            if life != now[row.node]:
                 now[row.node] = life
                 found[row.node].append((ns_to_ms(row.time_ns), life))
     return found
 
 
 def _after(life: NodeLife, row: TraceRow) -> NodeLife:
-    """The life after a row; the same object where the row changes nothing."""
+    """The life after a row of the trace."""
     if row.event in ("append", "apply", "flush", "ack"):
         return _after_write(life, row)
     match row.event:
@@ -70,8 +70,7 @@ def _after_write(life: NodeLife, row: TraceRow) -> NodeLife:
     if row.event == "flush":
         return life._replace(received=received, flushed=number, is_disk_lost=False)
     if row.event == "ack":
-        received = int(row.text.partition(" ")[0])
-        return life if received == life.received else life._replace(received=received)
+        return life._replace(received=int(row.text.partition(" ")[0]))
     if row.kind in ("stream", "replay"):
         return life._replace(received=received, applied=number)
     return life._replace(received=number, applied=number)  # Appended, or a snapshot.

@@ -12,6 +12,7 @@ from math import cos, pi, sin
 from typing import Final
 
 from vectorkit.notebook.moments import LinkMoment, Moment, Moments, NodeMoment, RequestCounts
+from vectorkit.notebook.widgets import card
 from vectorkit.plot.style import STATUS_COLOURS, node_colour, node_number
 
 _INK, _PALE, _GREY = "#222222", "#dddddd", "#767676"
@@ -22,7 +23,7 @@ _LINES: Final = {
     "blocked": f'stroke="{_GREY}" stroke-width="1.6" stroke-dasharray="1.5 3.5"',
     "degraded": f'stroke="{_GREY}" stroke-width="1.6" stroke-dasharray="9 3 1.5 3"',
 }
-_WIDTH, _HEIGHT, _RING, _NODE = 440, 342, 108, 17
+_WIDTH, _HEIGHT, _RING, _NODE = 440, 368, 108, 17
 _MIDDLE: Final = (_WIDTH / 2, 156)
 _GAP, _APART = 26, 3.6
 _DOTS_MAX: Final = 12
@@ -34,11 +35,9 @@ _SPAN_MIN: Final = 20
 def page(moment: Moment, strip: str) -> str:
     """Everything there is to see at one time, as one piece of HTML of constant height."""
     told = f"<div>{_faults(moment)}{_requests(moment)}{_latest(moment)}</div>"
-    return (
-        f'<div style="background:#fff;color:{_INK};padding:8px 10px;line-height:1.35;'
-        'font:12px system-ui,sans-serif">'
+    return card(
         '<div style="display:flex;flex-wrap:wrap;gap:6px 26px;align-items:center">'
-        f"{picture(moment)}{told}</div>{_table(moment)}{strip}</div>"
+        f"{picture(moment)}{told}</div>{_table(moment)}{strip}"
     )
 
 
@@ -52,8 +51,8 @@ def summary(moment: Moment) -> str:
     """
     masters = [each.node for each in moment.nodes if each.role == "master"]
     down = [each.node for each in moment.nodes if each.role == "down"]
-    told = [f"{' and '.join(masters) or 'no node'} is master"]
-    told += [f"{' and '.join(down)} is down"] if down else []
+    told = [f"{_listed(masters)} master{'s' * (len(masters) > 1)}" if masters else "no master"]
+    told += [f"{_listed(down)} down"] if down else []
     counts = dict.fromkeys(STATUS_COLOURS, 0)
     for each in moment.nodes:
         if each.status is not None:
@@ -61,6 +60,10 @@ def summary(moment: Moment) -> str:
     told += [f"{count} {status}" for status, count in counts.items() if count]
     told += [f"going on: {fault}" for fault in moment.faults]
     return f"At {moment.time_ms:,.0f} ms {'; '.join(told)}."
+
+
+def _listed(nodes: list[str]) -> str:
+    return f"{' and '.join(nodes)} {'is' if len(nodes) == 1 else 'are'}"
 
 
 def picture(moment: Moment) -> str:
@@ -326,7 +329,7 @@ def _tick_s(length_s: float) -> float:
     """The distance of ticks: 1, 2 or 5 times a power of ten, for ten ticks at most.
 
     >>> _tick_s(31), _tick_s(4.1), _tick_s(0.3)
-    (5, 0.5, 0.05)
+    (5.0, 0.5, 0.05)
     """
     sizes = (base * 10.0**power for power in range(-4, 6) for base in (1, 2, 5))
     return next(size for size in sizes if length_s / size <= 10)

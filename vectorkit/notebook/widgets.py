@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REMEDY: Final = "pip install ipywidgets"
+STEPS_MS: Final = (1, 10, 100, 1_000)
+_STEPS_MAX: Final = 400
 _WIDGET: Final = "application/vnd.jupyter.widget-view+json"
 
 
@@ -54,8 +56,37 @@ def labelled(kind: str, description: str, **options: Any) -> Any:
     """A control of ipywidgets whose whole description is shown."""
     import ipywidgets
 
-    style = {"description_width": "initial", **options.pop("style", {})}
+    style = {"description_width": "initial"}
     return getattr(ipywidgets, kind)(description=description, style=style, **options)
+
+
+def card(html: str) -> str:
+    """HTML on white, dense, whatever the theme of the notebook."""
+    return (
+        '<div style="background:#fff;color:#222222;padding:8px 10px;text-align:left;'
+        f'font:12px/1.35 system-ui,sans-serif">{html}</div>'
+    )
+
+
+def button(description: str, on_click: Callable[[], object], *, tooltip: str, width: str) -> Any:
+    """A button that calls `on_click`."""
+    import ipywidgets
+
+    made = ipywidgets.Button(description=description, tooltip=tooltip, layout={"width": width})
+    made.on_click(lambda _: on_click())
+    return made
+
+
+def step_of(length_ms: float) -> int:
+    """How far one step of a slider over such a length goes.
+
+    A browser moves a slider to the next multiple of its step and tells the kernel so: whoever
+    sets one must set a multiple.
+
+    >>> step_of(300), step_of(8_000), step_of(3_600_000)
+    (1, 100, 1000)
+    """
+    return next((step for step in STEPS_MS if length_ms / step <= _STEPS_MAX), STEPS_MS[-1])
 
 
 def row(*children: Any) -> Any:

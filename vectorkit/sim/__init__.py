@@ -28,6 +28,7 @@ from vectorkit.sim.faults import (
     StalledDisk,
 )
 from vectorkit.sim.kept_seed import KeptSeed
+from vectorkit.sim.lab import fault_lab
 from vectorkit.sim.nemeses import (
     flapping_link,
     isolate_master,
@@ -86,6 +87,7 @@ __all__ = [
     "compare",
     "explain",
     "fault_from_dict",
+    "fault_lab",
     "flapping_link",
     "isolate_master",
     "majorities_ring",

@@ -1,0 +1,108 @@
+"""What a run came to, in the few figures that matter after faults: loss, silence, lag, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from vectorkit.notebook.html import facts_table, findings
+from vectorkit.sim import Findings
+from vectorkit.sim.checks.acknowledged import lost_writes
+from vectorkit.units import ns_to_ms
+
+if TYPE_CHECKING:
+    from vectorkit.sim import Run
+
+_SURVIVAL = "acknowledged_writes_survive"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of writes, nodes and promises."""
+
+    asked: int
+    answered: int
+    failed: int
+    lost: int
+    """Acknowledged writes that the final history lacks."""
+    is_promised: bool
+    """Whether the options promise that none is lost."""
+    silence_ms_max: float
+    """The longest time in which writes were asked for and none was answered."""
+    masterless_ms: float
+    """How long no node served as master."""
+    lag_ms_max: dict[str, float]
+    """The largest true lag of each node that was ever sampled."""
+    findings: Findings
+    trace_hash: str
+
+
+def outcome_of(run: Run) -> Outcome:
+    """The outcome of a run.
+
+    >>> from vectorkit import sim
+    >>> load = sim.Workload(writes_per_s=10, source="uniform:20x4")
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), workload=load, duration_ms=1_000)
+    >>> outcome_of(run).answered, outcome_of(run).lost
+    (10, 0)
+    """
+    writes = [each for each in run.facts.requests if each.is_write]
+    answered_ns = sorted(
+        each.completed_ns for each in writes if each.is_ok and each.completed_ns is not None
+    )
+    asked_ns = [each.invoked_ns for each in writes]
+    lags: dict[str, float] = {}
+    for each in run.samples:
+        lags[each.node] = max(lags.get(each.node, 0.0), each.lag_ms_true)
+    found = run.check()
+    return Outcome(
+        asked=len(writes),
+        answered=len(answered_ns),
+        failed=sum(each.completed_ns is not None for each in writes) - len(answered_ns),
+        lost=len(lost_writes(run.facts)),
+        is_promised=found[_SURVIVAL].is_promised,
+        silence_ms_max=_silence_ms(asked_ns, answered_ns),
+        masterless_ms=_masterless_ms(run),
+        lag_ms_max={node: lags[node] for node in run.options.node_ids if node in lags},
+        findings=found,
+        trace_hash=run.trace_hash,
+    )
+
+
+def outcome_html(outcome: Outcome) -> str:
+    """The figures as a table, and below them the checks that say something."""
+    lags = ", ".join(f"{node} {lag_ms:,.0f} ms" for node, lag_ms in outcome.lag_ms_max.items())
+    promise = "promised to stay" if outcome.is_promised else "nothing promised"
+    facts = [
+        ("writes", f"{outcome.asked:,} asked, {outcome.answered:,} answered"),
+        ("failed or unknown", f"{outcome.asked - outcome.answered:,}"),
+        ("acknowledged and lost", f"{outcome.lost:,} ({promise})"),
+        ("longest silence", f"{outcome.silence_ms_max:,.0f} ms without an answered write"),
+        ("without a master", f"{outcome.masterless_ms:,.0f} ms"),
+        ("largest true lag", lags),
+        ("checks", repr(outcome.findings)),
+        ("trace hash", f"{outcome.trace_hash[:12]}…"),
+    ]
+    said = [each for each in outcome.findings if each.verdict == "broken" or each.observed_count]
+    return facts_table(facts) + (findings(Findings(said)) if said else "")
+
+
+def _silence_ms(asked_ns: Sequence[int], answered_ns: Sequence[int]) -> float:
+    if not asked_ns:
+        return 0.0
+    ends_ns = [asked_ns[0], *answered_ns]
+    ends_ns.append(max(ends_ns[-1], asked_ns[-1]))
+    return ns_to_ms(max(after - before for before, after in pairwise(ends_ns)))
+
+
+def _masterless_ms(run: Run) -> float:
+    """The time that no stretch of a master covers."""
+    roles = run.roles
+    served = roles[roles["role"] == "master"].sort_values("started_ms")
+    gone_ms = reached_ms = 0.0
+    for start_ms, end_ms in zip(served["started_ms"], served["ended_ms"], strict=True):
+        gone_ms += max(0.0, start_ms - reached_ms)
+        reached_ms = max(reached_ms, end_ms)
+    return gone_ms + run.duration_ms - reached_ms

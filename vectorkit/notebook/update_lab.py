@@ -1,0 +1,247 @@
+"""The laboratory of updates: what one costs, against delete and insert, for a kind of collection.
+
+What it shows are measured times: they are this machine's, and other ones at the next click.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+
+from vectorkit.collections import (
+    Collection,
+    CpuCollection,
+    GpuCollection,
+    QuantizedCollection,
+    ShardedCollection,
+)
+from vectorkit.datasets import Dataset
+from vectorkit.draws import address, draw_block, fold
+from vectorkit.notebook.html import facts_table
+from vectorkit.notebook.widgets import (
+    Still,
+    bundle,
+    button,
+    card,
+    column,
+    has_widgets,
+    labelled,
+    png,
+    png_html,
+    row,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KINDS: Final[dict[str, Callable[..., Collection]]] = {
+    "cpu": CpuCollection,
+    "gpu": GpuCollection,
+    "sharded": ShardedCollection,
+    "int8": partial(QuantizedCollection, codec="int8"),
+    "binary": partial(QuantizedCollection, codec="binary"),
+    "pq": partial(QuantizedCollection, codec="pq"),
+}
+ROWS: Final = (500, 1_000, 2_000, 5_000, 10_000, 50_000)
+DIMS: Final = (16, 64, 128, 384)
+BATCHES: Final = (1, 16, 128, 1_024)
+_REPEATS: Final = 3
+_QUERIES: Final = 64
+_K: Final = 10
+_CENTRES: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateChoice:
+    """What is measured: so many rows of one kind, updated in calls of up to `batch` rows."""
+
+    kind: str = "cpu"
+    rows: int = 1_000
+    dim: int = 64
+    batch: int = 128
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """The sizes of calls that are compared."""
+        return tuple(each for each in BATCHES if each <= min(self.batch, self.rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured: `latency` is a frame of `measure.update_latency`."""
+
+    choice: UpdateChoice
+    latency: pd.DataFrame
+    recall: float | None
+    """The share of the 10 nearest rows that is found after the updates; None where it is exact."""
+
+
+def kinds_here() -> list[str]:
+    """The kinds that this machine has a device for."""
+    import jax
+
+    has_gpu = any(device.platform != "cpu" for device in jax.devices())
+    return [kind for kind in KINDS if kind != "gpu" or has_gpu]
+
+
+def drawn(rows: int, dim: int, *, seed: int = 0) -> Dataset:
+    """Vectors around a few centres, as embeddings of texts lie: fewer rows are the first of more.
+
+    >>> drawn(3, 2)
+    Dataset('drawn', 3 × 2)
+    """
+
+    def normal(stream: int, count: int) -> Any:
+        """About normal: the sum of four uniform draws."""
+        four = draw_block(fold(address(seed), stream), 4 * count * dim).reshape(count, dim, 4)
+        return (four.astype(np.float64) / 2**32).sum(axis=2) - 2.0
+
+    centres = normal(1, _CENTRES)
+    vectors = centres[np.arange(rows) % _CENTRES] + 0.5 * normal(2, rows)
+    ids = tuple(f"row-{number}" for number in range(rows))
+    return Dataset("drawn", ids, vectors.astype(np.float32), tuple({} for _ in ids))
+
+
+def measured(choice: UpdateChoice, data: Dataset) -> Measured:
+    """Time the updates, then, for a kind that may miss rows, ask how many it misses.
+
+    >>> measured(UpdateChoice(rows=500, batch=1), drawn(500, 8)).recall is None
+    True
+    """
+    from vectorkit.measure import update_latency
+
+    make = KINDS[choice.kind]
+    latency = update_latency(data, make=make, batches=choice.batches, repeats=_REPEATS)
+    return Measured(choice, latency, _recall(make, data))
+
+
+def _recall(make: Callable[..., Collection], data: Dataset) -> float | None:
+    """How many of the best rows are found for held-out queries, once every row has moved."""
+    found = make(dim=data.dim, metric="cosine")
+    if not isinstance(found, QuantizedCollection):
+        return None
+    rest, queries = data.split(min(_QUERIES, len(data) - 1))
+    exact = CpuCollection(dim=data.dim, metric="cosine")
+    for each in (found, exact):
+        each.upsert(rest.ids, rest.vectors)
+        each.update_vectors(rest.ids, rest.vectors[::-1])
+    best = exact.search_many(queries, k=_K).ids
+    mine = found.search_many(queries, k=_K).ids
+    hits = sum(len(set(a) & set(b)) for a, b in zip(best, mine, strict=True))
+    return hits / best.size
+
+
+def picture_of(shown: Measured) -> bytes:
+    """Time per row by rows per call, as a PNG."""
+    from vectorkit.plot import plot_update_latency
+
+    ax = plot_update_latency(shown.latency)
+    choice = shown.choice
+    ax.set_title(f"{choice.kind}, {choice.rows:,} × {choice.dim}", fontsize=10)
+    figure = ax.figure.get_figure(root=True)
+    assert figure is not None
+    return png(figure)
+
+
+def table_of(shown: Measured) -> str:
+    """The medians, a row a size of call, and the recall."""
+    from vectorkit.measure import summarise_updates
+
+    facts: list[tuple[str, object]] = [
+        (
+            f"calls of {each['batch']:,}",
+            f"update {each['update_us']:,.1f} µs a row, delete + insert "
+            f"{each['delete_insert_us']:,.1f} µs: {each['speedup']:.1f} ×",
+        )
+        for each in summarise_updates(shown.latency).to_dict("records")
+    ]
+    exact = "exact: every search is proven"
+    recall = exact if shown.recall is None else f"{shown.recall:.3f} after every row has moved"
+    return facts_table([*facts, (f"recall@{_K}", recall)])
+
+
+@final
+class UpdateLab:
+    """Rows, dimension, size of calls and kind as controls; `measure()` measures what is chosen.
+
+    `measured` is the last measurement, None before the first; `html.value` and `image.value` are
+    it as it is seen. With `data` the rows are the first of yours, and the dimension is theirs.
+
+    >>> lab = UpdateLab()
+    >>> lab.kind.value, lab.rows.value = "int8", 500
+    >>> lab.measure()
+    >>> lab.measured.choice
+    UpdateChoice(kind='int8', rows=500, dim=64, batch=128)
+    """
+
+    def __init__(self, data: Dataset | None = None) -> None:
+        self.data = data
+        self.measured: Measured | None = None
+        first = _first(data)
+        rows = ROWS if data is None else sorted({*(n for n in ROWS if n < len(data)), len(data)})
+        dims = DIMS if data is None else (data.dim,)
+        self.kind = labelled("Dropdown", "kind", options=kinds_here(), value=first.kind)
+        self.rows = labelled("Dropdown", "rows", options=rows, value=first.rows)
+        self.dim = labelled("Dropdown", "dimension", options=dims, value=first.dim)
+        self.batch = labelled("Dropdown", "rows a call, up to", options=BATCHES, value=first.batch)
+        self.button = button("Measure", self.measure, tooltip="takes some seconds", width="120px")
+        self.html = labelled("HTML", "", value="Press Measure: it takes about two seconds.")
+        self.view = column(
+            [row(self.kind, self.rows, self.dim, self.batch, self.button), self.html]
+        )
+
+    @property
+    def choice(self) -> UpdateChoice:
+        """What the controls say now."""
+        return UpdateChoice(
+            kind=self.kind.value,
+            rows=self.rows.value,
+            dim=self.dim.value,
+            batch=self.batch.value,
+        )
+
+    def measure(self) -> None:
+        """Measure what is chosen and show it."""
+        self.measured = measured(self.choice, _data(self.choice, self.data))
+        picture = png_html(picture_of(self.measured), "time per row by rows per call")
+        self.html.value = card(table_of(self.measured) + picture)
+
+    def __repr__(self) -> str:
+        state = "nothing measured yet" if self.measured is None else f"{self.measured.choice}"
+        return f"UpdateLab({state})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return bundle(self.view, text=repr(self), html=self.html.value)
+
+
+def update_lab(data: Dataset | None = None) -> UpdateLab | Still:
+    """Choose rows, dimension, size of calls and kind; see what an update costs, and recall.
+
+    Updates are timed against delete + insert of the same rows, on this machine and now. The rows
+    are drawn, or the first of `data`. Without ipywidgets the first choice is measured and shown.
+
+    >>> update_lab()
+    UpdateLab(nothing measured yet)
+    """
+    if has_widgets():
+        return UpdateLab(data)
+    choice = _first(data)
+    shown = measured(choice, _data(choice, data))
+    return Still("Update lab", card(table_of(shown) + png_html(picture_of(shown), "time per row")))
+
+
+def _first(data: Dataset | None) -> UpdateChoice:
+    if data is None:
+        return UpdateChoice()
+    return UpdateChoice(rows=min(UpdateChoice().rows, len(data)), dim=data.dim)
+
+
+def _data(choice: UpdateChoice, data: Dataset | None) -> Dataset:
+    if data is None:
+        return drawn(choice.rows, choice.dim)
+    count = choice.rows
+    return Dataset(data.name, data.ids[:count], data.vectors[:count], data.payloads[:count])

@@ -1,0 +1,26 @@
+"""The laboratory of faults, for notebooks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vectorkit.sim.scenario import Scenario
+
+if TYPE_CHECKING:
+    from vectorkit.notebook.fault_lab import FaultLab
+    from vectorkit.notebook.widgets import Still
+
+
+def fault_lab(base: Scenario | None = None) -> FaultLab | Still:
+    """Choose faults, write concern, failover and seed; see loss, lag, checks, and the code.
+
+    It opens with the run of a master that is cut off, or of `base`, whose load, links and own
+    faults stay. Without ipywidgets that run is shown as it stands.
+
+    >>> lab = fault_lab()
+    >>> lab.outcome.lost, lab.code.value.splitlines()[0]
+    (160, 'from vectorkit import sim')
+    """
+    from vectorkit.notebook import fault_lab as lab
+
+    return lab.fault_lab(base)
