@@ -64,6 +64,11 @@ class CacheStats(NamedTuple):
     """Searched without a look-up: k is 0, or the filter is a function, which has no key."""
     size: int
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 class QueryCache:
     """Exact answers, kept for `VectorStore.search`: equal to a fresh search, bit for bit.

@@ -147,6 +147,11 @@ class CodecReport:
     error: float | None
     written_since: int
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 def checked_place(rows: object) -> RowsPlace:
     """One of `ROWS_PLACES`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from vectorkit.types import Float32Array, Id, Int32Array, Metric, ObjectArray, P
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_LETTERS_MAX: Final = 40
+"""So much of a payload is shown of a row."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -36,8 +40,16 @@ class Row:
 
     def __repr__(self) -> str:
         decoded = ", is_decoded=True" if self.is_decoded else ""
+        payload = repr(self.payload)
+        if len(payload) > _LETTERS_MAX:
+            payload = f"{payload[:_LETTERS_MAX]}…"
         with np.printoptions(threshold=8, edgeitems=3, linewidth=10_000):
-            return f"Row(id={self.id!r}, vector={self.vector!r}, payload={self.payload!r}{decoded})"
+            return f"Row(id={self.id!r}, vector={self.vector!r}, payload={payload}{decoded})"
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
 
 
 class RowBatch(NamedTuple):
@@ -60,6 +72,11 @@ class WriteResult(NamedTuple):
     updated: int = 0
     deleted: int = 0
     version: int = 0
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -35,6 +35,11 @@ class Dataset:
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {len(self):,} × {self.dim})"
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.dataset(self)
+
     def split(self, queries: int, *, seed: int = 0) -> tuple[Dataset, Float32Array]:
         """Hold out some rows as queries, of shape (queries, dim): no query is left in the rest.
 

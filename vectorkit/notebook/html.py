@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from vectorkit.cache import QueryCache
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader
+from vectorkit.datasets import Dataset
+from vectorkit.types import differing
 
 if TYPE_CHECKING:
-    from vectorkit.sim import Findings, Run, Shrunk
+    from vectorkit.sim import Cluster, Explanation, Findings, Run, Shrunk
 
 _ROWS_MAX: Final = 20
+_LETTERS_MAX: Final = 200
 
 
 def matches(found: Matches) -> str:
@@ -58,6 +62,55 @@ def query_cache(cache: QueryCache) -> str:
     return facts_table(
         [("answers", size), *((name, f"{count:,}") for name, count in counted.items())]
     )
+
+
+def collections(held: Iterable[Reader]) -> str:
+    """The collections of a store, a row each."""
+    rows = [
+        (each.name, type(each).__name__, f"{len(each):,}", each.dim, each.metric, each.version)
+        for each in held
+    ]
+    return _table(("name", "kind", "rows", "dim", "metric", "version"), rows)
+
+
+def dataset(data: Dataset) -> str:
+    """Name, size and the first ids."""
+    first = ", ".join(data.ids[:3]) + (", …" if len(data) > 3 else "")
+    facts = [("name", data.name), ("rows", f"{len(data):,}"), ("dim", data.dim), ("ids", first)]
+    return facts_table(facts)
+
+
+def record(value: Any) -> str:
+    """A result: its type, and every field."""
+    names = getattr(value, "_fields", None) or [each.name for each in fields(value)]
+    return _record(value, {name: getattr(value, name) for name in names})
+
+
+def options(value: Any) -> str:
+    """Options: their type, and those that differ from their defaults."""
+    return _record(value, differing(value) or {"": "all as by default"})
+
+
+def _record(value: Any, told: Mapping[str, Any]) -> str:
+    return facts_table([("type", type(value).__name__), *told.items()])
+
+
+def explanation(told: Explanation) -> str:
+    """What became of a write, and each step with its time."""
+    rows = [(f"{s.time_ms:,.3f}", s.stage, s.node, s.detail) for s in told.steps]
+    steps = _table(("time (ms)", "stage", "node", "detail"), rows)
+    return f"<p>{escape(told.headline)}</p>{steps}"
+
+
+def cluster(stepped: Cluster) -> str:
+    """Master, time and seed, and how many nodes there are."""
+    facts = [
+        ("nodes", len(stepped.options.node_ids)),
+        ("master", stepped.master or "—"),
+        ("virtual time", f"{stepped.now_ms:,.0f} ms"),
+        ("seed", stepped.seed),
+    ]
+    return facts_table(facts)
 
 
 def run(finished: Run) -> str:
@@ -130,4 +183,5 @@ def _table(
 
 
 def _text(value: object) -> str:
-    return escape(str(value))
+    text = str(value)
+    return escape(text if len(text) <= _LETTERS_MAX else f"{text[:_LETTERS_MAX]}…")

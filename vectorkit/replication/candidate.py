@@ -38,6 +38,11 @@ class Promotion:
     residual_lag: int = 0
     reason: str = ""
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 class CandidateNode(Role):
     """Asks all nodes for the promise of an epoch above any that it has seen.

@@ -64,6 +64,11 @@ class WriteConcern:
             return nodes - 1
         return int(self.count)
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
+
 
 def majority(
     *, stage: Stage = "flushed", timeout_ms: int = 5_000, on_timeout: OnTimeout = "fail"

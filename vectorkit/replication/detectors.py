@@ -49,6 +49,11 @@ class Failover:
             return Deadline(self.deadline_ms * NS_PER_MS, now_ns)
         return PhiAccrual(self.phi, heartbeat_ms * NS_PER_MS, now_ns)
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
+
 
 class Detector(ABC):
     """Suspicion of one node."""

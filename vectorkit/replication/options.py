@@ -8,6 +8,7 @@ from typing import Final, Literal
 from vectorkit.errors import InvalidOption
 from vectorkit.replication.concern import WriteConcern
 from vectorkit.replication.detectors import Failover
+from vectorkit.types import brief
 from vectorkit.units import KIB, MIB, NS_PER_MS
 
 _LONGEST: Final = 8
@@ -127,6 +128,14 @@ class ReplicationOptions:
                 wanted=f"{factor}{small} ≤ {large}",
                 remedy="change one of them",
             )
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
 
 
 def longer(wait_ns: int, first_ms: int) -> int:

@@ -73,6 +73,11 @@ class ReplicationStats:
         """The same figures again."""
         return cls(**facts)
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 @dataclass(frozen=True, slots=True)
 class ReplicaInfo:
@@ -128,6 +133,11 @@ class ReplicaInfo:
     def from_dict(cls, facts: Mapping[str, Any]) -> Self:
         """The same knowledge again."""
         return cls(**{**facts, "status": ReplicaStatus(facts["status"])})
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
 
 
 @dataclass(slots=True)

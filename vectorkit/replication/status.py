@@ -51,6 +51,11 @@ class NodeStatus:
             replicas=None if infos is None else tuple(map(ReplicaInfo.from_dict, infos)),
         )
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 def node_status(node: Node, now_ns: int) -> NodeStatus:
     """What a node says of itself and its replicas now.

@@ -298,6 +298,11 @@ class Cluster:
         count = f"{self.options.replicas} replica" + "s" * (self.options.replicas != 1)
         return f"Cluster({count}, seed {self.seed}, at {self.now_ms:,.0f} ms)"
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.cluster(self)
+
     # Events
 
     def _start(self) -> None:

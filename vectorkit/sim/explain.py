@@ -71,7 +71,13 @@ class Explanation:
         ]
         return "\n".join([self.headline, *lines])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"Explanation({self.headline})"
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.explanation(self)
 
 
 def explain(run: Judged, offset: int, *, epoch: int | None = None) -> Explanation:

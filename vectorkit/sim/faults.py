@@ -59,6 +59,11 @@ class Fault:
         """The fault as plain values: its kind, and all that differs from the defaults."""
         return {"kind": type(self).__name__, **to_plain(self)}
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastingFault(Fault):

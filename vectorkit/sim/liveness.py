@@ -22,6 +22,11 @@ class StuckNode(NamedTuple):
     applied_offset: int
     reason: str
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 def stuck_nodes(engine: Engine) -> tuple[StuckNode, ...]:
     """All nodes but a master with the whole history, each with its state and the reason."""

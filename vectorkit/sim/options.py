@@ -9,6 +9,7 @@ from typing import Final, Literal, cast
 
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern
+from vectorkit.types import brief
 
 Law = Literal["uniform", "exponential", "lognormal"]
 LAWS: Final[tuple[Law, ...]] = ("uniform", "exponential", "lognormal")
@@ -64,6 +65,11 @@ class Link:
         ordered = sorted(self.sample_ms)
         return self.delay_ms + (ordered[len(ordered) // 2] if ordered else self.jitter_ms)
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
@@ -83,6 +89,11 @@ class Disk:
         """Refuse times and speeds below zero."""
         refuse_negative("fsync_ms", self.fsync_ms)
         refuse_negative("mib_per_s", self.mib_per_s)
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +194,14 @@ class ClusterOptions:
     def node_ids(self) -> tuple[str, ...]:
         """Names for life: the master first, then the replicas."""
         return tuple(f"node-{index}" for index in range(self.replicas + 1))
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
 
 
 def refuse_negative(name: str, value: object) -> None:

@@ -21,6 +21,7 @@ from vectorkit.sim.options import (
 from vectorkit.sim.plain import from_plain, to_plain, to_text
 from vectorkit.sim.workload import Request, Workload
 from vectorkit.store import VectorStore
+from vectorkit.types import brief
 from vectorkit.units import MIB
 
 VERSION: Final = 1
@@ -115,6 +116,14 @@ class Scenario:
         if isinstance(data.get("faults"), list):
             data["faults"] = [fault_from_dict(each) for each in data["faults"]]
         return from_plain(cls, data, "scenario")
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
 
 
 def warn_of_endless_syncs(store: VectorStore, scenario: Scenario) -> None:

@@ -77,6 +77,9 @@ class Trace:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __repr__(self) -> str:
+        return f"Trace({len(self):,} rows)"
+
     @property
     def rows(self) -> list[TraceRow]:
         """All of them so far."""

@@ -21,6 +21,7 @@ from vectorkit.sim.options import (
     refuse_range,
     refuse_type,
 )
+from vectorkit.types import brief
 
 CLIENTS_MAX: Final = 500
 
@@ -155,6 +156,14 @@ class Workload:
     def client_ids(self) -> tuple[str, ...]:
         """The names of the clients on the network."""
         return tuple(f"client-{number}" for number in range(self.clients))
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
 
     def _checked_requests(self, requests: object) -> tuple[Request, ...]:
         if not isinstance(requests, Sequence) or not all(type(x) is Request for x in requests):

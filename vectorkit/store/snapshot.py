@@ -19,6 +19,17 @@ class StoreSnapshot:
     def __init__(self, snapshots: list[Snapshot]) -> None:
         self._snapshots = snapshots
 
+    def __repr__(self) -> str:
+        return f"StoreSnapshot({{{', '.join(f'{s.name!r}: {len(s):,}' for s in self)}}})"
+
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.collections(self)
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        return iter(self._snapshots)
+
     def __contains__(self, name: object) -> bool:
         return any(each.name == name for each in self._snapshots)
 

@@ -248,6 +248,11 @@ class VectorStore:
         inside = ", ".join(f"{name!r}: {len(each):,}" for name, each in self._collections.items())
         return f"VectorStore({{{inside}}})"
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.collections(self._collections.values())
+
     # The commit path
 
     def _commit(self, operation: Operation, *, is_from_client: bool = True) -> WriteResult:

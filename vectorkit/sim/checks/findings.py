@@ -40,6 +40,11 @@ class Finding:
         first = f": {self.evidence[0]}" if self.evidence else ""
         return f"Finding({self.name} {self.verdict}{promised}{first})"
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 class Findings(Sequence[Finding]):
     """All findings of a run, in a fixed order; also by name.
