@@ -52,6 +52,7 @@ REACHES_RIGHT: dict[str, set[str]] = {
     "sim/cluster.py": {"notebook"},
     "sim/explain.py": {"run_frames", "notebook", "pandas"},
     "sim/faults.py": {"notebook"},
+    "sim/kept_seed.py": {"notebook"},
     "sim/lab.py": {"notebook"},
     "sim/liveness.py": {"notebook"},
     "sim/options.py": {"notebook"},

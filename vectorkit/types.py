@@ -70,7 +70,7 @@ def differing(record: Any) -> dict[str, Any]:
     {'delay_ms': 5}
     """
     found = {}
-    for each in fields(record):
+    for each in (each for each in fields(record) if each.init):
         value = getattr(record, each.name)
         makes = each.default_factory
         if value != (each.default if makes is MISSING else makes()):

@@ -74,6 +74,8 @@ MAKERS = {
     ).stuck[0],
     "Scenario": lambda: SMALL,
     "Workload": lambda: sim.Workload(writes_per_s=5, payload_bytes=7),
+    "Request": lambda: sim.Request(at_ms=5),
+    "KeptSeed": lambda: sim.KeptSeed(seed=7, check="lag", evidence=(SCRIPT,), scenario=SMALL),
     "ClusterOptions": lambda: SMALL.options,
     "Link": sim.Link,
     "Disk": sim.Disk,
@@ -93,7 +95,7 @@ LIVE = {
     "FaultLab": lambda: FaultLab(SMALL),
     "UpdateLab": UpdateLab,
 }
-LONG = {"ReplicationStats", "ReplicaInfo", "NodeStatus", "Partition"}
+LONG = {"ReplicationStats", "ReplicaInfo", "NodeStatus", "Partition", "KeptSeed"}
 """Records of many figures, and of many names: their line is long, their table is not."""
 
 

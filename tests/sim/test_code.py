@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.sim.random_scenarios import drawn_scenario
 from vectorkit import replication, sim
 from vectorkit.sim.code import code_of
 
@@ -54,10 +53,10 @@ run = sim.simulate(scenario)"""
 
 @pytest.mark.parametrize("seed", range(60))
 def test_any_scenario_comes_back(seed):
-    scenario = drawn_scenario(seed)
+    scenario = sim.random_scenario(seed)
     text = scenario.to_code()
     assert executed(text) == scenario
-    assert max(map(len, text.splitlines())) <= 100
+    assert max(map(len, text.splitlines())) <= 88
 
 
 def test_the_code_gives_the_same_trace():

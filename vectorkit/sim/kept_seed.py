@@ -91,6 +91,11 @@ wanted version=1; use the vectorkit that wrote it, or a newer one
             shrunk=None if shrunk is None else Scenario.from_json(json.dumps(shrunk)),
         )
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.record(self)
+
 
 def _refuse_damage(data: Mapping[str, Any]) -> None:
     lacking = [name for name in _FIELDS[:-1] if name not in data]

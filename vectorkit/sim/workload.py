@@ -51,6 +51,11 @@ class Request:
         refuse_choice("is_read", self.is_read, (True, False))
         refuse_range("index", self.index, 0, 1 << 40)
 
+    def _repr_html_(self) -> str:
+        from vectorkit.notebook import html
+
+        return html.options(self)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
