@@ -46,6 +46,8 @@ def test_time_without_a_master_is_what_no_master_covers():
     assert outcome_of(run_of(lossy(), duration_ms=100.0)).masterless_ms == 40.0
     two = Tape(WEAK).begin().role(50, "node-1", "master", SECOND).crash(60, "node-0")
     assert outcome_of(run_of(two.crash(80, "node-1"), duration_ms=100.0)).masterless_ms == 20.0
+    within = Tape(WEAK).begin().role(50, "node-1", "master", SECOND).crash(55, "node-1")
+    assert outcome_of(run_of(within.crash(80, "node-0"), duration_ms=100.0)).masterless_ms == 20.0
 
 
 def test_the_largest_true_lag_of_each_node_is_told():

@@ -17,6 +17,7 @@ from vectorkit.notebook.update_lab import (
     drawn,
     kinds_here,
     measured,
+    moved,
 )
 from vectorkit.notebook.widgets import Still
 
@@ -61,6 +62,12 @@ def test_a_measurement_has_a_row_a_method_call_size_and_repeat(kind, data):
     counts = shown.latency.groupby(["method", "batch"]).size().to_dict()
     assert counts == {(m, b): 3 for m in ("update", "delete + insert") for b in (1, 16)}
     assert (shown.recall is None) == (kind != "int8")
+
+
+def test_rows_have_moved_before_recall_is_asked_for(data):
+    made = moved(vk.CpuCollection, data)
+    assert made.get("row-0").vector.tolist() == data.vectors[-1].tolist()
+    assert len(made) == len(data)
 
 
 def test_recall_is_that_of_the_moved_rows():

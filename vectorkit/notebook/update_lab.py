@@ -121,18 +121,25 @@ def measured(choice: UpdateChoice, data: Dataset) -> Measured:
 
 def _recall(make: Callable[..., Collection], data: Dataset) -> float | None:
     """How many of the best rows are found for held-out queries, once every row has moved."""
-    found = make(dim=data.dim, metric="cosine")
-    if not isinstance(found, QuantizedCollection):
+    if not isinstance(make(dim=data.dim, metric="cosine"), QuantizedCollection):
         return None
     rest, queries = data.split(min(_QUERIES, len(data) - 1))
-    exact = CpuCollection(dim=data.dim, metric="cosine")
-    for each in (found, exact):
-        each.upsert(rest.ids, rest.vectors)
-        each.update_vectors(rest.ids, rest.vectors[::-1])
-    best = exact.search_many(queries, k=_K).ids
-    mine = found.search_many(queries, k=_K).ids
+    best = moved(CpuCollection, rest).search_many(queries, k=_K).ids
+    mine = moved(make, rest).search_many(queries, k=_K).ids
     hits = sum(len(set(a) & set(b)) for a, b in zip(best, mine, strict=True))
     return hits / best.size
+
+
+def moved(make: Callable[..., Collection], data: Dataset) -> Collection:
+    """A collection in which every row was updated to another row's vector.
+
+    >>> moved(CpuCollection, drawn(5, 2))
+    CpuCollection(5 × 2, cosine, version 2)
+    """
+    made = make(dim=data.dim, metric="cosine")
+    made.upsert(data.ids, data.vectors)
+    made.update_vectors(data.ids, data.vectors[::-1])
+    return made
 
 
 def picture_of(shown: Measured) -> bytes:
