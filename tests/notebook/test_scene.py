@@ -190,7 +190,7 @@ def test_lines_are_as_many_whatever_there_is_to_say():
     counted = RequestCounts(3, 1, 1)
     full = {"faults": many, "latest": events, "writes": counted, "reads": counted}
     assert lines() == lines(**full)
-    assert "… and 8 more" in page(make_moment(faults=many), "")
+    assert "… and 6 more" in page(make_moment(faults=many), "")
 
 
 def test_requests_are_told_where_there_are_any():

@@ -228,7 +228,7 @@ def _request_line(name: str, count: RequestCounts) -> str:
 
 
 def _faults(moment: Moment) -> str:
-    return _lines("faults going on", moment.faults or ["none"], 2)
+    return _lines("faults going on", moment.faults or ["none"], 4)
 
 
 def _latest(moment: Moment) -> str:
