@@ -110,6 +110,11 @@ def test_another_step_moves_the_slider_to_a_multiple_of_it(shown):
     assert (shown.time_ms.value, shown.time_ms.step, shown.play.step) == (150, 10, 10)
 
 
+def test_another_time_can_be_asked_for_without_a_move(shown):
+    assert shown.at(160).nodes[1].role == "master"
+    assert shown.time_ms.value == 100
+
+
 def test_events_are_all_there(shown):
     assert len(shown.events) == 15
     assert shown.events[5] == (100.0, "Crash of node-0 starts")

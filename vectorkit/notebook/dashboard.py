@@ -76,7 +76,11 @@ class Dashboard:
     @property
     def moment(self) -> Moment:
         """What is shown, as data."""
-        return self._moments.at(self.time_ms.value)
+        return self.at(self.time_ms.value)
+
+    def at(self, time_ms: float) -> Moment:
+        """What there is to see at another time, wherever the slider stands."""
+        return self._moments.at(time_ms)
 
     @property
     def events(self) -> tuple[Event, ...]:
