@@ -163,8 +163,8 @@ def main():
     """Run what is asked for; the page and the kept seeds are written for a whole run only."""
     parser = argparse.ArgumentParser(prog="python -m tests.planted", description=__doc__)
     parser.add_argument("bugs", nargs="*", help="names of bugs; all without")
-    parser.add_argument("--seeds", type=int, default=1_000, help="of each bug")
-    parser.add_argument("--sound", type=int, default=100, help="seeds of each bug without it")
+    parser.add_argument("--seeds", type=int, default=500, help="of each bug")
+    parser.add_argument("--sound", type=int, default=50, help="seeds of each bug without it")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--shrink", action="store_true", help="shrink the first find of each")
     asked = parser.parse_args()
