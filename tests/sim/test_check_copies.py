@@ -341,3 +341,12 @@ def test_equal_histories_that_answer_otherwise_are_broken():
 def test_other_histories_may_answer_otherwise():
     found = compared(("node-0", 4, "h", "a"), ("node-1", 4, "g", "b"))
     assert found.evidence == ("no two nodes were asked at one history",)
+
+
+def test_a_restart_replays_what_the_disk_held_and_the_node_had_not_come_to_apply():
+    tape = followed().flush(30, "node-1", 6).crash(31, "node-1").start(40, "node-1")
+    found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").facts())
+    assert told(found) == ("held", 0)
+    tape = followed().crash(31, "node-1").start(40, "node-1")
+    found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").facts())
+    assert told(found) == ("broken", 1)

@@ -66,11 +66,18 @@ def disconnected(at_ms, tape=None):
 
 def heard(at_ms, kind):
     """node-1 has shaken hands with node-0 at 1 ms, and says something at a time."""
-    tape = Tape().begin().add(1, "deliver", "node-0", "node-1", "Hello", 1)
+    tape = shaken_hands(Tape().begin(), 1)
+    if kind == "handshake":
+        return shaken_hands(tape, at_ms)
     return tape.add(at_ms, "deliver", "node-0", "node-1", kind, 2)
 
 
-@pytest.mark.parametrize("kind", ["ReplicaHeartbeat", "Hello"])
+def shaken_hands(tape, ms):
+    """node-0 accepts a handshake of node-1."""
+    return tape.add(ms, "sync", "node-0", "node-1", kind="partial", text="started")
+
+
+@pytest.mark.parametrize("kind", ["ReplicaHeartbeat", "handshake"])
 def test_a_node_is_disconnected_only_after_long_enough_silence(kind):
     assert told(check_silence(disconnected(65_001, heard(5_000, kind)).facts())) == ("held", 0)
     found = check_silence(disconnected(65_000, heard(5_000, kind)).facts())
@@ -85,8 +92,15 @@ def test_a_heartbeat_of_a_connection_that_is_over_does_not_count():
     assert told(check_silence(disconnected(60_002, late).facts())) == ("held", 0)
     kept = heard(4_000, "Ack").add(8_999, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1)
     assert told(check_silence(disconnected(60_002, kept).facts())) == ("broken", 1)
-    anew = heard(5_001, "Hello").add(6_000, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1)
+    anew = heard(5_001, "handshake").add(
+        6_000, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1
+    )
     assert told(check_silence(disconnected(60_002, anew).facts())) == ("broken", 1)
+
+
+def test_a_handshake_that_the_master_refuses_is_no_sign_of_life():
+    refused = heard(1_000, "ReplicaHeartbeat").add(2_000, "deliver", "node-0", "node-1", "Hello", 2)
+    assert told(check_silence(disconnected(61_001, refused).facts())) == ("held", 0)
 
 
 def test_a_new_master_waits_from_its_beginning_on():

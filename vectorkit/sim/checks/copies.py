@@ -145,6 +145,8 @@ def check_applied(facts: Facts) -> Finding:
         elif row.event == "append":
             at[node] = row.value, row.number
             reached[node] = row.number
+        elif row.event == "flush" and node in at:
+            reached[node] = max(reached[node], row.number)  # A restart replays what the disk has.
         elif row.event == "apply":
             tally.see(row.kind == "stream")
             if problem := _misapplied(

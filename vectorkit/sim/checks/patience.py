@@ -13,7 +13,7 @@ from vectorkit.units import ms_to_ns, ns_to_ms
 _LIFE: Final = ("MasterHeartbeat", "Records", "StartPartial", "StartFull", "Chunk")
 """What a replica takes for a sign of life of its master."""
 
-_WORDS: Final = ("Hello", "Ack", "ReplicaHeartbeat", "Resume", "RequestChunks")
+_WORDS: Final = ("Ack", "ReplicaHeartbeat", "Resume", "RequestChunks")
 """What keeps a replica's connection with its master alive."""
 
 
@@ -59,7 +59,7 @@ def check_silence(facts: Facts) -> Finding:
     """A master calls a node Disconnected only after `disconnected_after_ms` without a heartbeat.
 
     What comes by a connection that was silent for `connection_timeout_ms` before does not count:
-    that one is over, until the next handshake.
+    that one is over, until the next handshake that the master accepts.
     """
     protocol = facts.options.protocol
     limit_ns = ms_to_ns(protocol.disconnected_after_ms)
@@ -70,12 +70,12 @@ def check_silence(facts: Facts) -> Finding:
     for row in facts.rows:
         if row.event == "deliver" and row.kind in _WORDS:
             ends = row.node, row.peer
-            if row.kind == "Hello":
-                alive_ns[ends] = heard_ns[ends] = row.time_ns
-            elif row.time_ns - alive_ns.get(ends, -over_ns) < over_ns:
+            if row.time_ns - alive_ns.get(ends, -over_ns) < over_ns:
                 alive_ns[ends] = row.time_ns
                 if row.kind == "ReplicaHeartbeat":
                     heard_ns[ends] = row.time_ns
+        elif row.event == "sync" and row.text.startswith("started"):  # A handshake that counts.
+            alive_ns[row.node, row.peer] = heard_ns[row.node, row.peer] = row.time_ns
         elif row.event == "role" and row.kind == "master":
             for node in facts.options.node_ids:
                 heard_ns[row.node, node] = row.time_ns
