@@ -14,7 +14,12 @@ from notebooks.refresh import ENVIRONMENT
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 # Four virtual devices, so that other devices than the first, and meshes, are tested in-process.
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=4")
+# On busy processors they wait for one another, and XLA would abort after 40 seconds of that.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_force_host_platform_device_count=4"
+    " --xla_cpu_collective_call_terminate_timeout_seconds=300",
+)
 mpl.use("Agg")
 
 # Shapes in signatures are checked in tests only, for modules imported from here on.
