@@ -1,6 +1,7 @@
 """Promotion: a new epoch by intact answers alone, an old master that confirms nothing any more."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -8,9 +9,9 @@ from tests.sim.checks import rows
 from tests.sim.clusters import cluster, digests, fill, node, positions, roles, stall
 from vectorkit.errors import PromotionRefused, WriteConcernTimeout, WriteRefused
 from vectorkit.operations import EpochStart
-from vectorkit.replication import Failover, WriteConcern, majority
+from vectorkit.replication import Failover, ReplicationOptions, WriteConcern, majority
 from vectorkit.replication.identity import epoch_of, slot_of
-from vectorkit.sim import Cluster, ClusterOptions, Link, Workload
+from vectorkit.sim import Cluster, ClusterOptions, Disk, Link, Partition, Workload, simulate
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"
 
@@ -392,3 +393,27 @@ def test_r20_a_silent_master_is_replaced_after_the_deadline_of_the_detector():
     run = made.finish()
     assert run.check().broken == ()
     assert json.loads(json.dumps(made.status(REPLICA).to_dict()))["role"] == "master"
+
+
+def test_a_node_that_stands_in_vain_waits_for_longer_each_time_until_it_hears_a_master():
+    options = ReplicationOptions(
+        heartbeat_ms=200, connection_timeout_ms=800, backoff_ms_min=100, stand_timeout_ms=600
+    )
+    made = ClusterOptions(
+        replicas=2,
+        disk=Disk(fsync_ms=0),
+        failover=Failover(deadline_ms=1_000, stagger_ms=100),
+        replication=options,
+    )
+    faults = [
+        Partition(at_ms=at_ms, for_ms=for_ms, isolate=["node-1"])
+        for at_ms, for_ms in ((500, 7_900), (10_000, 3_400))
+    ]
+    run = simulate(made, faults=faults, duration_ms=15_000, seed=7)
+    stood = rows(run, "role", node="node-1", kind="candidate", text="silence")
+    stood_ms = [row.time_ns / 1e6 for row in stood]
+    # Silence of 1,000 ms and the stagger of slot 1, then 600 ms of asking in vain; and the pauses.
+    pauses_ms = [after - before - 1_700 for before, after in pairwise(stood_ms)]
+    assert pauses_ms[:3] == [100, 200, 400]
+    assert pauses_ms[4:] == [100]  # After it had heard its master again.
+    assert run.is_converged

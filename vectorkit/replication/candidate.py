@@ -143,6 +143,7 @@ class CandidateNode(Role):
     def end(self) -> None:
         """Another role before it was decided: somebody stands for more."""
         if self.promotion.state == "asking":
+            self.member.vain_stands += 1
             self._note_answers()
             self.promotion.state = "failed"
             self.promotion.reason = "another node stands for a higher epoch"
@@ -214,9 +215,11 @@ class CandidateNode(Role):
             self._fail("failed", "an operation of its own log cannot be applied")
         elif member.applied_offset == member.log.head.offset == member.flushed.offset:
             self.promotion.state = "won"
+            member.vain_stands = 0
             member.become(self._win(self.promotion))
 
     def _fail(self, state: Literal["delegated", "refused", "failed"], reason: str) -> None:
+        self.member.vain_stands += 1
         self._note_answers()
         self.promotion.state, self.promotion.reason = state, reason
         self.member.become(self._give_up())

@@ -84,6 +84,8 @@ class Member:
         self.is_disk_full = False
         self.promise = self.durable_promise = 0
         self.heard_epoch = self.heard_offset = 0
+        self.vain_stands = 0
+        """How often in a row it has stood for mastership in vain, hearing no master since."""
         self.indices = {slot: index_of(slot, 0) for slot in range(len(self.node_ids))}
         self.retired: tuple[int, ...] = ()
         self.flushed = Position()

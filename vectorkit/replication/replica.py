@@ -76,7 +76,7 @@ class ReplicaNode(Role):
         self._partial_until: int | None = None
         self._timeout_ns = member.options.connection_timeout_ms * NS_PER_MS
         self._last_heard_ns = member.now_ns
-        self._suspicion = Suspicion(member.options, member.slot, member.now_ns, stands_at_ns)
+        self._suspicion = Suspicion(member, stands_at_ns)
 
     # Facts
 
@@ -163,7 +163,7 @@ class ReplicaNode(Role):
             self._reconnect()  # The master has given this connection up.
         if message.epoch >= self.member.promise and is_news:
             self._leave()
-            self._suspicion = Suspicion(self.member.options, self.member.slot, self.member.now_ns)
+            self._suspicion = Suspicion(self.member)
             self._follow(source, message.epoch)
 
     def on_stand(self, message: Stand) -> None:
