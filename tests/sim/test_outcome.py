@@ -5,7 +5,7 @@ import pytest
 
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import sim
-from vectorkit.sim.outcome import _masterless_ns, outcome_of
+from vectorkit.sim.outcome import masterless_ns, outcome_of
 from vectorkit.units import ms_to_ns
 
 DURATION_MS = 3_000
@@ -112,7 +112,7 @@ def test_the_time_without_a_master_ends_with_the_scenario_and_counts_no_overlap(
     tape.add(50, "role", "node-1", kind="replica", number=SECOND)
     tape.add(90, "role", "node-1", kind="master", number=SECOND)
     facts = tape.facts()
-    lengths = {end_ms: _masterless_ns(facts, ms_to_ns(end_ms)) for end_ms in (5, 40, 60, 80, 100)}
+    lengths = {end_ms: masterless_ns(facts, ms_to_ns(end_ms)) for end_ms in (5, 40, 60, 80, 100)}
     assert lengths == {
         end_ms: ms_to_ns(ms) for end_ms, ms in {5: 5, 40: 10, 60: 20, 80: 40, 100: 50}.items()
     }

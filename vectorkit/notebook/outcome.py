@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from vectorkit.notebook.html import facts_table, findings
 from vectorkit.sim import Findings
 from vectorkit.sim.checks.acknowledged import lost_writes
-from vectorkit.units import ns_to_ms
+from vectorkit.sim.outcome import masterless_ns
+from vectorkit.units import ms_to_ns, ns_to_ms
 
 if TYPE_CHECKING:
     from vectorkit.sim import Run
@@ -64,7 +65,7 @@ def outcome_of(run: Run) -> Outcome:
         lost=len(lost_writes(run.facts)),
         is_promised=found[_SURVIVAL].is_promised,
         silence_ms_max=_silence_ms(asked_ns, answered_ns),
-        masterless_ms=_masterless_ms(run),
+        masterless_ms=ns_to_ms(masterless_ns(run.facts, ms_to_ns(run.duration_ms))),
         lag_ms_max={node: lags[node] for node in run.options.node_ids if node in lags},
         findings=found,
         trace_hash=run.trace_hash,
@@ -95,14 +96,3 @@ def _silence_ms(asked_ns: Sequence[int], answered_ns: Sequence[int]) -> float:
     ends_ns = [asked_ns[0], *answered_ns]
     ends_ns.append(max(ends_ns[-1], asked_ns[-1]))
     return ns_to_ms(max(after - before for before, after in pairwise(ends_ns)))
-
-
-def _masterless_ms(run: Run) -> float:
-    """The time that no stretch of a master covers."""
-    roles = run.roles
-    served = roles[roles["role"] == "master"].sort_values("started_ms")
-    gone_ms = reached_ms = 0.0
-    for start_ms, end_ms in zip(served["started_ms"], served["ended_ms"], strict=True):
-        gone_ms += max(0.0, start_ms - reached_ms)
-        reached_ms = max(reached_ms, end_ms)
-    return gone_ms + run.duration_ms - reached_ms

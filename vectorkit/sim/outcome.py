@@ -35,7 +35,7 @@ def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
         "broken": ", ".join(finding.name for finding in broken),
         **_writes(facts, end_ns),
         **_reads(facts),
-        "unavailable_ms": ns_to_ms(_masterless_ns(facts, end_ns)),
+        "unavailable_ms": ns_to_ms(masterless_ns(facts, end_ns)),
         "failovers": max(0, len({row.number for row in roles}) - 1),
         "full_syncs": sum(row.kind == "full" and row.text.startswith("started") for row in syncs),
         "event_count": run.event_count,
@@ -80,7 +80,7 @@ def _reads(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _masterless_ns(facts: Facts, end_ns: int) -> int:
+def masterless_ns(facts: Facts, end_ns: int) -> int:
     """How long no node held itself master."""
     masters: set[str] = set()
     since_ns = total_ns = 0
