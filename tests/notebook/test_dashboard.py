@@ -4,6 +4,7 @@ import json
 import sys
 
 import ipywidgets
+import numpy as np
 import pytest
 
 from tests.notebook.runs import failover, run_of
@@ -49,7 +50,8 @@ def test_it_opens_where_the_first_fault_begins_else_in_the_middle(shown):
 
 
 def test_it_opens_where_it_is_told_with_a_step_that_leads_there(run):
-    assert Dashboard(run, at_ms=30).time_ms.value == 30
+    for at_ms in (30, 30.0, np.int64(30), np.float32(30)):
+        assert Dashboard(run, at_ms=at_ms).time_ms.value == 30
     long = empty_run(300_000.0)
     steps = {at: Dashboard(long, at_ms=at).step_ms.value for at in (0, 7, 20, 4_100, 5_000)}
     assert steps == {0: 1_000, 7: 1, 20: 10, 4_100: 100, 5_000: 1_000}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from vectorkit import sim
+from vectorkit.errors import InvalidOption
 from vectorkit.notebook.fault_lab import (
     AS_GIVEN,
     CONCERNS,
@@ -119,6 +120,17 @@ def test_a_given_scenario_is_run_as_it_is():
     assert lab.run.trace_hash == sim.simulate(SMALL).trace_hash
     assert lab.faults[0].kind.value == NO_FAULT
     assert (lab.concern.value, lab.failover.value, lab.seed.value) == (AS_GIVEN, AS_GIVEN, 3)
+
+
+@pytest.mark.parametrize("seed", [0, 2**31, 2**64 - 1])
+def test_every_seed_of_a_given_scenario_is_its_seed(seed):
+    assert FaultLab(replace(SMALL, workload=None, seed=seed)).run.seed == seed
+
+
+@pytest.mark.parametrize("base", ["x", SMALL.options, 7])
+def test_what_is_no_scenario_is_refused(base):
+    with pytest.raises(InvalidOption, match="wanted a Scenario"):
+        sim.fault_lab(base)
 
 
 def test_the_code_repeats_the_run(lab):

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final, final
 
+import numpy as np
+
 from vectorkit.errors import InvalidOption
 from vectorkit.notebook.events import Event
 from vectorkit.notebook.moments import Moment, Moments
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 _TICK_MS: Final = 100
 """How often playing takes a step."""
+_NUMBERS: Final = (int, float, np.integer, np.floating)
+"""A time may come out of a frame."""
 
 
 @final
@@ -133,7 +137,7 @@ def dashboard(run: Run, *, at_ms: float | None = None) -> Dashboard | Still:
 
 def _opened(run: Run, at_ms: float | None) -> tuple[Moments, int, int]:
     """The moments of a run, where to begin (as asked, or where something breaks), and the step."""
-    is_number = isinstance(at_ms, int | float) and not isinstance(at_ms, bool)
+    is_number = isinstance(at_ms, _NUMBERS) and not isinstance(at_ms, bool)
     if at_ms is not None and not (is_number and 0 <= at_ms <= run.duration_ms):
         raise InvalidOption(
             "the run has no such time",

@@ -167,7 +167,7 @@ class FaultLab:
             "seed",
             value=self.base.seed,
             min=0,
-            max=2**31 - 1,
+            max=2**64 - 1,
             layout={"width": "110px"},
         )
         self.button = button("Simulate", self.simulate, tooltip="run what is chosen", width="120px")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vectorkit.sim.options import refuse_type
 from vectorkit.sim.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -23,4 +24,6 @@ def fault_lab(base: Scenario | None = None) -> FaultLab | Still:
     """
     from vectorkit.notebook import fault_lab as lab
 
+    if base is not None:
+        refuse_type("base", base, Scenario)
     return lab.fault_lab(base)
