@@ -127,6 +127,15 @@ def test_short_dwells_in_a_row_stand_side_by_side_and_only_the_first_is_labelled
     assert [text for text, *_ in labels(ax)] == ["0.10 s"]
 
 
+def test_a_status_of_a_single_sample_is_seen_and_has_no_length(ax):
+    frame = health(
+        node_1=[(0, "Connected", False), (50_000, "Lagging", False)],
+        node_2=[(0, "Connected", False), (100_000, "Connected", False)],
+    )
+    assert bars(plot_health(frame, ax=ax))[1] == (0, 50.0, 1.2, "Lagging")
+    assert labels(ax) == []
+
+
 def test_rows_that_are_too_low_for_labels_have_none():
     samples = [(0, "Syncing", False), (100, "Connected", False), (100_000, "Connected", False)]
     frame = health(**{f"node_{number}": samples for number in range(4)})

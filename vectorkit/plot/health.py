@@ -33,7 +33,7 @@ def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw a bar a replica, coloured by status, over the shaded times in which it was cut off.
 
     `frame` is `run.health`. A dwell too short to be seen is widened and, where there is room,
-    labelled with its true length in seconds.
+    labelled with its true length in seconds, unless a single sample saw it.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
@@ -85,7 +85,9 @@ def _draw_dwells(ax: Axes, row: int, mine: pd.DataFrame, end_s: float) -> None:
             linewidth=0,
             zorder=3 if is_short else 2,
         )
-        if has_room and is_short and left_s - labelled_s >= end_s * share:
+        # What was seen in a single sample has no length that could be told.
+        is_told = is_short and length_s > 0
+        if has_room and is_told and left_s - labelled_s >= end_s * share:
             # At the left edge a label begins at its bar, elsewhere it lies over its middle.
             labelled_s = left_s + (end_s * share / 2 if not left_s else 0)
             text, edge_s = f"{length_s:.2f} s", end_s * share
