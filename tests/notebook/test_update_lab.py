@@ -4,9 +4,12 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 
 import vectorkit as vk
 from vectorkit.datasets import Dataset
+from vectorkit.errors import InvalidOption
+from vectorkit.notebook import update_lab
 from vectorkit.notebook.update_lab import (
     BATCHES,
     DIMS,
@@ -115,6 +118,27 @@ def test_with_data_the_rows_are_the_first_of_it_and_the_dimension_is_its_own():
     lab.measure()
     assert lab.measured.latency["rows"].unique().tolist() == [200]
     assert lab.measured.choice.dim == 5
+
+
+@pytest.mark.parametrize("data", [[1, 2], np.zeros((5, 3)), "glove"])
+def test_what_is_no_dataset_is_refused(data):
+    with pytest.raises(InvalidOption, match="wanted a Dataset"):
+        vk.update_lab(data)
+
+
+def test_the_title_of_the_picture_lies_beside_its_legend(data, monkeypatch):
+    figures = []
+    monkeypatch.setattr(update_lab, "png", figures.append)
+    choice = UpdateChoice(kind="sharded", rows=50_000, dim=384)
+    latency = measured(TINY, data).latency
+    update_lab.picture_of(update_lab.Measured(choice, latency, None))
+    (figure,) = figures
+    figure.canvas.draw()
+    (ax,) = figure.axes
+    title, legend = ax._right_title.get_window_extent(), ax.get_legend().get_window_extent()
+    assert title.width > 0
+    assert not title.overlaps(legend)
+    plt.close(figure)
 
 
 def test_controls_have_labels_in_the_order_of_focus():

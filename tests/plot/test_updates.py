@@ -57,6 +57,14 @@ def test_the_speed_up_stands_beside_its_batch_between_the_two_medians(ax):
     ]
 
 
+def test_a_speed_up_lies_on_no_bar(ax):
+    plot_update_latency(measured(1, 16, 128), ax=ax)
+    FigureCanvasAgg(ax.figure).draw()
+    places = [text.get_window_extent() for text in ax.texts]
+    right = [ax.transData.transform(text.xy)[0] for text in ax.texts]
+    assert all(box.x0 > bar + 2 for box, bar in zip(places, right, strict=True))
+
+
 def test_ticks_are_the_batches_and_plain_numbers(ax):
     plot_update_latency(measured(1, 16, 1_024), ax=ax)
     FigureCanvasAgg(ax.figure).draw()

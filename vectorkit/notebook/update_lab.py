@@ -34,6 +34,7 @@ from vectorkit.notebook.widgets import (
     png_html,
     row,
 )
+from vectorkit.sim.options import refuse_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,7 +149,8 @@ def picture_of(shown: Measured) -> bytes:
 
     ax = plot_update_latency(shown.latency)
     choice = shown.choice
-    ax.set_title(f"{choice.kind}, {choice.rows:,} × {choice.dim}", fontsize=10)
+    # On the left is the legend.
+    ax.set_title(f"{choice.kind}, {choice.rows:,} × {choice.dim}", fontsize=10, loc="right")
     figure = ax.figure.get_figure(root=True)
     assert figure is not None
     return png(figure)
@@ -234,6 +236,8 @@ def update_lab(data: Dataset | None = None) -> UpdateLab | Still:
     >>> update_lab()
     UpdateLab(nothing measured yet)
     """
+    if data is not None:
+        refuse_type("data", data, Dataset)
     if has_widgets():
         return UpdateLab(data)
     choice = _first(data)

@@ -47,9 +47,9 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.annotate(
             f"{speedup:.1f}×",
             (batch, height),
-            xytext=(0, 0),  # Between two points: there no line passes.
+            xytext=(4, 0),  # Beside the bars, between the lines.
             textcoords="offset points",
-            ha="center",
+            ha="left",
             va="center",
             fontsize=size_pt(ax, 8),
         )
