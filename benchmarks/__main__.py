@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return int(options.do(options))
-    except VectorKitError as error:
+    except (VectorKitError, OSError) as error:  # What a path cannot be used for.
         print(error, file=sys.stderr)
         return 2
 
@@ -133,7 +133,8 @@ def checked_cores(asked: int | None, form: Form) -> list[int]:
 def check(options: argparse.Namespace) -> int:
     """Judge the kept results, or with --quick or --full new ones; ratios get a second chance.
 
-    Noise is seldom there twice, a fault always is. An exact count is judged at once.
+    Noise is seldom there twice, a fault always is. An exact count is judged at once, and so is a
+    suite that broke off: rows that it had left to yield may have no budget.
     """
     limits = budgets.load(options.budgets)
     if not (options.quick or options.full):
@@ -141,29 +142,37 @@ def check(options: argparse.Namespace) -> int:
         named = checked_suites(options.suites, "full")
         mine = [each for each in kept if each["suite"] in named]
         found = budgets.judged(mine, limits, "full") + budgets.judged(mine, limits, "quick")
-        return concluded(found)
+        return concluded(found, mine)
     form: Form = "full" if options.full else "quick"
     records = measured(options)
     found = budgets.judged(records, limits, form)
     doubtful = [each for each in found if not each.is_kept and each.may_be_noise]
-    if doubtful and all(each.is_kept or each.may_be_noise for each in found):
+    is_final = broken_off(records) or any(not (v.is_kept or v.may_be_noise) for v in found)
+    if doubtful and not is_final:
         options.suites = sorted({each.budget.suite for each in doubtful})
         print(f"past a budget, measured once more: {', '.join(options.suites)}", flush=True)
-        renewed = {key(each): each for each in [*records, *measured(options)]}
-        found = budgets.judged(list(renewed.values()), limits, form)
-    return concluded(found)
+        records = list({key(each): each for each in [*records, *measured(options)]}.values())
+        found = budgets.judged(records, limits, form)
+    return concluded(found, records)
 
 
-def concluded(found: Iterable[Verdict]) -> int:
-    """Say who is past a budget."""
-    verdicts = list(found)
+def broken_off(records: Iterable[Record]) -> list[Record]:
+    """The rows of suites that did not come to their end."""
+    return [each for each in records if each["case"] == runner.WHOLE]
+
+
+def concluded(verdicts: Sequence[Verdict], records: Iterable[Record]) -> int:
+    """Say who is past a budget, and which suite broke off."""
+    broken = broken_off(records)
     past = [each for each in verdicts if not each.is_kept]
     for each in past:
         print(f"PAST ITS BUDGET  {each}")
+    for each in broken:
+        print(f"BROKE OFF  {tables.told(each)}")
     print(f"{len(verdicts) - len(past)} of {len(verdicts)} budgets kept")
     if not verdicts:
         print("nothing to judge: `python -m benchmarks check --quick` measures first")
-    return int(bool(past) or not verdicts)
+    return int(bool(past or broken) or not verdicts)
 
 
 def compare(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,6 +17,8 @@ from benchmarks.timing import told
 
 SUITE_LIMIT_S = 1_800.0
 """How long a suite may say nothing before it counts as hung."""
+WHOLE = "the whole suite"
+"""The case of the row that says why a suite did not come to its end."""
 
 
 def run(names: Sequence[str], plan: Plan, *, cores: Sequence[int]) -> Iterator[Record]:
@@ -27,8 +30,7 @@ def run(names: Sequence[str], plan: Plan, *, cores: Sequence[int]) -> Iterator[R
     described = machine.described(plan.form, max(cores))
     for name in names:
         for count in sorted(cores) if SUITES[name].is_by_cores else [max(cores)]:
-            asked = Plan(form=plan.form, cores=count, repeats=plan.repeats, peers=plan.peers)
-            yield from _records(name, asked, described | {"cores": count})
+            yield from _records(name, replace(plan, cores=count), described | {"cores": count})
 
 
 def _records(name: str, plan: Plan, described: dict[str, Any]) -> Iterator[Record]:
@@ -49,7 +51,7 @@ def _records(name: str, plan: Plan, described: dict[str, Any]) -> Iterator[Recor
 
 def failed(error: str) -> Row:
     """The row of a suite that did not come to its end."""
-    return Row(case="the whole suite", who=OURS, error=error)
+    return Row(case=WHOLE, who=OURS, error=error)
 
 
 def _work(connection: Connection, module: str, plan: Plan, has_roof: bool) -> None:

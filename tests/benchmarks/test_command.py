@@ -12,7 +12,7 @@ from tests.benchmarks.made import record
 BUDGETS = """
 [[budget]]
 suite = "update"
-case = "*"
+case = "one *"
 value = "by floor"
 relation = "at_most"
 quick = 3
@@ -154,6 +154,24 @@ def test_an_exact_count_has_no_second_chance(run, measures):
     assert "search / one row / vectorkit, 2 cores: by floor is 2 (budget = 1)" in out
 
 
+def test_a_suite_that_broke_off_fails_whatever_its_other_rows_say(run, measures):
+    broken = record(runner.WHOLE, error="ValueError: no more")
+    measures([record(), record(suite="search"), broken])
+    code, out, _ = run("check", "--quick")
+    assert code == 1
+    told = "BROKE OFF  update[2] the whole suite · vectorkit: ValueError: no more\n"
+    assert out.endswith(f"{told}2 of 2 budgets kept\n")
+    assert run("check") == (1, f"{told}2 of 2 budgets kept\n", "")
+
+
+def test_a_suite_that_breaks_off_when_it_is_measured_once_more_fails(run, measures):
+    broken = record(runner.WHOLE, error="ValueError: no more")
+    measures([record(value=9.0), record(suite="search")], [record(), broken])
+    code, out, _ = run("check", "--quick", "--discard")
+    assert code == 1
+    assert out.endswith(": ValueError: no more\n2 of 2 budgets kept\n")
+
+
 def test_a_broken_line_is_named_and_the_rest_is_judged(run):
     history.append([record(), record(suite="search")], run.folder)
     with (run.folder / "update.jsonl").open("a") as file:
@@ -161,6 +179,15 @@ def test_a_broken_line_is_named_and_the_rest_is_judged(run):
     code, out, err = run("check")
     assert (code, out) == (0, "2 of 2 budgets kept\n")
     assert err.startswith("history: update.jsonl, line 2: ")
+
+
+def test_a_path_that_cannot_be_used_is_named_in_one_line(run, tmp_path):
+    history.append([record()], run.folder)
+    page = tmp_path / "none" / "page.html"
+    code, out, err = run("report", "--out", str(page))
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert str(page) in err
 
 
 def test_two_runs_are_compared_by_what_has_changed(run):
