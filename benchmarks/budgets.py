@@ -131,12 +131,7 @@ def judged(records: Sequence[Record], budgets: Iterable[Budget], form: Form) -> 
         if limit is None or budget.suite not in suites:
             continue
         meant = [each for each in mine if budget.covers(each)]
-        verdicts += [Verdict(budget, limit, each, _value(each, budget)) for each in meant]
+        verdicts += [Verdict(budget, limit, each, number_of(each, budget.value)) for each in meant]
         if not meant:
             verdicts.append(Verdict(budget, limit, None, None))
     return verdicts
-
-
-def _value(record: Record, budget: Budget) -> float | None:
-    """The number; none where the row ended in an error."""
-    return None if record["error"] else number_of(record, budget.value)

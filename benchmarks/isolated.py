@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
@@ -72,6 +73,12 @@ def _begin(
 ) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     target(connection, *args)
+
+
+def memory_bytes(field: str) -> int:
+    """VmRSS or VmHWM of this process, which Linux counts in kB of 1,024."""
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith(field + ":"))
 
 
 @contextmanager

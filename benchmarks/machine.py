@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -56,11 +55,6 @@ def commit() -> str:
 
 def core_count() -> int:
     return len(os.sched_getaffinity(0))
-
-
-def is_outdated(minimum: tuple[int, int]) -> bool:
-    """Whether this Python is older than that."""
-    return sys.version_info < minimum
 
 
 def _version(package: str) -> str:

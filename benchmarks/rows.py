@@ -97,6 +97,9 @@ def key(record: Mapping[str, Any]) -> tuple[str, str, str, int, str]:
 
 
 def number_of(record: Mapping[str, Any], name: str) -> float | None:
-    """A number of a line by its name, one of `values` or one that every line has."""
+    """A number of a line by its name, one of `values` or one that every line has.
+
+    None where there is none, and where the row ended in an error: what it has by then is partial.
+    """
     found = record["values"].get(name, record.get(name))
-    return found if isinstance(found, int | float) else None
+    return found if isinstance(found, int | float) and not record["error"] else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import NamedTuple
 
+from benchmarks.rows import OURS
 from vectorkit.errors import InvalidOption
 
 MENDED_BY = ".venv/bin/python -m pip install -e '.[peers]'"
@@ -24,7 +25,7 @@ class Peer(NamedTuple):
     """Why it cannot follow a runbook; empty where it can."""
 
 
-OURS, FLOOR = "vectorkit", "numpy+dict"
+FLOOR = "numpy+dict"
 HOME = {
     OURS: Peer("benchmarks.peers.own:Vectorkit"),
     FLOOR: Peer("benchmarks.peers.floors:NumpyDict"),

@@ -64,11 +64,6 @@ class Store(ABC):
             self.update(ids, rows)
         self.settle(writes[0][0][0])
 
-    def search_each(self, queries: np.ndarray, k: int) -> None:
-        """One query a call."""
-        for query in queries:
-            self.search(query[None, :], k)
-
     def update_and_search(self, ids: Sequence[str], rows: np.ndarray, k: int) -> None:
         """An update and a search in turn: nothing can be held back."""
         for row_id, row in zip(ids, rows, strict=True):

@@ -6,13 +6,13 @@ import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.isolated import Isolated, Lost
-from benchmarks.peers import FLOORS, HOME, OURS, PEERS, how_to_get
+from benchmarks.isolated import Isolated, Lost, memory_bytes
+from benchmarks.peers import FLOORS, HOME, PEERS, how_to_get
+from benchmarks.rows import OURS
 from benchmarks.timing import Call, Lap, lap, told
 
 CALL_LIMIT_S = 300.0
@@ -135,15 +135,9 @@ def serve(connection: Connection, name: str, adapter: str, cores: int) -> None:
 
 def _done(peer: Any, method: str, args: tuple[Any, ...]) -> Reply:
     if method == "resident_bytes":
-        return Reply(Lap(0.0), resident_bytes())
+        return Reply(Lap(0.0), memory_bytes("VmRSS"))
     try:
         taken, given = lap(lambda: getattr(peer, method)(*args), has_jax=peer.has_jax)
     except Exception as error:
         return Reply(Lap(0.0), error=told(error))
     return Reply(taken, given)
-
-
-def resident_bytes() -> int:
-    """VmRSS of this process, which Linux counts in kB of 1,024."""
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith("VmRSS:"))

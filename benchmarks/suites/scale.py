@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import vectorkit as vk
-from benchmarks.isolated import Isolated
+from benchmarks.isolated import Isolated, memory_bytes
 from benchmarks.rows import Plan, Row
 from benchmarks.timing import Timing, drawn, names, shuffled
 
@@ -76,9 +76,3 @@ def measure(connection: Connection, count: int, kind: str) -> None:
 
 def above(base: int, field: str, vectors: np.ndarray) -> float:
     return (memory_bytes(field) - base) / vectors.nbytes
-
-
-def memory_bytes(field: str) -> int:
-    """VmRSS or VmHWM of this process, which Linux counts in kB of 1,024."""
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return next(int(line.split()[1]) * 1_024 for line in lines if line.startswith(field + ":"))

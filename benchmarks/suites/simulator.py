@@ -13,13 +13,11 @@ import tracemalloc
 from collections.abc import Iterator
 from time import process_time
 
-import numpy as np
-from scipy import stats
-
 from benchmarks.peers import EVENTS
 from benchmarks.peers.events import EVENTS_A_WRITE
 from benchmarks.peers.remote import Absent, Failed, Remote
 from benchmarks.rows import Plan, Row
+from benchmarks.suites.growth import slope_of
 from benchmarks.timing import Timing, in_turn
 from vectorkit import sim
 
@@ -99,17 +97,15 @@ def speed(plan: Plan, load: str, event_us: dict[str, float]) -> Row:
 
 def growth(plan: Plan) -> Iterator[Row]:
     """Time per event of runs of growing length: flat, or something is quadratic."""
-    events, costs = [], []
+    costs: dict[int, list[float]] = {}
     for duration_ms in plan.pick(LENGTHS_MS[:2], LENGTHS_MS):
         for _ in range(2):
             run, seconds = timed("vectors", duration_ms)
-            events.append(np.log(run.event_count))
-            costs.append(np.log(seconds / run.event_count))
-    fit = stats.linregress(events, costs)
-    half = float(stats.t.ppf(0.975, len(events) - 2)) * fit.stderr
+            costs.setdefault(run.event_count, []).append(seconds / run.event_count)
+    slope, low, high = slope_of({count: Timing(tuple(each)) for count, each in costs.items()})
     yield Row(
         case="growth of the time per event",
-        values={"slope": fit.slope, "slope_low": fit.slope - half, "slope_high": fit.slope + half},
+        values={"slope": slope, "slope_low": low, "slope_high": high},
     )
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import runbooks, truth
-from benchmarks.peers import FLOOR, OURS, PEERS, STORES
+from benchmarks.peers import FLOOR, PEERS, STORES
 from benchmarks.peers.remote import Absent, Failed, Remote
-from benchmarks.rows import Plan, Row
+from benchmarks.rows import OURS, Plan, Row
 from benchmarks.timing import Timing, drawn, shuffled, told, unit
 from vectorkit import datasets
 from vectorkit.errors import VectorKitError

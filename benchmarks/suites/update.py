@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import truth
-from benchmarks.peers import EVENTS, FLOOR, PEERS
+from benchmarks.peers import FLOOR, PEERS, STORES
 from benchmarks.peers.base import Write
 from benchmarks.peers.remote import Absent, Failed, Remote, loaded
 from benchmarks.rows import OURS, Plan, Row
@@ -33,7 +33,7 @@ Competitor = Remote | Absent
 def rows(plan: Plan) -> Iterator[Row]:
     for count, dim in plan.pick([(10_000, 64)], [(10_000, 128), (100_000, 128)]):
         ids, vectors = names(count), drawn(count, dim)
-        stores = [name for name in plan.peers if name not in {*EVENTS, "usearch-exact"}]
+        stores = [n for n in STORES if n in plan.peers and not PEERS[n].why_no_stream]
         with loaded([FLOOR, SCATTER, *stores], ids, vectors, plan.cores) as made:
             race = Race(plan, ids, vectors, made)
             yield from race.single()

@@ -47,6 +47,13 @@ class Forgets(NumpyDict):
         """Nothing happens."""
 
 
+class Ignores(NumpyDict):
+    """A peer that goes on answering with what its rows were before."""
+
+    def update(self, ids, rows):
+        """Nothing happens."""
+
+
 def rows(plan):
     """A suite of two rows, of which the second breaks off."""
     yield Row(case="one", values={"cores_count": plan.cores})

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from benchmarks import peers
-from benchmarks.peers import FLOOR, OURS, Peer, checked_peers, how_to_get
+from benchmarks.peers import FLOOR, Peer, checked_peers, how_to_get
 from benchmarks.peers.floors import NumpyDict
 from benchmarks.peers.own import Vectorkit
 from benchmarks.peers.remote import Failed, loaded
+from benchmarks.rows import OURS
 from benchmarks.timing import drawn, in_turn, names
 from vectorkit.errors import InvalidOption
 

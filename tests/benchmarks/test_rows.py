@@ -57,6 +57,7 @@ def test_a_number_is_a_value_or_one_that_every_line_has():
     kept = line("update", Row(case="a", timing=TIMING, values={"x": 3}), LIMITS, RUN)
     assert (number_of(kept, "x"), number_of(kept, "compilations")) == (3.0, 1)
     assert number_of(kept, "case") is number_of(kept, "nothing") is None
+    assert number_of(kept | {"error": "broken"}, "x") is None
 
 
 def test_a_plan_picks_by_its_form():

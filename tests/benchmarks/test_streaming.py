@@ -3,8 +3,8 @@
 import numpy as np
 
 from benchmarks import peers, runbooks
-from benchmarks.peers import FLOOR, OURS, Peer
-from benchmarks.rows import Plan
+from benchmarks.peers import FLOOR, Peer
+from benchmarks.rows import OURS, Plan
 from benchmarks.suites.streaming import World, data_of, walked
 from benchmarks.timing import drawn
 
@@ -56,6 +56,16 @@ def test_we_find_everything_and_compile_nothing_after_the_warm_up():
     assert set(rows["hot-key replace: replace"].values) == {
         "call_us_p50", "call_us_p95", "call_us_p99", "calls_count"
     }  # fmt: skip
+
+
+def test_a_replaced_row_that_its_own_vector_does_not_find_is_counted(monkeypatch):
+    monkeypatch.setattr("benchmarks.suites.streaming.STORES", ("ignores",))
+    monkeypatch.setitem(peers.PEERS, "ignores", Peer("tests.benchmarks.targets:Ignores"))
+    walks = walk("hot-key replace", peers=("ignores",))
+    rows = {each.who: each for each in walks if ":" not in each.case}
+    assert rows[FLOOR].values["findable_share"] == 1.0
+    assert rows["ignores"].values["findable_share"] < 0.5
+    assert rows["ignores"].values["recall@10"] < 1.0
 
 
 def test_who_cannot_follow_or_crashes_is_a_row_with_its_reason(monkeypatch):

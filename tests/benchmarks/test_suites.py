@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from benchmarks.peers import FLOOR
 from benchmarks.peers.events import EVENTS_A_WRITE, Clock
-from benchmarks.rows import Plan
-from benchmarks.suites import cache, concurrency, filters, growth, replication
-from benchmarks.timing import Timing
+from benchmarks.rows import OURS, Plan
+from benchmarks.suites import cache, concurrency, filters, growth, replication, search, update
+from benchmarks.timing import Timing, drawn, names
 
 
 def test_a_slope_is_that_of_logarithms_with_its_interval():
@@ -82,3 +83,65 @@ def test_lag_and_syncs_are_exact_in_virtual_time():
     again = list(replication.by_rate(Plan())) + list(replication.by_size(Plan()))
     assert [each.values for each in rows] == [each.values for each in again]
     assert [each.values["full_sync_count"] for each in rows[1:]] == [1.0, 1.0]
+
+
+def timings(**seconds):
+    return {name: Timing((each,)) for name, each in seconds.items()}
+
+
+def test_a_lead_in_search_is_over_whoever_finds_all_and_takes_longer():
+    race = search.Race(Plan(), "some", drawn(20, 4), drawn(1, 4), 10)
+    taken = timings(**{"read": 1.0, OURS: 2.0, FLOOR: 6.0, "faiss-flat": 1.0, "faiss-ivf": 0.5})
+    reads = {search.READS[0]: taken.pop("read")} | taken
+    assert race._values(OURS, reads, search.READS[0]) == {
+        "share of memory bandwidth": 0.5, f"lead over {FLOOR}": 3.0, "lead over faiss-flat": 0.5
+    }  # fmt: skip
+    assert race._values("faiss-ivf", reads, search.READS[0]) == {
+        "share of memory bandwidth": 2.0, "by vectorkit": 0.25
+    }  # fmt: skip
+    products = {search.PRODUCTS[0]: Timing((0.5,))} | taken
+    assert race._values(FLOOR, products, search.PRODUCTS[0]) == {
+        "by the floor": 12.0, "by vectorkit": 3.0
+    }  # fmt: skip
+
+
+def test_updates_are_compared_by_the_row_and_ours_with_the_fastest_peer(monkeypatch):
+    monkeypatch.setattr(update.Race, "_recall", lambda *_: 1.0)
+    made = dict.fromkeys((update.SCATTER, OURS, FLOOR, "faiss-flat", "chroma"))
+    race = update.Race(Plan(), names(20), drawn(20, 4), made)
+    taken = timings(
+        **{update.SCATTER: 1.0, OURS: 4.0, FLOOR: 2.0, "faiss-flat": 1.0, "chroma": 9.0}
+    )
+    operations = dict.fromkeys(taken, 8) | {"faiss-flat": 4}
+    rows = race._rows("some", taken, operations, dict.fromkeys(taken, ()), update.SCATTER)
+    values = {row.who: row.values for row in rows}
+    assert values[OURS] == {
+        "by raw scatter": 4.0,
+        "share of raw scatter": 0.25,
+        "share of fastest peer": 0.5,  # 0.25 s a row against 0.5 s.
+        "recall@10": 1.0,
+    }
+    assert values["faiss-flat"]["by vectorkit"] == 0.5
+    assert "recall@10" not in values[update.SCATTER]
+
+
+def test_a_hit_is_as_many_times_faster_as_a_fresh_search_takes_longer(monkeypatch):
+    ways = {"fresh": 8.0, "second": 4.0, "hit": 2.0}
+    ways |= {f"fresh_{changed}": 6.0 for changed in cache.CHANGED}
+    ways |= {f"patched_{changed}": 3.0 for changed in cache.CHANGED}
+    taken = {name: [seconds] for name, seconds in ways.items()}
+    monkeypatch.setattr(cache, "measured", lambda *_: (taken, 0))
+    faster = [row.values["times_faster"] for row in cache.rows(Plan()) if row.values]
+    assert faster == [2.0, 4.0, *[2.0] * len(cache.CHANGED)]
+
+
+def test_a_filtered_search_stands_by_the_unfiltered_and_a_mask_by_pandas(monkeypatch):
+    taken = timings(**{"vectorkit": 6.0, "without the filter": 4.0, "pandas": 9.0, "loop": 60.0})
+    monkeypatch.setattr(filters, "in_turn", lambda calls, *_: {name: taken[name] for name in calls})
+    monkeypatch.setattr(filters, "wrong", lambda *_: 0.0)
+    collection = filters.vk.CpuCollection(dim=4)
+    filtered, _ = filters.searched(Plan(), collection, drawn(1, 4), {}, 0.5)
+    assert filtered.values["by unfiltered"] == 1.5
+    ours, pandas, loop = filters.masked(Plan(), filters.payloads_of(20), 0.5)
+    assert ours.values == {"lead over pandas": 1.5, "wrong_count": 0.0}
+    assert (pandas.values, loop.values) == ({"by vectorkit": 1.5}, {"by vectorkit": 10.0})
