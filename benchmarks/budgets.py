@@ -92,8 +92,10 @@ def load(path: Path = PATH) -> list[Budget]:
     """The budgets of a file. Raises InvalidOption for one that is no budget."""
     try:
         tables = tomllib.loads(path.read_text("utf-8")).get("budget", [])
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # No file, no text, no TOML.
         raise _refused(path, 0, str(error)) from error
+    if not isinstance(tables, list):
+        raise _refused(path, 0, f"budget={tables!r}")
     return [_budget(path, number, table) for number, table in enumerate(tables, 1)]
 
 
@@ -102,6 +104,10 @@ def _budget(path: Path, number: int, table: dict[str, Any]) -> Budget:
         budget = Budget(**table)
     except TypeError as error:
         raise _refused(path, number, str(error)) from error
+    numbers = {name: table[name] for name in ("quick", "full", "bar") if name in table}
+    for name, number_given in numbers.items():
+        if not isinstance(number_given, int | float):
+            raise _refused(path, number, f"{name}={number_given!r}, no number")
     if budget.relation not in get_args(Relation):
         raise _refused(path, number, f"relation={budget.relation!r}")
     if budget.value.endswith(SECONDS) and not budget.value.startswith(VIRTUAL):

@@ -9,7 +9,7 @@ import pytest
 from tests.collections.kinds import KINDS
 from vectorkit import CpuCollection, QuantizedCollection, Snapshot, measure
 from vectorkit.datasets import Dataset
-from vectorkit.errors import InvalidOption, UnknownMetric
+from vectorkit.errors import InvalidOption, InvalidVector, UnknownMetric
 
 MICROSECONDS = {
     ("update", 1): [2.0, 1.0, 4.0],
@@ -104,6 +104,7 @@ def test_the_data_stay_as_they_were(data):
         {"repeats": 2.5},
         {"repeats": True},
         {"batches": ()},
+        {"batches": 16},
         {"batches": (0,)},
         {"batches": (1, -1)},
         {"batches": (1, 61)},
@@ -224,6 +225,13 @@ def test_searches_that_cannot_be_measured_are_refused(data, arguments):
     with pytest.raises(InvalidOption) as caught:
         measure.recall_latency({}, data.vectors[:9], exact=exact, **arguments)
     assert caught.value.got.endswith("9 queries")
+
+
+@pytest.mark.parametrize("queries", [3, np.ones(4), np.ones((2, 3))], ids=["0-d", "1-d", "dim"])
+def test_queries_of_another_shape_are_refused(data, queries):
+    exact = filled(data)
+    with pytest.raises(InvalidVector, match="wrong shape"):
+        measure.recall_latency({}, queries, exact=exact)
 
 
 def test_no_queries_are_refused(data):

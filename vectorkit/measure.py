@@ -5,7 +5,7 @@ The only part of the package that reads a wall clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final
 
@@ -137,7 +137,7 @@ def recall_latency(
     >>> frame.groupby("kind")["recall"].mean().tolist()
     [1.0, 1.0]
     """
-    asked = np.asarray(queries)
+    asked = np.atleast_1d(queries)  # One number is refused for its shape, as one vector is.
     _refuse_counts(batch, repeats, len(asked))
     truth = [set(found) for found in _ids(exact.search_many(asked, k))]
     calls = [asked[start : start + batch] for start in range(0, len(asked), batch)]
@@ -202,13 +202,14 @@ def _is_count(number: object) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= 1
 
 
-def _refuse(data: Dataset, batches: Sequence[int], repeats: int, calls: int | None) -> None:
-    counts = [repeats, *batches, *([] if calls is None else [calls])]
+def _refuse(data: Dataset, batches: object, repeats: int, calls: int | None) -> None:
+    sizes = tuple(batches) if isinstance(batches, Iterable) else ()
+    counts = [repeats, *sizes, *([] if calls is None else [calls])]
     is_possible = all(map(_is_count, counts)) and (
-        1 <= max(batches, default=0) * (calls or 1) <= len(data)
+        1 <= max(sizes, default=0) * (calls or 1) <= len(data)
     )
-    if not is_possible or len(set(batches)) < len(batches):
-        asked = f"batches={tuple(batches)}, repeats={repeats!r}, calls={calls!r}"
+    if not is_possible or len(set(sizes)) < len(sizes):
+        asked = f"batches={batches!r}, repeats={repeats!r}, calls={calls!r}"
         raise InvalidOption(
             "these updates cannot be measured",
             got=f"{asked}, {len(data):,} rows",

@@ -88,6 +88,7 @@ GOOD = 'suite = "a"\ncase = "b"\nvalue = "n_count"\nrelation = "exactly"\nquick 
         (GOOD.replace("exactly", "about"), "relation='about'"),
         (GOOD.replace("n_count", "call_us"), "value='call_us', a time of one machine"),
         (GOOD.replace("quick = 0", ""), "neither quick nor full"),
+        (GOOD.replace("quick = 0", 'quick = "0"'), "quick='0', no number"),
         (GOOD + "most = 3\n", "most"),
         (GOOD.replace('case = "b"\n', ""), "case"),
     ],
@@ -100,9 +101,10 @@ def test_what_is_no_budget_is_refused_with_its_number(tmp_path, text, got):
     assert got in error.value.got
 
 
-def test_a_file_that_is_not_toml_is_refused(tmp_path):
+@pytest.mark.parametrize("written", [b"budget = [", b"budget = 3", b"[budget]\n", b"\xff\xfe"])
+def test_a_file_that_holds_no_budgets_is_refused(tmp_path, written):
     path = tmp_path / "some.toml"
-    path.write_text("budget = [", "utf-8")
+    path.write_bytes(written)
     with pytest.raises(InvalidOption, match=r"of some\.toml"):
         load(path)
 
