@@ -8,7 +8,7 @@ from vectorkit import sim
 from vectorkit.replication.candidate import CandidateNode
 from vectorkit.replication.clients import Clients
 from vectorkit.sim.coverage import Place
-from vectorkit.sim.hunt import Outcome, Tally, problems_of, try_seed, with_fewer_faults
+from vectorkit.sim.hunt import Tally, Trial, problems_of, try_seed, with_fewer_faults
 from vectorkit.sim.trace import Trace
 
 LOAD = sim.Workload(
@@ -40,23 +40,23 @@ def unbounded(monkeypatch):
 
 @pytest.mark.usefixtures("unbounded")
 def test_a_planted_fault_is_found_shrunk_and_broken_again_by_what_was_kept():
-    outcome = try_seed(3, draw=lambda seed: LATE_DISK)
-    (kept,) = outcome.finds
+    trial = try_seed(3, draw=lambda seed: LATE_DISK)
+    (kept,) = trial.finds
     assert (kept.seed, kept.check, kept.scenario) == (3, "bounded_staleness", LATE_DISK)
     assert "with a bound of 500 ms" in kept.evidence[0]
     (fault,) = kept.smallest.faults
     assert isinstance(fault, sim.StalledDisk)
     assert kept.smallest.workload.requests is not None
-    assert dict(outcome.verdicts)["bounded_staleness"] == "broken"
+    assert dict(trial.verdicts)["bounded_staleness"] == "broken"
     again = sim.KeptSeed.from_json(kept.to_json())
     assert "bounded_staleness" in problems_of(again.smallest)
 
 
 def test_what_was_kept_breaks_nothing_once_the_fault_is_mended():
     assert problems_of(LATE_DISK) == {}
-    outcome = try_seed(3, draw=lambda seed: LATE_DISK)
-    assert outcome.finds == ()
-    assert dict(outcome.verdicts)["bounded_staleness"] == "held"
+    trial = try_seed(3, draw=lambda seed: LATE_DISK)
+    assert trial.finds == ()
+    assert dict(trial.verdicts)["bounded_staleness"] == "held"
 
 
 @pytest.mark.usefixtures("unbounded")
@@ -143,15 +143,15 @@ def test_a_seed_has_one_outcome():
 def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
     kept = sim.KeptSeed(seed=2, check="linearizable", scenario=LATE_DISK)
     resumed, stand = Place("rare path", "gap resumed"), Place("message", "Stand")
-    outcomes = [
-        Outcome(
+    trials = [
+        Trial(
             seed=1,
             event_count=10,
             duration_ms=1_800_000,
             verdicts=(("linearizable", "held"), ("nodes_converge", "unpromised")),
             places=(resumed, stand),
         ),
-        Outcome(
+        Trial(
             seed=2,
             event_count=5,
             duration_ms=900_000,
@@ -161,10 +161,10 @@ def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
         ),
     ]
     tallies = [Tally(), Tally()]
-    for outcome in outcomes:
-        tallies[0].add(outcome)
-    for outcome in reversed(outcomes):
-        tallies[1].add(outcome)
+    for trial in trials:
+        tallies[0].add(trial)
+    for trial in reversed(trials):
+        tallies[1].add(trial)
     told = tallies[0].to_dict()
     assert told == tallies[1].to_dict()
     assert (told["seeds"], told["events"], told["simulated_hours"]) == (2, 15, 0.75)

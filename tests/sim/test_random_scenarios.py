@@ -23,14 +23,14 @@ PROMISES = {
 }
 
 
-outcome_of = cache(try_seed)
+trial_of = cache(try_seed)
 
 
 @pytest.mark.parametrize("seed", range(FIRST, LAST))
 def test_a_seed_breaks_nothing_and_every_node_comes_into_line_or_says_why(seed):
-    assert outcome_of(seed).finds == ()
+    assert trial_of(seed).finds == ()
 
 
 def test_the_seeds_together_put_every_promise_to_the_test():
-    verdicts = {each for seed in range(FIRST, LAST) for each in outcome_of(seed).verdicts}
+    verdicts = {each for seed in range(FIRST, LAST) for each in trial_of(seed).verdicts}
     assert {name for name, verdict in verdicts if verdict == "held"} >= PROMISES

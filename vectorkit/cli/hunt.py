@@ -18,7 +18,7 @@ import joblib
 from vectorkit.errors import InvalidOption
 from vectorkit.notebook.progress import progress
 from vectorkit.sim.coverage import PLACES
-from vectorkit.sim.hunt import VERDICTS, Outcome, Tally, try_seed
+from vectorkit.sim.hunt import VERDICTS, Tally, Trial, try_seed
 from vectorkit.sim.options import refuse_range, refuse_seed
 
 _COLUMNS: Final = 100
@@ -50,9 +50,9 @@ def hunt(*, minutes: float, first_seed: int, jobs: int, out: Path, is_json: bool
                 lambda _: not is_stopped() and perf_counter() - started_s < total_s,
                 count(first_seed),
             )
-            for outcome in _outcomes(seeds, jobs):
-                tally.add(outcome)
-                for kept in outcome.finds:
+            for trial in _trials(seeds, jobs):
+                tally.add(trial)
+                for kept in trial.finds:
                     (out / kept.file_name).write_text(kept.to_json() + "\n", encoding="utf-8")
                 bar.reach(min(total_s, round(perf_counter() - started_s)))
             if is_stopped():
@@ -82,12 +82,12 @@ def _stopped_by_hand() -> Iterator[Callable[[], bool]]:
         signal(SIGINT, before)
 
 
-def _outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
+def _trials(seeds: Iterable[int], jobs: int) -> Iterator[Trial]:
     """What becomes of the seeds, in any order."""
     if jobs == 1:
         return map(try_seed, seeds)
     parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    found: Iterator[Outcome] = parallel(joblib.delayed(try_seed)(seed) for seed in seeds)
+    found: Iterator[Trial] = parallel(joblib.delayed(try_seed)(seed) for seed in seeds)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from vectorkit.sim.random_scenario import random_scenario
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.shrink import shrink
-from vectorkit.sim.simulate import simulate
+from vectorkit.sim.simulate import run_scenario
 
 LINE: Final = "nodes_come_into_line"
 REPLAY: Final = "the_same_seed_gives_the_same_trace"
@@ -31,7 +30,7 @@ VERDICTS: Final = ("held", "not exercised", "unpromised", "broken")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Trial:
     """What has become of one seed."""
 
     seed: int
@@ -44,32 +43,30 @@ class Outcome:
     finds: tuple[KeptSeed, ...] = ()
 
 
-def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Outcome:
+def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Trial:
     """Draw, run and check the scenario of a seed, and shrink it for each thing that it breaks.
 
     An exception is a find like another. One seed of sixteen is run twice: its trace must be equal.
 
-    >>> outcome = try_seed(14)
-    >>> outcome.seed, outcome.finds
+    >>> trial = try_seed(14)
+    >>> trial.seed, trial.finds
     (14, ())
     """
     scenario = draw(seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Of full syncs that may never end, and others then.
-        run, problems = _tried(scenario, is_repeated=seed % _REPEAT_EVERY == 0)
-        finds = tuple(
-            KeptSeed(
-                seed=seed,
-                check=name,
-                evidence=evidence,
-                scenario=scenario,
-                shrunk=_smaller(scenario, run, name),
-            )
-            for name, evidence in problems.items()
+    run, problems = _tried(scenario, is_repeated=seed % _REPEAT_EVERY == 0)
+    finds = tuple(
+        KeptSeed(
+            seed=seed,
+            check=name,
+            evidence=evidence,
+            scenario=scenario,
+            shrunk=_smaller(scenario, run, name),
         )
+        for name, evidence in problems.items()
+    )
     if run is None:
-        return Outcome(seed=seed, finds=finds)
-    return Outcome(
+        return Trial(seed=seed, finds=finds)
+    return Trial(
         seed=seed,
         event_count=run.event_count,
         duration_ms=run.duration_ms,
@@ -113,9 +110,9 @@ def _tried(
     scenario: Scenario, *, is_repeated: bool
 ) -> tuple[Run | None, dict[str, tuple[str, ...]]]:
     try:
-        run = simulate(scenario)
+        run = run_scenario(scenario)
         problems = {each.name: each.evidence for each in run.check().broken}
-        again = simulate(scenario).trace_hash if is_repeated else run.trace_hash
+        again = run_scenario(scenario).trace_hash if is_repeated else run.trace_hash
     except Exception as error:  # Whatever it is: that the engine raises is what is looked for.
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = traceback.format_exception_only(error)[-1].strip()
@@ -171,15 +168,15 @@ class Tally:
     """In how many seeds each of `PLACES` was seen."""
     finds: list[KeptSeed] = field(default_factory=list)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, trial: Trial) -> None:
         """One seed more."""
         self.seed_count += 1
-        self.event_count += outcome.event_count
-        self.duration_ms += outcome.duration_ms
-        for check, verdict in outcome.verdicts:
+        self.event_count += trial.event_count
+        self.duration_ms += trial.duration_ms
+        for check, verdict in trial.verdicts:
             self.verdicts[check][verdict] += 1
-        self.places.update(outcome.places)
-        self.finds += outcome.finds
+        self.places.update(trial.places)
+        self.finds += trial.finds
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it; finds by the names of their files."""
