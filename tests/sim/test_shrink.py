@@ -192,6 +192,40 @@ def test_a_majority_that_is_one_short_shrinks_to_few_faults(monkeypatch):
     assert (shrunk.node_count, shrunk.operation_count) == (3, 1)
 
 
+# Bounds and dead ends, by a function that says what is looked for
+
+LISTED = sim.Scenario(
+    sim.ClusterOptions(replicas=0),
+    workload=sim.Workload(
+        source="uniform:1x2", requests=[sim.Request(at_ms=10 * at, index=at) for at in range(6)]
+    ),
+    duration_ms=100,
+    seed=7,
+)
+
+
+def test_a_candidate_may_not_run_for_much_longer_than_the_run_given():
+    run, limits = sim.simulate(LISTED), []
+
+    def is_there(each):
+        limits.append(each.options.event_count_max)
+        return True
+
+    shrunk = sim.shrink(run, is_there)
+    assert set(limits[1:]) == {2 * run.event_count + 1_000}
+    assert shrunk.scenario.options == LISTED.options
+
+
+def test_where_no_single_request_can_go_far_fewer_are_tried_under_other_draws():
+    def is_there(each):
+        load = each.scenario.workload
+        asked = 0 if load is None else len(load.requests)
+        return asked == 6 or (asked, each.scenario.seed) == (1, 2)
+
+    shrunk = sim.shrink(sim.simulate(LISTED), is_there)
+    assert (shrunk.operation_count, shrunk.scenario.seed) == (1, 2)
+
+
 # Refusals
 
 
@@ -252,6 +286,13 @@ def test_a_run_that_was_stepped_by_hand_is_refused(planted):
 def test_a_number_of_runs_that_is_none_is_refused(run, options):
     with pytest.raises(InvalidOption, match="runs_max"):
         sim.shrink(run, CHECK, **options)
+
+
+@pytest.mark.parametrize("check", [None, 5, ["linearizable"]])
+def test_what_is_neither_a_check_nor_a_function_is_refused(run, check):
+    with pytest.raises(InvalidInput, match="wanted the name of a check, or a function") as caught:
+        sim.shrink(run, check)
+    assert caught.value.got == f"check={check!r}"
 
 
 def test_what_is_no_run_is_refused():

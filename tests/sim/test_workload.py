@@ -22,7 +22,7 @@ from vectorkit.sim import (
     simulate,
 )
 from vectorkit.sim.keys import exponential_ns, places
-from vectorkit.sim.requests import Requests, request_number
+from vectorkit.sim.requests import Requests, request_number, request_of
 from vectorkit.sim.workload import refuse_reads
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP
@@ -214,15 +214,7 @@ def invocations(run):
 
 
 def listed(run):
-    return [
-        Request(
-            at_ms=time_ns / 1e6,
-            client=client,
-            is_read=number % 1_000 >= 500,
-            index=number // 1_000 - 1,
-        )
-        for time_ns, client, number, _ in invocations(run)
-    ]
+    return [request_of(number, time_ns) for time_ns, _, number, _ in invocations(run)]
 
 
 OPEN = Workload(

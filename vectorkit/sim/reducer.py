@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -11,11 +10,11 @@ from typing import Any, Final, NamedTuple
 from vectorkit.errors import InvalidInput
 from vectorkit.sim import reductions
 from vectorkit.sim.reductions import Path, Plain
+from vectorkit.sim.requests import request_of
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
-from vectorkit.sim.simulate import simulate
+from vectorkit.sim.simulate import run_scenario
 from vectorkit.sim.workload import Request
-from vectorkit.units import ns_to_ms
 
 _BY_RATES: Final = ("writes_per_s", "reads_per_s", "loop", "arrivals", "think_ms")
 _HALVINGS: Final = 5
@@ -116,9 +115,7 @@ class Reducer:
         most = min(options.event_count_max, self._events_max)
         bounded = replace(scenario, options=replace(options, event_count_max=most))
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return self._is_broken_in(simulate(bounded))
+            return self._is_broken_in(run_scenario(bounded))
         except Exception:  # A protocol that is broken may fail in any way: that is not this one.
             return False
 
@@ -300,16 +297,8 @@ def _scenario(plain: Plain) -> Scenario | None:
 
 def _requests_of(run: Run) -> list[Request]:
     """What the clients have asked in a run, and when."""
-    return [
-        Request(
-            at_ms=ns_to_ms(row.time_ns),
-            client=row.node,
-            is_read=row.number % 1_000 >= 500,
-            index=row.number // 1_000 - 1,
-        )
-        for row in run.trace.rows
-        if row.event == "invoke"
-    ]
+    rows = (row for row in run.trace.rows if row.event == "invoke")
+    return [request_of(row.number, row.time_ns) for row in rows]
 
 
 def _named(path: Path) -> str:

@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final, cast
 
+from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.workload import Workload
+
 Plain = dict[str, Any]
 """A scenario as its JSON has it."""
 
 Path = tuple[str | int, ...]
 
-_REPLICAS: Final = 3
-"""How many there are where the text says nothing, as in ClusterOptions."""
+_USUAL: Final = Scenario()
+_LOAD: Final = Workload()
+"""What there is where the text says nothing."""
 _STAY: Final = frozenset(
     {"version", "source", "target", "client", "is_read", "index"}
     | {"at_ms", "duration_ms", "options", "replicas", "clients", "faults", "requests"}
@@ -77,8 +81,12 @@ def fewest(items: Sequence[Any], is_enough: Callable[[Sequence[Any]], bool]) -> 
 def count_of(plain: Plain, kind: str) -> int:
     """How many nodes, or clients, there are."""
     if kind == "node":
-        return int((plain.get("options") or {}).get("replicas", _REPLICAS)) + 1
-    return int((plain.get("workload") or {}).get("clients", 1)) if plain.get("workload") else 0
+        return int((plain.get("options") or {}).get("replicas", _USUAL.options.replicas)) + 1
+    return (
+        int((plain.get("workload") or {}).get("clients", _LOAD.clients))
+        if plain.get("workload")
+        else 0
+    )
 
 
 def without_endpoint(plain: Plain, kind: str, number: int) -> Plain:
@@ -235,7 +243,7 @@ def with_times_rounded(plain: Plain, step: int) -> Plain:
 
 def smaller_sources(plain: Plain) -> Iterator[str]:
     """Sources of fewer rows, the fewest first, then of fewer numbers."""
-    source = plain["workload"].get("source", "uniform:2000x16")
+    source = plain["workload"].get("source", _LOAD.source)
     name, _, size = source.partition(":")
     rows, _, dim = size.partition("x")
     dims = sorted({2, min(4, int(dim or 4))})
@@ -280,7 +288,7 @@ def marks_ms(plain: Plain) -> list[float]:
 
 def duration_ms(plain: Plain) -> float:
     """How long it lasts."""
-    return float(plain.get("duration_ms", 10_000))
+    return float(plain.get("duration_ms", _USUAL.duration_ms))
 
 
 def with_gap(plain: Plain, from_ms: float, to_ms: float, gap_ms: float) -> Plain:

@@ -14,7 +14,7 @@ from vectorkit.sim.keys import exponential_ns, places
 from vectorkit.sim.workload import Request, Workload
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP, Float32Array, Id, Payload
-from vectorkit.units import NS_PER_MS, ms_to_ns
+from vectorkit.units import NS_PER_MS, ms_to_ns, ns_to_ms
 
 _VECTOR_STREAM: Final = 5
 _KEY_STREAM: Final = 32
@@ -50,6 +50,19 @@ def request_number(client: int, index: int, *, is_read: bool) -> int:
     (1003, 5503)
     """
     return (index + 1) * _NUMBERS + is_read * _READS + client
+
+
+def request_of(number: int, time_ns: int) -> Request:
+    """The request of a number, made at a time.
+
+    >>> request_of(request_number(3, 4, is_read=True), 2_500_000)
+    Request(at_ms=2.5, client='client-3', is_read=True, index=4)
+    """
+    turn, rest = divmod(number, _NUMBERS)
+    is_read, client = divmod(rest, _READS)
+    return Request(
+        at_ms=ns_to_ms(time_ns), client=f"client-{client}", is_read=bool(is_read), index=turn - 1
+    )
 
 
 class Requests:

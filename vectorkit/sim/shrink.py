@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vectorkit.errors import InvalidInput
 from vectorkit.sim.checks import Finding
-from vectorkit.sim.checks.run_all import owner_of
+from vectorkit.sim.checks.run_all import findings_of, owner_of
 from vectorkit.sim.options import refuse_range, refuse_type
 from vectorkit.sim.reducer import Reducer, Reduction
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
-from vectorkit.sim.simulate import simulate
+from vectorkit.sim.simulate import run_scenario
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -130,8 +129,8 @@ def shrink(
     After `runs_max` simulations the best so far is given. `progress(runs)` is called after each.
     In place of a check's name a function of a run may say whether what matters is still there.
 
-    Raises InvalidInput for a run that was stepped by hand, for a check that is not broken, and for
-    a function that says no of the run.
+    Raises InvalidInput for a run that was stepped by hand, for a check that there is not or that is
+    not broken, and for a function that says no of the run.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
@@ -143,6 +142,13 @@ def shrink(
     """
     refuse_type("run", run, Run)
     refuse_range("runs_max", runs_max, 1, 1 << 40)
+    if not isinstance(check, str) and not callable(check):
+        raise InvalidInput(
+            "nobody can say what must stay broken",
+            got=f"check={check!r}",
+            wanted="the name of a check, or a function of a run that is true or false",
+            remedy="pass one of run.check().broken by its name",
+        )
     is_broken = _by_name(run, check) if isinstance(check, str) else check
     if run.scenario is None:
         raise InvalidInput(
@@ -156,9 +162,7 @@ def shrink(
         raise _not_broken(run, name, has_check=isinstance(check, str))
     search = Reducer(run, run.scenario, is_broken, runs_max, progress)
     is_minimal = search.go()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # What there was to warn of was said of the run given.
-        last = simulate(search.scenario)
+    last = run_scenario(search.scenario)
     return Shrunk(
         check=name,
         scenario=search.scenario,
@@ -175,8 +179,7 @@ def _by_name(run: Run, check: str) -> Callable[[Run], bool]:
     owner = owner_of(run.check()[check].name, run.facts)
 
     def is_broken(candidate: Run) -> bool:
-        found = owner(candidate.facts)
-        findings = [found] if isinstance(found, Finding) else found
+        findings = findings_of(owner, candidate.facts)
         return any(each.name == check and each.verdict == "broken" for each in findings)
 
     return is_broken

@@ -63,17 +63,15 @@ CHECKS: Final[tuple[Check, ...]] = (
 
 def check(facts: Facts) -> Findings:
     """Every check over the same facts."""
-    found: list[Finding] = []
-    for one in CHECKS:
-        result = one(facts)
-        found += [result] if isinstance(result, Finding) else result
-    return Findings(found)
+    return Findings(each for one in CHECKS for each in findings_of(one, facts))
 
 
 def owner_of(name: str, facts: Facts) -> Check:
     """The function that gives the finding of this name, which the facts' findings have."""
-    for one in CHECKS:
-        result = one(facts)
-        if name in [each.name for each in ([result] if isinstance(result, Finding) else result)]:
-            return one
-    raise AssertionError(name)
+    return next(one for one in CHECKS if name in [each.name for each in findings_of(one, facts)])
+
+
+def findings_of(one: Check, facts: Facts) -> list[Finding]:
+    """What one of the functions says, of one rule or of several."""
+    result = one(facts)
+    return [result] if isinstance(result, Finding) else result
