@@ -219,6 +219,7 @@ def test_without_a_pair_nothing_is_known():
         (lambda f: sim.rates(f, of="loss"), "no such column: got 'loss'"),
         (lambda f: sim.rates(f, of="writes"), "'writes' cannot be counted so: got values of type"),
         (lambda f: sim.medians(f, of="trace_hash"), "'trace_hash' cannot be counted so"),
+        (lambda f: sim.medians(f, of="has_loss"), "'has_loss' cannot be counted so: got values of"),
         (lambda f: sim.compare(f, "seed", 0, 1), "no such setting: got 'seed', wanted 'group'"),
         (lambda f: sim.compare(f, "group", "a", "z"), "no such value: got 'z', wanted 'a', 'b'"),
         (lambda f: sim.compare(f, "group", "a", "a"), "is of two values: got group='a' twice"),

@@ -40,7 +40,7 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] | None, of: str) -> pd.Da
 
 def medians(frame: pd.DataFrame, by: str | Sequence[str] | None, of: str) -> pd.DataFrame:
     """A row per setting: the median of `n` runs, with its exact interval."""
-    _refuse_other_than(frame, of, "numbers", is_numeric_dtype)
+    _refuse_other_than(frame, of, "numbers", _is_number_dtype)
 
     def row(values: pd.Series[Any]) -> list[float]:
         numbers = values.to_numpy(np.float64)
@@ -194,6 +194,11 @@ def _typed(rows: list[Any], columns: Sequence[str], frame: pd.DataFrame) -> pd.D
     floats = {name: "float64" for name in (*RATES, *MEDIANS, *COMPARISON) if name in made}
     kept = {name: frame[name].dtype for name in columns if name in frame}
     return made.astype({**floats, **counts, **kept})
+
+
+def _is_number_dtype(kind: Any) -> bool:
+    """To pandas truths are numbers, too."""
+    return is_numeric_dtype(kind) and not is_bool_dtype(kind)
 
 
 def _refuse_other_than(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, get_args
 
+from vectorkit.replication import ReplicaStatus
+from vectorkit.replication.role import RoleName
+from vectorkit.sim.checks.service import REASONS
 from vectorkit.sim.fault_lists import FAULTS
 from vectorkit.sim.network import MESSAGE_NAMES
 from vectorkit.sim.run import Run
@@ -42,16 +45,6 @@ _BY_TEXT: Final = {
     ("lost", "blocked"): "message blocked",
     ("lost", "down"): "message to a node that is down",
 }
-_SYNC_REASONS: Final = (
-    "first_sync",
-    "too_old",
-    "ahead_of_master",
-    "different_history",
-    "digest_mismatch",
-    "poisoned",
-)
-_ROLES: Final = ("master", "replica", "candidate", "returning")
-_STATUSES: Final = ("Connected", "Lagging", "Disconnected", "Syncing")
 _OUTCOMES: Final = ("ok", "degraded", "timeout", "refused", "not_master", "silent")
 _FORCED: Final = "epoch forced"
 _KEPT: Final = "unsynced records kept"
@@ -62,10 +55,10 @@ PLACES: Final = tuple(
     Place(group, name)
     for group, names in (
         ("fault", tuple(FAULTS)),
-        ("full sync", _SYNC_REASONS),
+        ("full sync", REASONS),
         ("sync", ("partial", "full", "lost")),
-        ("role", _ROLES),
-        ("status", _STATUSES),
+        ("role", get_args(RoleName)),
+        ("status", tuple(map(str, ReplicaStatus))),
         ("outcome", _OUTCOMES),
         (
             "rare path",

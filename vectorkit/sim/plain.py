@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from types import UnionType
 from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from vectorkit.errors import InvalidOption
+from vectorkit.types import differing
 
 T = TypeVar("T")
 
@@ -22,11 +23,7 @@ def to_plain(record: Any) -> dict[str, Any]:
     >>> to_plain(Link(delay_ms=5.0, loss=0.01))
     {'delay_ms': 5, 'loss': 0.01}
     """
-    return {
-        each.name: _plain(getattr(record, each.name))
-        for each in fields(record)
-        if each.init and getattr(record, each.name) != _default(each)
-    }
+    return {name: _plain(value) for name, value in differing(record).items()}
 
 
 def from_plain(kind: type[T], data: Mapping[str, Any], where: str) -> T:
@@ -82,11 +79,6 @@ def to_text(value: Any, *, indent: int | None, margin: str = "", used: int = 0) 
     ]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     return f"{opening}\n" + ",\n".join(lines) + f"\n{margin}{closing}"
-
-
-def _default(each: Field[Any]) -> Any:
-    factory = each.default_factory
-    return factory() if factory is not MISSING else each.default
 
 
 def _plain(value: Any) -> Any:
