@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
+from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, WEAK, Tape
 from vectorkit.replication import ReplicationOptions, majority
 from vectorkit.sim.checks.backing import check_backing, check_promptness, check_queues
 
@@ -69,6 +69,30 @@ def test_a_write_that_is_answered_as_degraded_needs_nothing_behind_it():
     assert (found.verdict, found.evidence) == ("not_exercised", ("nothing was acknowledged",))
 
 
+def test_what_an_earlier_mastership_confirmed_backs_no_answer_of_this_one():
+    tape = backed().confirm(13, "node-0", FIRST, 2).role(14, "node-0", "replica", SECOND)
+    tape.role(15, "node-0", "master", THIRD).invoke(16, 1, "write")
+    tape.append(16, "node-0", THIRD, 3).add(17, "send", "node-0", "client-0", "ClientReply", 1)
+    found = check_backing(tape.complete(18, 1, "ok", FIRST, 2).facts())
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0].endswith("having confirmed 0")
+
+
+def test_a_replica_that_has_become_master_does_not_back_itself():
+    tape = backed().promote(20, "node-1", SECOND, 3).confirm(21, "node-1", FIRST, 2)
+    found = check_backing(tape.facts())
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0].endswith("which 0 of 1 replicas had held")
+
+
+def test_a_snapshot_that_was_installed_is_on_the_disk():
+    tape = Tape().begin().append(10, "node-0", FIRST, 2)
+    for node in ("node-1", "node-2"):
+        tape.apply(12, node, FIRST, 2, by="snapshot")
+    found = check_backing(tape.confirm(13, "node-1", FIRST, 2).facts())
+    assert told(found) == ("held", 0)
+
+
 def test_at_the_stage_visible_a_record_backs_when_readers_see_it():
     late = ReplicationOptions(refresh_ms=50)
     options = replace(SAFE, write_concern=majority(stage="visible"), replication=late)
@@ -108,12 +132,20 @@ def test_a_confirmation_at_the_ack_is_prompt():
 
 
 def test_a_confirmation_much_later_than_its_acks_is_broken_once():
-    tape = acked().flush(5_015, "node-0", 2).flush(9_000, "node-0", 2)
+    tape = acked().flush(5_015, "node-0", 2).flush(9_000, "node-0", 2).flush(19_000, "node-0", 2)
     found = check_promptness(tape.facts())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         "node-0 had not confirmed offset 2 at 5,015.0 ms, 5,001.0 ms after the acks for it had come"
     )
+
+
+def test_without_disks_a_master_has_what_it_has_appended():
+    options = replace(SAFE, disk=None, write_concern=majority(stage="applied"))
+    tape = Tape(options).begin().append(10, "node-0", FIRST, 2)
+    tape.ack(12, "node-1", "node-0", FIRST, 2).add(12, "send", "node-1", "node-0", "Ack", 2)
+    tape.add(14, "deliver", "node-0", "node-1", "Ack", 2)
+    assert told(check_promptness(tape.append(5_015, "node-0", FIRST, 3).facts())) == ("broken", 1)
 
 
 def test_an_ack_of_an_earlier_epoch_an_old_connection_or_a_lost_message_calls_for_nothing():

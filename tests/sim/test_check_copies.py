@@ -350,3 +350,13 @@ def test_a_restart_replays_what_the_disk_held_and_the_node_had_not_come_to_apply
     tape = followed().crash(31, "node-1").start(40, "node-1")
     found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").facts())
     assert told(found) == ("broken", 1)
+
+
+def test_a_disk_that_confirms_late_takes_nothing_back_of_what_a_node_had():
+    tape = followed().flush(30, "node-0", 2).crash(31, "node-0").start(40, "node-0")
+    found = check_applied(tape.apply(40, "node-0", FIRST, 4, by="replay").facts())
+    assert told(found) == ("held", 0)
+
+
+def test_a_node_that_answers_otherwise_than_it_did_is_broken():
+    assert told(compared(("node-0", 4, "h", "a"), ("node-0", 4, "h", "b"))) == ("broken", 1)

@@ -162,6 +162,15 @@ def test_what_comes_by_an_earlier_connection_is_no_sign_of_life():
     assert told(check_candidates(stands(again, 1_001).facts())) == ("held", 0)
 
 
+def test_a_heartbeat_that_was_lost_on_an_earlier_connection_is_not_the_one_that_comes():
+    tape = Tape(QUICK).begin().add(1, "send", "node-0", "node-1", "MasterHeartbeat", 1)
+    tape.add(2, "lost", "node-0", "node-1", "MasterHeartbeat", 1, text="loss")
+    tape.add(3, "send", "node-1", "node-0", "Hello", 1)
+    tape.add(4, "deliver", "node-0", "node-1", "Hello", 1)
+    found = check_candidates(stands(heartbeat(tape, 990, 1_000), 2_999).facts())
+    assert told(found) == ("broken", 1)
+
+
 @pytest.mark.parametrize(
     "end",
     [

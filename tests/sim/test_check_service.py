@@ -126,6 +126,12 @@ def test_a_full_sync_with_its_cause_holds_and_without_it_is_broken(reason):
     )
 
 
+def test_a_replica_that_needs_just_the_oldest_record_still_held_is_not_too_old():
+    found = check_syncs(full(synced(SMALL).apply(30, "node-1", FIRST, 5), "too_old").facts())
+    assert told(found) == ("broken", 1)
+    assert found.evidence[0].endswith("the log reaches back to its offset, 5")
+
+
 def test_what_counts_is_what_the_node_had_when_it_asked():
     tape = Tape().begin().append(10, "node-0", FIRST, 2)
     tape.add(11, "send", "node-1", "node-0", "Hello", 7, 40).append(12, "node-1", SECOND, 1)

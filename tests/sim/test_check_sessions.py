@@ -295,6 +295,15 @@ def test_a_write_that_nobody_answered_is_known_by_the_moment_in_which_it_came():
     assert told(found) == ("held", True, 0)
 
 
+def test_a_read_between_the_two_records_of_one_write_is_known_by_the_first():
+    tape = Tape().begin().invoke(10, 1, "write")
+    for ms, offset in ((11, 2), (12, 3)):
+        tape.add(ms, "deliver", "node-0", "client-0", "ClientWrite", 1, 80)
+        tape.append(ms, "node-0", FIRST, offset)
+    found, _ = values(tape.complete(90, 1, "silent").read(100, 3, FIRST, 2, 1))
+    assert told(found) == ("held", True, 0)
+
+
 def test_a_write_on_a_branch_that_the_read_is_not_of_does_not_count():
     tape = Tape().begin().write(10, 1, FIRST, 2).write(20, 2, FIRST, 3)
     tape.apply(25, "node-1", FIRST, 2, by="snapshot").promote(30, "node-1", SECOND, 3)

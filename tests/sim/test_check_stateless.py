@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.tape import FIRST, SAFE, SECOND, Tape
-from vectorkit.replication import ReplicationOptions
+from vectorkit.replication import ReplicationOptions, majority
 from vectorkit.sim.checks.positions import check_order, check_stateless
 
 
@@ -70,6 +70,13 @@ def test_a_crash_that_spares_the_disk_is_no_loss():
     assert found.evidence == ("no node lost its state",)
 
 
+def test_without_disks_every_crash_loses_the_state():
+    tape = Tape(replace(SAFE, disk=None, write_concern=majority(stage="applied"))).begin()
+    tape.crash(20, "node-1").start(30, "node-1")
+    found = check_stateless(tape.ack(40, "node-1", "node-0", FIRST, 2).facts())
+    assert found.evidence[0] == "node-1 acked offset 2 at 40.0 ms, having lost its memory"
+
+
 LATE = replace(SAFE, replication=ReplicationOptions(refresh_ms=50))
 
 
@@ -87,3 +94,10 @@ def test_an_ack_that_names_more_as_visible_than_was_shown_is_broken():
     found = check_order(tape.ack(14, "node-1", "node-0", FIRST, 3).facts())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == "node-1 acked 3 as visible at 14.0 ms, where readers saw 2"
+
+
+def test_a_restart_shows_what_it_has_replayed():
+    tape = Tape(LATE).begin().append(10, "node-0", FIRST, 2).apply(12, "node-1", FIRST, 1, 2)
+    tape.crash(20, "node-1").start(30, "node-1").apply(30, "node-1", FIRST, 1, 2, by="replay")
+    found = check_order(tape.ack(40, "node-1", "node-0", FIRST, 2).facts())
+    assert (told(found), found.evidence) == (("held", 0), ("1 acks",))
