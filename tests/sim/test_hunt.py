@@ -105,6 +105,13 @@ def test_nodes_that_find_no_master_although_enough_are_intact_are_a_find(monkeyp
     assert len(found["nodes_come_into_line"]) == 3
 
 
+def test_of_two_nodes_one_is_enough_where_every_write_was_on_both(monkeypatch):
+    monkeypatch.setattr(CandidateNode, "_count", lambda self: None)
+    both = sim.WriteConcern(count=1)
+    found = stuck(replicas=1, write_concern=both, failover=sim.Failover())
+    assert list(found) == ["nodes_come_into_line"]
+
+
 def test_nodes_that_nobody_promotes_are_no_find():
     assert stuck(replicas=2, write_concern=sim.majority()) == {}
 

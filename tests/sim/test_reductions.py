@@ -84,6 +84,19 @@ def test_an_end_that_comes_sooner_leaves_out_what_would_come_later():
     assert made["duration_ms"] == 50
 
 
+def test_at_another_end_faults_last_as_long_as_the_scenario():
+    made = reductions.with_end(PLAIN, 500)
+    assert made["duration_ms"] == 500
+    assert [each["kind"] for each in made["faults"]] == [each["kind"] for each in PLAIN["faults"]]
+    assert not any("for_ms" in each for each in made["faults"])
+
+
+def test_a_write_concern_among_the_options_of_replication_asks_for_no_more_than_is_left():
+    plain = {"options": {"replicas": 2, "replication": {"write_concern": {"count": 2}}}}
+    made = reductions.without_endpoint(plain, "node", 2)
+    assert made["options"]["replication"]["write_concern"] == {"count": 1}
+
+
 def test_a_gap_that_closes_brings_all_that_follows_and_shortens_what_lasts():
     assert reductions.marks_ms(PLAIN) == [0, 10, 20, 30, 40, 50, 55, 60, 90]
     made = reductions.with_gap(PLAIN, 60, 90, 10)
