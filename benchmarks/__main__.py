@@ -138,6 +138,7 @@ def check(options: argparse.Namespace) -> int:
     """
     limits = budgets.load(options.budgets)
     if not (options.quick or options.full):
+        refuse_measuring(options)
         kept = history.newest(read(options.history))
         named = checked_suites(options.suites, "full")
         mine = [each for each in kept if each["suite"] in named]
@@ -154,6 +155,21 @@ def check(options: argparse.Namespace) -> int:
         records = list({key(each): each for each in [*records, *measured(options)]}.values())
         found = budgets.judged(records, limits, form)
     return concluded(found, records)
+
+
+def refuse_measuring(options: argparse.Namespace) -> None:
+    """Options that say how to measure have no meaning where nothing is measured."""
+    given = {name: getattr(options, name) for name in ("peers", "cores", "repeats", "discard")}
+    idle = [
+        f"--{name}" for name, value in given.items() if value is not None and value is not False
+    ]
+    if idle:
+        raise InvalidOption(
+            "nothing is measured, so these have no meaning",
+            got=", ".join(idle),
+            wanted="them beside --quick or --full",
+            remedy="add --quick, or leave them out to judge what is kept",
+        )
 
 
 def broken_off(records: Iterable[Record]) -> list[Record]:
@@ -203,11 +219,11 @@ def report(options: argparse.Namespace) -> int:
             remedy="`python -m benchmarks run --quick` makes one in two minutes",
         )
     limits = budgets.load()
-    pages.write_page(records, limits, options.out)
-    print(f"wrote {options.out}")
     if options.docs:
         pages.renew_tables(records, limits, options.docs)
         print(f"renewed the tables of {options.docs}")
+    pages.write_page(records, limits, options.out)
+    print(f"wrote {options.out}")
     return 0
 
 

@@ -9,24 +9,19 @@ from html import escape
 from io import BytesIO
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks import budgets as limits
 from benchmarks import history, tables
 from benchmarks.budgets import SIGNS, Budget
+from benchmarks.figures import WHO_MAX, cost, draw_times, draw_trend
 from benchmarks.history import Record
 from benchmarks.rows import OURS, number_of
 from benchmarks.suites import SUITES
 from vectorkit.errors import InvalidOption
-from vectorkit.plot.style import BLUE, GREEN, VERMILION
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 TEMPLATE = Path(__file__).with_name("page.html")
 DPI = 90
-WHO_MAX = 14
-OTHERS = "0.55"
 TRENDS_MAX = 3
 COLUMNS = (
     *("who", "median, µs", "IQR", "repeats", "warm-up, s", "compile, s"),
@@ -80,7 +75,7 @@ def _suite(name: str, records: Sequence[Record], budgets: Sequence[Budget]) -> s
         figure = _figure(group, budgets)
         alt = escape(f"{case[0]}: times of all now, and figures over all runs", quote=True)
         image = f'<img alt="{alt}" src="data:image/png;base64,{figure}">' if figure else ""
-        rows = [_cells(each) for each in sorted(history.newest(group), key=_cost)]
+        rows = [_cells(each) for each in sorted(history.newest(group), key=cost)]
         table = _html_table(COLUMNS, rows)
         parts.append(f"<details><summary>{title}</summary>{image}{table}</details>")
     return "\n".join(parts)
@@ -92,10 +87,6 @@ def _cases(records: Iterable[Record]) -> dict[tuple[str, int, str], list[Record]
         run = each["run"]
         found.setdefault((each["case"], run["cores"], run["form"]), []).append(each)
     return found
-
-
-def _cost(record: Record) -> float:
-    return record["median_us"] if record.get("median_us") is not None else float("inf")
 
 
 def _cells(record: Record) -> tuple[str, ...]:
@@ -119,39 +110,25 @@ def _figure(group: Sequence[Record], budgets: Sequence[Budget]) -> str:
     from matplotlib.figure import Figure
 
     timed = [each for each in history.newest(group) if each.get("median_us") is not None]
-    now = sorted(timed, key=_cost)[:WHO_MAX]
     trends = _trends(group, budgets)
-    if not now and not trends:
+    if not timed and not trends:
         return ""
-    figure = Figure(figsize=(10, max(1.9, 0.22 * len(now) + 0.7)), layout="constrained")
+    height = max(1.9, 0.22 * min(len(timed), WHO_MAX) + 0.9)
+    figure = Figure(figsize=(10, height), layout="constrained")
     FigureCanvasAgg(figure)
-    shares = ([1.3] if now else []) + [1.0] * len(trends)
+    shares = ([1.3] if timed else []) + [1.0] * len(trends)
     axes = list(figure.subplots(1, len(shares), width_ratios=shares, squeeze=False)[0])
-    if now:
-        _draw_now(axes.pop(0), now)
-    for ax, (name, trend) in zip(axes, trends.items(), strict=True):
-        _draw_trend(ax, name, trend, group)
+    if timed:
+        draw_times(axes.pop(0), timed)
+    dates = history.runs(group)
+    for ax, (name, (budget, values)) in zip(axes, trends.items(), strict=True):
+        points = [(dates.index(date), value) for date, value in values]
+        draw_trend(ax, name, points, budget, group[0]["run"]["form"])
+        shown = sorted({0, len(dates) - 1})
+        ax.set_xticks(shown, [dates[each][:10] for each in shown])
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _draw_now(ax: Axes, now: Sequence[Record]) -> None:
-    for place, each in enumerate(now):
-        colour = BLUE if each["who"].startswith(OURS) else OTHERS
-        half = (each.get("iqr_us") or 0.0) / 2
-        ax.errorbar(each["median_us"], place, xerr=half, fmt="o", color=colour, markersize=4)
-    ax.set_yticks(range(len(now)), [each["who"] for each in now])
-    ax.invert_yaxis()
-    ax.set_xscale("log")
-    ax.grid(axis="x", alpha=0.3)
-    ax.set_title("median, µs (log)", fontsize=8)
-    _plain(ax)
-
-
-def _plain(ax: Axes) -> None:
-    ax.tick_params(labelsize=7)
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 Trend = tuple[Budget | None, list[tuple[str, float]]]
@@ -175,22 +152,6 @@ def _trends(group: Sequence[Record], budgets: Sequence[Budget]) -> dict[str, Tre
     return dict(list(found.items())[:TRENDS_MAX])
 
 
-def _draw_trend(ax: Axes, name: str, trend: Trend, group: Sequence[Record]) -> None:
-    budget, points = trend
-    dates = history.runs(group)
-    places = [dates.index(date) for date, _ in points]
-    ax.plot(places, [value for _, value in points], "o-", color=BLUE, markersize=3)
-    limit = budget.limit(group[0]["run"]["form"]) if budget else None
-    if limit is not None:
-        ax.axhline(limit, color=VERMILION, linestyle="--", linewidth=0.9)
-    if budget and budget.bar is not None:
-        ax.axhline(budget.bar, color=GREEN, linestyle=":", linewidth=1.2)
-    shown = sorted({0, len(dates) - 1})
-    ax.set_xticks(shown, [dates[each][:10] for each in shown])
-    ax.set_title(name, fontsize=8)
-    _plain(ax)
-
-
 def _html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(each)}</th>" for each in columns)
     body = "".join(
@@ -205,10 +166,10 @@ MARKED = re.compile(r"(<!-- table: (?P<name>[\w ]+) -->\n).*?(<!-- end of table 
 def renew_tables(records: Sequence[Record], budgets: Sequence[Budget], path: Path) -> None:
     """Write every table of a document anew, between its markers; the rest stays as it is.
 
-    Raises InvalidOption for a document without markers and for a table that there is not, before
-    anything is written.
+    Raises InvalidOption for a document without markers and for a table that there is not, and
+    OSError for one that cannot be read, before anything is written.
     """
-    text = path.read_text("utf-8") if path.exists() else ""
+    text = path.read_text("utf-8")
     names = [match["name"] for match in MARKED.finditer(text)]
     unknown = [name for name in names if name not in {"machine", "bars", *SUITES}]
     if unknown or not names:

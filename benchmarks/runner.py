@@ -57,11 +57,11 @@ def failed(error: str) -> Row:
 def _work(connection: Connection, module: str, plan: Plan, has_roof: bool) -> None:
     """In the suite's process: the machine's limits if asked for, the rows, None at the end."""
     try:
-        rows: Callable[[Plan], Iterator[Row]] = importlib.import_module(module).rows
+        rows: Callable[[Plan], Iterator[Row | Limits]] = importlib.import_module(module).rows
         if has_roof:
             connection.send(machine.limits(plan.form)[0])
-        for row in rows(plan):
-            connection.send(row)
+        for each in rows(plan):
+            connection.send(each)
     except Exception as error:  # What went wrong is a result that is kept, like any other.
         connection.send(failed(told(error)))
     connection.send(None)

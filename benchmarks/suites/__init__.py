@@ -1,4 +1,4 @@
-"""The suites: each module has a function `rows(plan)` that yields rows."""
+"""The suites: each module has a function `rows(plan)` that yields rows, or limits for the next."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _suite(name: str, what: str, **given: bool) -> tuple[str, Suite]:
 
 SUITES: dict[str, Suite] = dict(
     (
-        _suite("limits", "memory bandwidth, floating-point operations a second", has_roof=True),
+        _suite("limits", "memory bandwidth, floating-point operations a second"),
         _suite("startup", "import, first calls, compilations of a stream of writes and searches"),
         _suite(
             "update",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks import machine
-from benchmarks.rows import Plan, Row
+from benchmarks.rows import Limits, Plan, Row
 
 
-def rows(plan: Plan) -> Iterator[Row]:
+def rows(plan: Plan) -> Iterator[Row | Limits]:
     found, timings, read_bytes, flop_count = machine.limits(plan.form)
+    yield found
     for name, timing in timings.items():
         is_read = name.startswith("read")
         yield Row(

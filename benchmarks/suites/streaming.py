@@ -196,7 +196,10 @@ def search(world: World, walks: Mapping[str, Walk]) -> None:
         hits = truth.hits(found, slot_of, held, world.queries, best)
         walk.recalls.append(float(hits.sum() / best.size))
         walk.wrong_count += sum(each not in slot_of for ids in found for each in ids)
-        walk.bytes_held.append(walk.peer.call("resident_bytes").given - walk.base_bytes)
+        try:
+            walk.bytes_held.append(walk.peer.call("resident_bytes").given - walk.base_bytes)
+        except Failed as error:
+            walk.error = str(error)
 
 
 def search_replaced(world: World, walk: Walk) -> None:
@@ -228,7 +231,7 @@ def search_replaced(world: World, walk: Walk) -> None:
 
 def told_of(case: str, name: str, walk: Walk) -> Iterator[Row]:
     """One row for the runbook, and one for each kind of step with its quantiles."""
-    if walk.error and not walk.recalls:
+    if walk.error and not walk.bytes_held:
         yield Row(case=case, who=name, error=walk.error)
         return
     values = {

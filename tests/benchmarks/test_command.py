@@ -64,7 +64,7 @@ def test_a_real_suite_runs_through_the_command_and_is_kept(run):
         *["read every byte"] * 2, *["matrix product, float32"] * 2, "best of both"
     ]  # fmt: skip
     assert {each["run"]["cores"] for each in kept} == {1}
-    assert all(each["repeats"] == 5 and each["median_us"] > 0 for each in kept[:4])
+    assert all(each["repeats"] >= 1 and each["median_us"] > 0 for each in kept[:4])
     assert kept[0]["roofline_of"] == "bytes"
     assert out.count("\n") == 5
 
@@ -172,6 +172,16 @@ def test_a_suite_that_breaks_off_when_it_is_measured_once_more_fails(run, measur
     assert out.endswith(": ValueError: no more\n2 of 2 budgets kept\n")
 
 
+@pytest.mark.parametrize(
+    "given", [("--repeats", "0"), ("--peers", "none"), ("--cores", "1"), ("--discard",)]
+)
+def test_how_to_measure_has_no_meaning_where_nothing_is_measured(run, given):
+    history.append([record(), record(suite="search")], run.folder)
+    code, out, err = run("check", *given)
+    assert (code, out) == (2, "")
+    assert f"got {given[0]}, wanted them beside --quick or --full" in err
+
+
 def test_a_broken_line_is_named_and_the_rest_is_judged(run):
     history.append([record(), record(suite="search")], run.folder)
     with (run.folder / "update.jsonl").open("a") as file:
@@ -245,6 +255,15 @@ def test_a_document_without_tables_to_renew_is_refused_and_stays(run, tmp_path, 
     assert code == 2
     assert "cannot be renewed" in err
     assert document.read_text() == text
+    assert not (tmp_path / "p.html").exists()
+
+
+def test_a_document_that_is_not_there_is_named(run, tmp_path):
+    history.append([record()], run.folder)
+    missing = str(tmp_path / "missing.md")
+    code, out, err = run("report", "--out", str(tmp_path / "p.html"), "--docs", missing)
+    assert (code, out) == (2, "")
+    assert err == f"[Errno 2] No such file or directory: '{missing}'\n"
 
 
 def test_lines_are_json_of_one_line_each(run):

@@ -25,9 +25,21 @@ def test_our_clock_makes_ten_events_a_write():
 
 
 def test_a_cached_query_is_never_searched_for_twice():
-    taken, extra = cache.measured(1_200, 8, repeats=2)
-    assert extra == 0
+    taken, extra, wrong = cache.measured(1_200, 8, repeats=2)
+    assert (extra, wrong) == (0, 0)
     assert {len(each) for each in taken.values()} == {2}
+
+
+def test_an_answer_of_the_cache_that_is_not_the_fresh_one_is_wrong(monkeypatch):
+    class Forgetful(cache.vk.VectorStore):
+        """Leaves out the best where it has a cache."""
+
+        def search(self, name, query, k=10):
+            return super().search(name, query, k + bool(self._cache))
+
+    monkeypatch.setattr(cache.vk, "VectorStore", Forgetful)
+    *_, wrong = cache.measured(1_200, 8, repeats=1)
+    assert wrong == 2 * (3 + len(cache.CHANGED))
 
 
 def test_a_hot_row_tells_the_number_of_its_write():
@@ -130,7 +142,7 @@ def test_a_hit_is_as_many_times_faster_as_a_fresh_search_takes_longer(monkeypatc
     ways |= {f"fresh_{changed}": 6.0 for changed in cache.CHANGED}
     ways |= {f"patched_{changed}": 3.0 for changed in cache.CHANGED}
     taken = {name: [seconds] for name, seconds in ways.items()}
-    monkeypatch.setattr(cache, "measured", lambda *_: (taken, 0))
+    monkeypatch.setattr(cache, "measured", lambda *_: (taken, 0, 0))
     faster = [row.values["times_faster"] for row in cache.rows(Plan()) if row.values]
     assert faster == [2.0, 4.0, *[2.0] * len(cache.CHANGED)]
 
