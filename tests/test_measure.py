@@ -219,11 +219,18 @@ def test_recall_is_the_share_of_the_exact_answers_that_was_found(data):
     assert frame["recall"].tolist() == [pytest.approx(2 / 3)]
 
 
-@pytest.mark.parametrize("arguments", [{"batch": 0}, {"batch": 10}, {"repeats": 0}, {"batch": 1.0}])
+def of(collection):
+    """The kinds of one."""
+    return {"float32": [("", collection)]}
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"batch": 0}, {"batch": 10}, {"repeats": 0}, {"batch": 1.0}, {"k": 0}]
+)
 def test_searches_that_cannot_be_measured_are_refused(data, arguments):
     exact = filled(data)
     with pytest.raises(InvalidOption) as caught:
-        measure.recall_latency({}, data.vectors[:9], exact=exact, **arguments)
+        measure.recall_latency(of(exact), data.vectors[:9], exact=exact, **arguments)
     assert caught.value.got.endswith("9 queries")
 
 
@@ -231,12 +238,32 @@ def test_searches_that_cannot_be_measured_are_refused(data, arguments):
 def test_queries_of_another_shape_are_refused(data, queries):
     exact = filled(data)
     with pytest.raises(InvalidVector, match="wrong shape"):
-        measure.recall_latency({}, queries, exact=exact)
+        measure.recall_latency(of(exact), queries, exact=exact)
 
 
 def test_no_queries_are_refused(data):
-    with pytest.raises(InvalidOption):
-        measure.recall_latency({}, np.empty((0, 4), np.float32), exact=filled(data))
+    exact = filled(data)
+    with pytest.raises(InvalidOption, match="cannot be measured"):
+        measure.recall_latency(of(exact), np.empty((0, 4), np.float32), exact=exact)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda exact: {},
+        lambda exact: [exact],
+        lambda exact: {"float32": exact},
+        lambda exact: {"float32": []},
+        lambda exact: {"float32": [exact]},
+        lambda exact: {"float32": [("", 3)]},
+        lambda exact: {"float32": [(4, exact)]},
+    ],
+    ids=["none", "a list", "no list", "empty", "no pair", "no collection", "no text"],
+)
+def test_kinds_that_are_no_pairs_of_settings_and_collections_are_refused(data, made):
+    exact = filled(data)
+    with pytest.raises(InvalidOption, match="no kinds to compare"):
+        measure.recall_latency(made(exact), data.vectors[:9], exact=exact)
 
 
 def test_the_front_is_what_no_other_setting_beats_in_time_and_recall():

@@ -138,7 +138,8 @@ def recall_latency(
     [1.0, 1.0]
     """
     asked = np.atleast_1d(queries)  # One number is refused for its shape, as one vector is.
-    _refuse_counts(batch, repeats, len(asked))
+    _refuse_counts(batch, repeats, k, len(asked))
+    _refuse_kinds(kinds)
     truth = [set(found) for found in _ids(exact.search_many(asked, k))]
     calls = [asked[start : start + batch] for start in range(0, len(asked), batch)]
     rows: list[tuple[str, str, int, float, float]] = []
@@ -188,14 +189,41 @@ def _ids(matches: BatchMatches) -> list[list[Id]]:
     return [ids[:count] for ids, count in zip(matches.ids.tolist(), counts, strict=True)]
 
 
-def _refuse_counts(batch: int, repeats: int, query_count: int) -> None:
-    if not (_is_count(batch) and _is_count(repeats) and query_count and batch <= query_count):
+def _refuse_counts(batch: int, repeats: int, k: int, query_count: int) -> None:
+    if not (all(map(_is_count, (batch, repeats, k))) and query_count and batch <= query_count):
         raise InvalidOption(
             "these searches cannot be measured",
-            got=f"batch={batch!r}, repeats={repeats!r}, {query_count:,} queries",
-            wanted="repeats of 1 or more, and a batch of 1 to as many as there are queries",
+            got=f"batch={batch!r}, repeats={repeats!r}, k={k!r}, {query_count:,} queries",
+            wanted="repeats and k of 1 or more, and a batch of 1 to as many as there are queries",
             remedy="pass more queries, or a smaller batch",
         )
+
+
+def _refuse_kinds(kinds: object) -> None:
+    """Every kind needs collections, each in a pair behind what it is set to."""
+    listed = list(kinds.values()) if isinstance(kinds, Mapping) else []
+    if not listed or not all(isinstance(each, Sequence) and each for each in listed):
+        got: object = kinds
+    else:
+        wrong = [pair for each in listed for pair in each if not _is_setting(pair)]
+        if not wrong:
+            return
+        got = wrong[0]
+    raise InvalidOption(
+        "these are no kinds to compare",
+        got=f"kinds with {got!r}",
+        wanted="a mapping from names of kinds to lists of pairs (setting, collection)",
+        remedy='pass for example {"int8": [("×4", collection)]}',
+    )
+
+
+def _is_setting(pair: object) -> bool:
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and isinstance(pair[0], str)
+        and isinstance(pair[1], Reader)
+    )
 
 
 def _is_count(number: object) -> bool:

@@ -88,7 +88,7 @@ def test_it_measures_nothing_before_its_button_is_pressed():
     lab = UpdateLab()
     assert lab.measured is None
     assert repr(lab) == "UpdateLab(nothing measured yet)"
-    assert "Press Measure" in lab.html.value
+    assert "Press Measure" in lab.status.value
     assert "Press Measure" in lab._repr_mimebundle_()["text/html"]
 
 
@@ -101,6 +101,28 @@ def test_it_shows_a_table_and_a_picture_of_what_was_measured(data):
         assert part in lab.html.value
     assert "calls of 128" not in lab.html.value
     assert repr(lab) == "UpdateLab(UpdateChoice(kind='cpu', rows=40, dim=8, batch=16))"
+
+
+def test_it_says_how_far_it_is_and_takes_no_second_click_meanwhile(data):
+    lab = UpdateLab(data)
+    lab.batch.value = 16
+    seen = []
+    lab.status.observe(lambda change: seen.append((change["new"], lab.button.disabled)), "value")
+    lab.measure()
+    rounds = [(f"measuring, {number} of 8 rounds", True) for number in range(1, 9)]
+    assert seen == [("compiling …", True), *rounds, ("", False)]
+
+
+def test_after_a_measurement_that_failed_there_may_be_another(data, monkeypatch):
+    lab = UpdateLab(data)
+
+    def fails(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(update_lab, "measured", fails)
+    with pytest.raises(MemoryError):
+        lab.measure()
+    assert (lab.button.disabled, lab.status.value, lab.measured) == (False, "", None)
 
 
 def test_choices_without_data_are_the_small_ones_first():
@@ -118,6 +140,12 @@ def test_with_data_the_rows_are_the_first_of_it_and_the_dimension_is_its_own():
     lab.measure()
     assert lab.measured.latency["rows"].unique().tolist() == [200]
     assert lab.measured.choice.dim == 5
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_rows_to_ask_for_neighbours_are_refused(count):
+    with pytest.raises(InvalidOption, match="the number of rows of data"):
+        vk.update_lab(drawn(count, 3))
 
 
 @pytest.mark.parametrize("data", [[1, 2], np.zeros((5, 3)), "glove"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
@@ -34,7 +35,7 @@ from vectorkit.notebook.widgets import (
     png_html,
     row,
 )
-from vectorkit.sim.options import refuse_type
+from vectorkit.sim.options import refuse_range, refuse_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +70,11 @@ class UpdateChoice:
     def batches(self) -> tuple[int, ...]:
         """The sizes of calls that are compared."""
         return tuple(each for each in BATCHES if each <= min(self.batch, self.rows))
+
+    @property
+    def step_count(self) -> int:
+        """How often `measured` says that it is further: after each round, the one before too."""
+        return len(self.batches) * (_REPEATS + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +113,9 @@ def drawn(rows: int, dim: int, *, seed: int = 0) -> Dataset:
     return Dataset("drawn", ids, vectors.astype(np.float32), tuple({} for _ in ids))
 
 
-def measured(choice: UpdateChoice, data: Dataset) -> Measured:
+def measured(
+    choice: UpdateChoice, data: Dataset, progress: Callable[[], None] | None = None
+) -> Measured:
     """Time the updates, then, for a kind that may miss rows, ask how many it misses.
 
     >>> measured(UpdateChoice(rows=500, batch=1), drawn(500, 8)).recall is None
@@ -116,7 +124,9 @@ def measured(choice: UpdateChoice, data: Dataset) -> Measured:
     from vectorkit.measure import update_latency
 
     make = KINDS[choice.kind]
-    latency = update_latency(data, make=make, batches=choice.batches, repeats=_REPEATS)
+    latency = update_latency(
+        data, make=make, batches=choice.batches, repeats=_REPEATS, progress=progress
+    )
     return Measured(choice, latency, _recall(make, data))
 
 
@@ -178,7 +188,8 @@ class UpdateLab:
     """Rows, dimension, size of calls and kind as controls; `measure()` measures what is chosen.
 
     `measured` is the last measurement, None before the first; `html.value` and `image.value` are
-    it as it is seen. With `data` the rows are the first of yours, and the dimension is theirs.
+    it as it is seen, `status.value` says how far one is. With `data` the rows are the first of
+    yours, and the dimension is theirs.
 
     >>> lab = UpdateLab()
     >>> lab.kind.value, lab.rows.value = "int8", 500
@@ -198,10 +209,10 @@ class UpdateLab:
         self.dim = labelled("Dropdown", "dimension", options=dims, value=first.dim)
         self.batch = labelled("Dropdown", "rows a call, up to", options=BATCHES, value=first.batch)
         self.button = button("Measure", self.measure, tooltip="takes some seconds", width="120px")
-        self.html = labelled("HTML", "", value="Press Measure: it takes about two seconds.")
-        self.view = column(
-            [row(self.kind, self.rows, self.dim, self.batch, self.button), self.html]
-        )
+        self.status = labelled("HTML", "", value="Press Measure: it takes some seconds.")
+        self.html = labelled("HTML", "")
+        controls = row(self.kind, self.rows, self.dim, self.batch, self.button)
+        self.view = column([controls, self.status, self.html])
 
     @property
     def choice(self) -> UpdateChoice:
@@ -215,29 +226,40 @@ class UpdateLab:
 
     def measure(self) -> None:
         """Measure what is chosen and show it."""
-        self.measured = measured(self.choice, _data(self.choice, self.data))
-        picture = png_html(picture_of(self.measured), "time per row by rows per call")
-        self.html.value = card(table_of(self.measured) + picture)
+        choice, done = self.choice, count(1)
+
+        def told() -> None:
+            self.status.value = f"measuring, {next(done)} of {choice.step_count} rounds"
+
+        self.button.disabled, self.status.value = True, "compiling …"
+        try:
+            self.measured = measured(choice, _data(choice, self.data), told)
+            picture = png_html(picture_of(self.measured), "time per row by rows per call")
+            self.html.value = card(table_of(self.measured) + picture)
+        finally:
+            self.button.disabled, self.status.value = False, ""
 
     def __repr__(self) -> str:
         state = "nothing measured yet" if self.measured is None else f"{self.measured.choice}"
         return f"UpdateLab({state})"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        return bundle(self.view, text=repr(self), html=self.html.value)
+        return bundle(self.view, text=repr(self), html=self.html.value or self.status.value)
 
 
 def update_lab(data: Dataset | None = None) -> UpdateLab | Still:
     """Choose rows, dimension, size of calls and kind; see what an update costs, and recall.
 
     Updates are timed against delete + insert of the same rows, on this machine and now. The rows
-    are drawn, or the first of `data`. Without ipywidgets the first choice is measured and shown.
+    are drawn, or the first of `data`, which needs two at least. Without ipywidgets the first choice
+    is measured and shown.
 
     >>> update_lab()
     UpdateLab(nothing measured yet)
     """
     if data is not None:
         refuse_type("data", data, Dataset)
+        refuse_range("the number of rows of data", len(data), 2, 1 << 40)
     if has_widgets():
         return UpdateLab(data)
     choice = _first(data)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _POINTS_PER_INCH: Final = 72.0
 _LABEL_PT: Final = (24.0, 8.5)
 """How much room the name of a setting needs."""
+_RAISED_PT: Final = 5.0
+"""Over the front, which comes from below on the left."""
 _HEIGHT_SHARE: Final = 0.7
 """A legend and labels may take the rest. Points that are further apart leave names more room."""
 
@@ -85,7 +87,7 @@ def _draw_point(ax: Axes, each: dict[Any, Any], colour: str, marker: str) -> Non
 
 
 def _name_settings(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    """Write each setting beside its point, from below upwards, none over another."""
+    """Write each setting to the left above its point, from below upwards, none over another."""
     ends = ax.transLimits.transform(ax.transScale.transform(table[["recall", "us_per_query"]]))
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[1]
     height_in = figure_in * ax.get_position().height * _HEIGHT_SHARE
@@ -93,7 +95,7 @@ def _name_settings(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) ->
     places = ends * size_in * _POINTS_PER_INCH
     written: list[tuple[float, float]] = []
     for index in np.argsort(places[:, 1], kind="stable"):
-        left, height = places[index]
+        left, height = places[index][0], places[index][1] + _RAISED_PT
         for other, taken in written:
             if abs(other - left) < _LABEL_PT[0] and height < taken + _LABEL_PT[1]:
                 height = taken + _LABEL_PT[1]
