@@ -158,17 +158,22 @@ def _legend() -> str:
     return "".join(drawn)
 
 
+_HEAD: Final = (
+    *("node", "role", "epoch", "health", "lag", "true lag", "log", "flushed", "applied"),
+    *("", "disk"),
+)
+
+
 def _table(moment: Moment) -> str:
-    head = ("node", "role", "epoch", "health", "lag", "true lag", "log", "flushed", "applied", "")
     high = max(each.received for each in moment.nodes)
     behind = high - min((each.applied for each in moment.nodes if each.role != "down"), default=0)
     low = max(0, high - max(_SPAN_MIN, int(1.15 * behind)))
     rows = "".join(_row(each, low, high) for each in moment.nodes)
-    heads = "".join(f'<th style="{_cell(index)}">{name}</th>' for index, name in enumerate(head))
+    heads = "".join(f'<th style="{_cell(index)}">{name}</th>' for index, name in enumerate(_HEAD))
     note = f"lags in ms, as sampled; bars: offsets {low:,} to {high:,} received, flushed, applied"
     return (
         '<table style="border-collapse:collapse;font:inherit;font-variant-numeric:tabular-nums">'
-        f"<thead><tr>{heads}<th>disk</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f'<div style="color:{_GREY};margin:1px 5px 6px">{note}</div>'
     )
 
@@ -189,9 +194,10 @@ def _row(node: NodeMoment, low: int, high: int) -> str:
         f"{node.flushed:,}",
         "—" if is_down else f"{node.applied:,}",
         _log_bar(node, low, high),
+        escape(node.disk),
     ]
     listed = "".join(f'<td style="{_cell(index)}">{each}</td>' for index, each in enumerate(cells))
-    return f'<tr>{listed}<td style="{_cell(0)}">{escape(node.disk)}</td></tr>'
+    return f"<tr>{listed}</tr>"
 
 
 def _cell(index: int) -> str:
