@@ -1,6 +1,8 @@
 """What must stand before any test, doctest or notebook starts; pytest loads this file first."""
 
+import gc
 import os
+from pathlib import Path
 
 import matplotlib as mpl
 import pytest
@@ -33,6 +35,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 
 
 WORKERS_MAX = 4
+MAPPINGS_MAX = 30_000
+"""XLA maps memory for each program, and Linux allows a process 65,530 mappings."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -40,3 +44,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return 0
     return min(os.cpu_count() or 1, WORKERS_MAX)
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Forget compiled programs between files, where there are many: one process can run all."""
+    mappings = Path("/proc/self/maps")
+    if nextitem is None or nextitem.path == item.path or not mappings.exists():
+        return
+    if mappings.read_bytes().count(b"\n") > MAPPINGS_MAX:
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
