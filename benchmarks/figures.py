@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 OTHERS = "0.45"
 WHO_MAX = 14
-CASE_LETTERS_MAX = 58
+LETTERS_MAX = 64
 
 
 def cost(record: Record) -> float:
@@ -71,16 +71,22 @@ def share_of(verdict: Verdict) -> float | None:
 
 
 def draw_shares(ax: Axes, verdicts: Sequence[Verdict], *, count: int = 16) -> None:
-    """Those that are nearest to their budgets, the nearest above; past the line is past it."""
+    """The rows that are nearest to their budgets, one for each, the nearest above.
+
+    Past the line is past the budget.
+    """
     shares = [(share, each) for each in verdicts if (share := share_of(each)) is not None]
-    nearest = sorted(shares, key=lambda pair: pair[0], reverse=True)[:count]
+    worst: dict[Budget, tuple[float, Verdict]] = {}
+    for share, each in sorted(shares, key=lambda pair: pair[0], reverse=True):
+        worst.setdefault(each.budget, (share, each))
+    nearest = list(worst.values())[:count]
     for place, (share, each) in enumerate(nearest):
         ax.plot(share, place, "o", color=BLUE if each.is_kept else VERMILION, markersize=4)
     ax.axvline(1, color="black", linestyle="--", linewidth=0.9)
     names = [_named(each) for _, each in nearest]
     ax.set_yticks(range(len(names)), names, fontsize=size_pt(ax, 8))
     ax.set_ylim(len(nearest) - 0.5, -0.5)
-    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:.0%}")
     ax.grid(axis="x", alpha=0.3)
     ax.set_xlabel("share of its budget that is used")
     finish(ax, has_rows=True)
@@ -88,5 +94,6 @@ def draw_shares(ax: Axes, verdicts: Sequence[Verdict], *, count: int = 16) -> No
 
 def _named(verdict: Verdict) -> str:
     assert verdict.record is not None, "a budget without a row has no value"
-    case = f"{verdict.record['case']}: {verdict.budget.value}"
-    return case if len(case) <= CASE_LETTERS_MAX else f"{case[: CASE_LETTERS_MAX - 2]} …"
+    case, value = verdict.record["case"], verdict.budget.value
+    room = LETTERS_MAX - len(value) - 2
+    return f"{case if len(case) <= room else case[: room - 2] + ' …'}: {value}"

@@ -18,7 +18,7 @@ def ax():
 
 
 def verdict(value, limit=2.0, relation="at_most", case="one row"):
-    budget = Budget(suite="update", case="*", value="by floor", relation=relation, full=limit)
+    budget = Budget(suite="update", case=case, value="by floor", relation=relation, full=limit)
     return Verdict(budget, limit, record(case), value)
 
 
@@ -81,9 +81,11 @@ def test_the_share_of_a_budget_is_one_where_all_of_it_is_used(given, share):
 
 def test_the_nearest_to_its_budget_is_above_and_past_it_has_another_colour(ax):
     cases = {"far": 0.5, "past": 3.0, "near": 1.8, "a" * 90: 1.0}
-    figures.draw_shares(ax, [verdict(value, case=case) for case, value in cases.items()], count=3)
+    verdicts = [verdict(value, case=case) for case, value in cases.items()]
+    farther = verdict(1.7, case="near")
+    figures.draw_shares(ax, [farther, *verdicts], count=3)
     past, near, long = rows_of(ax)
     assert (past, near) == ("past: by floor", "near: by floor")
-    assert len(long) == figures.CASE_LETTERS_MAX
-    assert long.endswith("a …")
+    assert len(long) == figures.LETTERS_MAX
+    assert long.endswith("a …: by floor")
     assert points(ax) == [(1.5, VERMILION), (0.9, BLUE), (0.5, BLUE)]
