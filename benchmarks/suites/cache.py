@@ -4,7 +4,8 @@
 "hit" its third. "patched after n" repeats it after n rows outside of its answer have changed,
 against a fresh search after as many changes: both send them to the device first. Where a patch
 would cost more than a search, the cache searches too: a ratio of 1 at best. Every answer of the
-cache is compared with the fresh one; `wrong_count` says how often ids or scores differ.
+cache is compared with the fresh one, also once a row has become the best; `wrong_count` says how
+often ids or scores differ.
 """
 
 from __future__ import annotations
@@ -86,6 +87,12 @@ def measured(count: int, dim: int, repeats: int) -> tuple[dict[str, list[float]]
                 store.search(NAME, query)
             if changed > PATCHED_ROWS + count // PATCHED_SHARE:
                 needed += 2
+        newcomer = next(row_id for row_id in range(count) if row_id not in answer)
+        for row in (query, vectors[newcomer]):
+            for store in (cached, plain):
+                store.update_vectors(NAME, [newcomer], row[None, :])
+            wrong += differs(ask(NAME), plain.search(NAME, query))
+        needed += 1  # Once a row of the answer has left it, nobody knows who comes next.
         for name, each in taken.items():
             times.setdefault(name, []).extend([each] if repeat else [])  # The first one compiles.
     return times, cache.stats().misses - needed, wrong

@@ -39,7 +39,21 @@ def test_an_answer_of_the_cache_that_is_not_the_fresh_one_is_wrong(monkeypatch):
 
     monkeypatch.setattr(cache.vk, "VectorStore", Forgetful)
     *_, wrong = cache.measured(1_200, 8, repeats=1)
-    assert wrong == 2 * (3 + len(cache.CHANGED))
+    assert wrong == 2 * (3 + len(cache.CHANGED) + 2)
+
+
+def test_an_answer_of_the_cache_that_misses_a_new_best_row_is_wrong(monkeypatch):
+    class Stale(cache.vk.VectorStore):
+        """Where it has a cache, answers a query for ever as it did first."""
+
+        def search(self, name, query, k=10):
+            kept = self.__dict__.setdefault("kept", {})
+            found = super().search(name, query, k)
+            return kept.setdefault(query.tobytes(), found) if self._cache else found
+
+    monkeypatch.setattr(cache.vk, "VectorStore", Stale)
+    *_, wrong = cache.measured(1_200, 8, repeats=1)
+    assert wrong == 2  # Once a query: only the newcomer changes an answer.
 
 
 def test_a_hot_row_tells_the_number_of_its_write():

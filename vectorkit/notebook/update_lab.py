@@ -187,8 +187,8 @@ def table_of(shown: Measured) -> str:
 class UpdateLab:
     """Rows, dimension, size of calls and kind as controls; `measure()` measures what is chosen.
 
-    `measured` is the last measurement, None before the first; `html.value` and `image.value` are
-    it as it is seen, `status.value` says how far one is. With `data` the rows are the first of
+    `measured` is the last measurement, None before the first; `html.value` is it as it is seen,
+    `status.value` says how far one is. With `data` the rows are the first of
     yours, and the dimension is theirs.
 
     >>> lab = UpdateLab()
