@@ -66,7 +66,7 @@ REACHES_RIGHT: dict[str, set[str]] = {
     "store/store.py": {"notebook"},
 }
 
-MODULE_LINES_MAX = 400
+MODULE_LINES_MAX = 500
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
 
@@ -278,7 +278,7 @@ PLANTED = {
         {"errors.py": "import vectorkit.types", "types.py": "from vectorkit import errors"},
         "import cycle",
     ),
-    "long module": ({"store.py": "\n" * (MODULE_LINES_MAX + 1)}, "401 lines"),
+    "long module": ({"store.py": "\n" * (MODULE_LINES_MAX + 1)}, "501 lines"),
     "long function": ({"store.py": LONG_FUNCTION}, "f has 71 lines"),
     "long method": ({"store.py": "class A:\n  async " + LONG_FUNCTION}, "f has 71 lines"),
     "wide line": ({"store.py": "#" * (COLUMNS_MAX + 1)}, "store.py:1: 101 columns"),

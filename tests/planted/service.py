@@ -83,7 +83,7 @@ SERVICE = (
         what="a node answers a read with a bound whatever its age",
         edits=(
             Edit(
-                "replication.reads:_refusal",
+                "replication.reads:_policy_refusal",
                 "if staleness_ns is None or staleness_ns > read.bound_ms * NS_PER_MS:",
                 "if False:",
             ),

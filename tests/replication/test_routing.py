@@ -17,7 +17,9 @@ def test_r17_reads_of_the_master_go_to_whom_the_client_takes_for_master_silent_o
     assert target(policy, view(master="node-2", silent=NODES)) == "node-2"
 
 
-@pytest.mark.parametrize("policy", ["nearest", "bounded_staleness", "read_your_writes"])
+@pytest.mark.parametrize(
+    "policy", ["nearest", "bounded_staleness", "read_your_writes", "confirmed"]
+)
 def test_r17_the_nearest_node_is_asked_and_a_silent_one_is_skipped(policy):
     assert target(policy, view()) == "node-1"
     assert target(policy, view(silent=["node-1"])) == "node-2"

@@ -49,7 +49,7 @@ def test_the_operation_of_a_record_that_travelled_has_the_bytes_that_were_hashed
 
 def test_every_message_has_a_number_on_the_wire():
     assert set(MESSAGE_TYPES) == set(get_args(Message))
-    assert len(MESSAGE_TYPES) == 24
+    assert len(MESSAGE_TYPES) == 26
 
 
 def test_messages_within_a_connection_name_it_first_and_no_others_do():

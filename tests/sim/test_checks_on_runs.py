@@ -53,6 +53,7 @@ POLICIES = {
     "read_your_writes": {"read_your_writes"},
     "bounded_staleness": {"bounded_staleness"},
     "sticky": {"monotonic_reads"},
+    "confirmed": set(),
     "nearest": set(),
     "master": set(),
 }

@@ -55,6 +55,7 @@ def test_replica_init():
         quarantined_operations=0,
         degraded_acks=0,
         write_concern_timeouts=0,
+        unproven_answers=0,
         uncommitted_lost=0,
         log_first_offset=1,
         log_headroom_ms=0.0,

@@ -280,6 +280,7 @@ def test_master_get_stats_coverage():
         "quarantined_operations": 0,
         "degraded_acks": 0,
         "write_concern_timeouts": 0,
+        "unproven_answers": 0,
         "uncommitted_lost": 0,
         "log_first_offset": 1,
         "log_headroom_ms": 2_250.0,

@@ -255,6 +255,7 @@ def outcomes(run, since_ms=0.0):
         ("master", {MASTER}),
         ("linearizable", {MASTER}),
         ("nearest", {MASTER}),
+        ("confirmed", {MASTER}),
         ("round_robin", {MASTER, REPLICA, "node-2"}),
     ],
 )

@@ -47,6 +47,7 @@ POLICY_COLOURS: Final = {
     "sticky": PURPLE,
     "bounded_staleness": BLUE,
     "read_your_writes": GREEN,
+    "confirmed": PLUM,
     "linearizable": SKY_BLUE,
 }
 METHOD_COLOURS: Final = {"update": BLUE, "delete + insert": VERMILION}

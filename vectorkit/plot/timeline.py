@@ -30,6 +30,8 @@ MESSAGE_CLASSES: Final = {
     "Ack": "acks",
     "MasterHeartbeat": "heartbeats",
     "ReplicaHeartbeat": "heartbeats",
+    "AskConfirmed": "acks",
+    "Confirmed": "acks",
     "Hello": "handshakes, syncs",
     "StartPartial": "handshakes, syncs",
     "StartFull": "handshakes, syncs",

@@ -18,16 +18,31 @@ from vectorkit.replication.messages import (
     ClientRead,
     ClientReply,
     ClientWrite,
+    Confirmed,
     ConfirmEpoch,
     EpochConfirmed,
 )
 from vectorkit.replication.peer import Peer
-from vectorkit.replication.reads import payload_of
+from vectorkit.replication.reads import payload_of, proves_reads
 from vectorkit.units import NS_PER_MS
 
 NOWHERE: Final = Position()
 REMEMBERED: Final = 1_024
 """How many writes of a client are remembered: a copy of one must not be a second write."""
+NOTHING_WRITTEN: Final = "nothing_written"
+"""The error of a write that timed out and is known not to have happened."""
+REFUSED_BY_FORM: Final = frozenset(
+    {
+        *("write_refused", "read_only_replica", "write_in_subscriber", "disk_full"),
+        *("invalid_input", "invalid_payload", "invalid_option", "duplicate_id"),
+        *("invalid_dimension", "unknown_metric", "device_not_found"),
+    }
+)
+"""Codes of errors that any master gives for the same write, whatever its store holds.
+
+All others, also codes that are added later, count as answers from state. The dimension of a vector
+and the kind of an id are judged by the collection, which a later master may have made anew.
+"""
 
 
 @dataclass(slots=True)
@@ -40,15 +55,21 @@ class _Write:
 
 @dataclass(slots=True)
 class _Read:
+    """An answer that is known already and waits until the state that it tells of may be shown."""
+
     position: Position
     client: str
     request: int
     payload: str
     deadline_ns: int
-    round: int
-    """The round of questions that has to be answered."""
+    round: int = 0
+    """The round of questions that has to be answered; 0 where none has to."""
     bound_ns: int | None = None
     """How stale it may be when it is answered; None where nothing is promised."""
+    outcome: str = "ok"
+    error: str = ""
+    late_error: str = ""
+    """What a time-out says besides: a write that changes nothing has not happened."""
 
 
 class Clients:
@@ -66,8 +87,14 @@ class Clients:
         self._writes: deque[_Write] = deque()
         self._reads: deque[_Read] = deque()
         """Reads that wait for the own disk."""
+        self._confirmed_reads: deque[_Read] = deque()
+        """Reads that wait for the write concern."""
         self._proofs: deque[_Read] = deque()
-        """Linearizable reads, which wait for others too."""
+        """Linearizable reads, and answers to writes that rest on state: they wait for both a
+        round of questions and the write concern."""
+        self._asking: dict[str, Peer] = {}
+        """Replicas that want to be told how far the write concern holds."""
+        self._can_prove = proves_reads(member.options, len(member.node_ids))
         self._seen: dict[str, dict[int, None]] = {}
         self._forgotten: dict[str, int] = {}
         self._round = 0
@@ -105,22 +132,54 @@ class Clients:
     # Writes
 
     def write(self, source: str, message: ClientWrite, write: Callable[[], object]) -> None:
-        """Make a client's write, once; the answer comes when it is confirmed."""
-        if self._is_copy(source, message.request):
+        """Make a client's write, once; the answer comes when it is confirmed.
+
+        A write that the store refuses, or that changes nothing, is a read: its answer is proven
+        like that of a linearizable read.
+        """
+        request = message.request
+        if self._is_copy(source, request):
             return
         before = self._member.log.head.offset
         try:
             write()
         except VectorKitError as error:
-            self._reply(source, message.request, "refused", NOWHERE, error=error.code)
+            if error.code in REFUSED_BY_FORM:
+                self._reply(source, request, "refused", NOWHERE, error=error.code)
+            else:
+                self._answer_from_state(source, request, "refused", error.code)
             return
-        head = self._member.log.head
-        if head.offset == before:
-            # Nothing to do, such as a delete of what is not there: true once that is confirmed.
-            self.appended(head)
-        self._writes[-1].client, self._writes[-1].request = source, message.request
-        if head.offset == before:
-            self.settle()
+        if self._member.log.head.offset == before:
+            self._answer_from_state(source, request, "ok", "")
+        else:
+            self._writes[-1].client, self._writes[-1].request = source, request
+
+    def _answer_from_state(self, client: str, request: int, outcome: str, error: str) -> None:
+        """Answer a write by what the store holds, once no later master can hold anything else.
+
+        `confirmed_offset ≥ head` alone is not enough: it holds on an idle master that was deposed
+        long ago and knows nothing of it.
+        """
+        member = self._member
+        number = 0
+        if self._can_prove:
+            number = self._begin_round()
+        else:
+            member.counters.unproven_answers += 1
+        self._proofs.append(
+            _Read(
+                position=member.log.head,
+                client=client,
+                request=request,
+                payload="",
+                deadline_ns=member.now_ns + self._timeout_ns,
+                round=number,
+                outcome=outcome,
+                error=error,
+                late_error=NOTHING_WRITTEN,
+            )
+        )
+        self.settle()
 
     def appended(self, position: Position) -> None:
         """A record waits for its confirmation, whoever wrote it."""
@@ -145,26 +204,45 @@ class Clients:
     # Reads
 
     def read(self, source: str, message: ClientRead) -> None:
-        """Read the present state; answer once its last record is flushed, or the read proven."""
+        """Read the present state; answer once it is flushed, confirmed or proven, by the policy."""
         member = self._member
         head, deadline_ns = member.log.head, member.now_ns + self._timeout_ns
         if message.policy == "linearizable":
             payload = payload_of(member.store, message.collection, message.row_id)
-            self._round += 1
-            self._round_of[member.slot] = self._round
-            self._proofs.append(
-                _Read(head, source, message.request, payload, deadline_ns, self._round)
-            )
-            self._ask()
+            number = self._begin_round()
+            self._proofs.append(_Read(head, source, message.request, payload, deadline_ns, number))
         else:
             payload = payload_of(member.readable(), message.collection, message.row_id)
             position = member.visible if member.options.refresh_ms else head
             is_bounded = message.policy == "bounded_staleness"
             bound_ns = message.bound_ms * NS_PER_MS if is_bounded else None
-            self._reads.append(
+            waiting = self._confirmed_reads if message.policy == "confirmed" else self._reads
+            waiting.append(
                 _Read(position, source, message.request, payload, deadline_ns, 0, bound_ns)
             )
         self.settle()
+
+    def on_asked(self, peer: Peer, offset: int) -> None:
+        """A replica holds reads back until the write concern is met at this offset."""
+        peer.wants_confirmed(offset)
+        self._asking[peer.id] = peer
+        self._tell_confirmed()
+
+    def _tell_confirmed(self) -> None:
+        """Tell those who have asked how far the write concern holds, where any of it is news.
+
+        Not only once all of it holds: under steady writes a replica asks for more all the time.
+        """
+        offset = self._confirmed_offset
+        if self._member.promise > self._epoch:
+            return
+        for peer in list(self._asking.values()):
+            if peer.asked_until and offset >= peer.asked_from:
+                self._member.outbox.send(peer.id, Confirmed(peer.generation, offset))
+                peer.asked_from = offset + 1
+            if offset >= peer.asked_until:
+                peer.asked_until = 0
+                del self._asking[peer.id]
 
     def on_confirmed(self, message: EpochConfirmed, slot: int) -> None:
         """A node has promised nothing higher: good for every read that came before the round."""
@@ -175,6 +253,13 @@ class Clients:
     def _proven_round(self) -> int:
         """The latest round that N − n nodes have answered, itself included."""
         return sorted(self._round_of.values(), reverse=True)[self._member.quorum - 1]
+
+    def _begin_round(self) -> int:
+        """Ask all nodes whether they have promised anything higher; the number of the round."""
+        self._round += 1
+        self._round_of[self._member.slot] = self._round
+        self._ask()
+        return self._round
 
     def _ask(self) -> None:
         member = self._member
@@ -194,11 +279,17 @@ class Clients:
             self._confirmed_offset = confirmed_offset
             epoch = member.log.epoch_of(confirmed_offset)
             member.outbox.add(Noted("confirm", number=confirmed_offset, value=epoch))
+            member.note_confirmed(confirmed_offset)
+            if self._asking:
+                self._tell_confirmed()
         writes, reads, proofs = self._writes, self._reads, self._proofs
         while writes and writes[0].position.offset <= confirmed_offset:
             self._answer(writes.popleft(), "ok")
         flushed_offset = member.flushed.offset
         while reads and reads[0].position.offset <= flushed_offset:
+            self._answer_read(reads.popleft())
+        reads = self._confirmed_reads
+        while reads and reads[0].position.offset <= self._confirmed_offset:
             self._answer_read(reads.popleft())
         if proofs and proofs[0].position.offset <= confirmed_offset:
             proven_round = self._proven_round
@@ -210,16 +301,18 @@ class Clients:
                 self._answer_read(proofs.popleft())
 
     def tick(self) -> None:
-        """Time-outs, and questions that went unanswered."""
+        """Time-outs, and questions that went unanswered; nothing below a higher promise."""
         member = self._member
         now_ns = member.now_ns
+        if member.promise > self._epoch:
+            return
         self.settle()
         while self._writes and now_ns >= self._writes[0].deadline_ns:
             self._give_up(self._writes.popleft())
-        for waiting in (self._reads, self._proofs):
+        for waiting in (self._reads, self._confirmed_reads, self._proofs):
             while waiting and now_ns >= waiting[0].deadline_ns:
                 late = waiting.popleft()
-                self._reply(late.client, late.request, "timeout", NOWHERE)
+                self._reply(late.client, late.request, "timeout", NOWHERE, error=late.late_error)
         if self._ask_again_ns is not None and now_ns >= self._ask_again_ns:
             self._ask_again_ns = None
             if self._proofs:
@@ -229,7 +322,7 @@ class Clients:
     def due_ns(self) -> int | None:
         """The first time-out, or the next time to ask."""
         due_ns = self._ask_again_ns
-        for waiting in (self._writes, self._reads, self._proofs):
+        for waiting in (self._writes, self._reads, self._confirmed_reads, self._proofs):
             if waiting and (due_ns is None or waiting[0].deadline_ns < due_ns):
                 due_ns = waiting[0].deadline_ns
         return due_ns
@@ -255,8 +348,12 @@ class Clients:
     def _answer_read(self, read: _Read) -> None:
         if self._is_too_stale(read):
             self._reply(read.client, read.request, "refused", NOWHERE, error="too_stale")
+        elif read.error:
+            self._reply(read.client, read.request, read.outcome, NOWHERE, error=read.error)
         else:
-            self._reply(read.client, read.request, "ok", read.position, payload=read.payload)
+            self._reply(
+                read.client, read.request, read.outcome, read.position, payload=read.payload
+            )
 
     def _is_too_stale(self, read: _Read) -> bool:
         """Whether it lacks a record older than its bound: the own disk, or readers, were late."""

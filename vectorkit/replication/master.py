@@ -14,6 +14,7 @@ from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Ack,
     Announce,
+    AskConfirmed,
     ClientRead,
     ClientWrite,
     Close,
@@ -320,6 +321,8 @@ class MasterNode(Role):
                 self._on_ack(peer, message)
             case ReplicaHeartbeat():
                 self._on_heartbeat(peer, message)
+            case AskConfirmed():
+                self.clients.on_asked(peer, message.offset)
             case Resume():
                 if not self._sender.send_again(peer, message.offset, message.until_offset):
                     self._close(peer, "too_old")

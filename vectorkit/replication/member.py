@@ -93,6 +93,7 @@ class Member:
         self.visible = Position()
         self.acknowledged = Position()
         """The last record that this node, as a master, has answered a client for."""
+        self._confirmed: tuple[int, int] = (0, 0)
         self.counters = Counters()
         self.outbox = Outbox(self.counters, has_disk=options.has_durable_log)
         self.next_refresh_ns = now_ns
@@ -157,6 +158,24 @@ class Member:
     def note_offset(self, offset: int) -> None:
         """Remember the highest offset that anybody has spoken of."""
         self.heard_offset = max(self.heard_offset, offset)
+
+    # What satisfies the write concern
+
+    def note_confirmed(self, offset: int) -> None:
+        """A master has found the write concern met up to here: itself, or the one it follows."""
+        if offset > self._confirmed[1] or not self.is_confirmed(self._confirmed):
+            self._confirmed = self.log.epoch_of(offset), offset
+
+    def is_confirmed(self, place: tuple[int, int]) -> bool:
+        """Whether a record, by epoch and offset, is known to satisfy the write concern.
+
+        What once did is part of every later master's history, so it holds through changes of role
+        and master as long as the record is part of this node's history.
+        """
+        epoch, offset = self._confirmed
+        if place[1] > offset or self.log.epoch_of(offset) != epoch:
+            return False
+        return self.log.epoch_of(place[1]) == place[0]
 
     # History
 

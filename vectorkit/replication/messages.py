@@ -136,6 +136,22 @@ class ReplicaHeartbeat:
     echo_held_ns: int
 
 
+@value
+class AskConfirmed:
+    """A replica asks to be told when the write concern holds for the record at this offset."""
+
+    generation: int
+    offset: int
+
+
+@value
+class Confirmed:
+    """The write concern holds, in the epoch of this connection, up to this offset."""
+
+    generation: int
+    offset: int
+
+
 # Who is master
 
 
@@ -263,9 +279,11 @@ class ClientRead:
 class ClientReply:
     """The answer: `outcome` is "ok", "degraded", "timeout", "refused" or "not_master".
 
-    A write's `position` is that of its record. A read's is the history that was read, `payload`
-    the row's as JSON, "" where there is no such row. `error` is the code of what refused it,
-    `confirmed` the replicas that had confirmed a write, `master` whom the node takes for master.
+    A write's `position` is that of its record, or of the history that it was found to change
+    nothing of. A read's is the history that was read, `payload` the row's as JSON, "" where there
+    is no such row. `error` is the code of what refused it, or "nothing_written" for a write that
+    timed out and is known not to have happened; `confirmed` are the replicas that had confirmed a
+    write, `master` is whom the node takes for master.
     """
 
     request: int
@@ -289,6 +307,8 @@ Message = (
     | Ack
     | MasterHeartbeat
     | ReplicaHeartbeat
+    | AskConfirmed
+    | Confirmed
     | Seek
     | Announce
     | Prepare
@@ -329,8 +349,10 @@ MESSAGE_TYPES: Final = (
     ClientWrite,
     ClientRead,
     ClientReply,
+    AskConfirmed,
+    Confirmed,
 )
-"""In the order of their numbers on the wire."""
+"""In the order of their numbers on the wire, which no later kind changes."""
 
-CONNECTION_TYPES: Final = MESSAGE_TYPES[:11]
+CONNECTION_TYPES: Final = (*MESSAGE_TYPES[:11], AskConfirmed, Confirmed)
 """Those that belong to a connection and name it first."""

@@ -304,6 +304,9 @@ class Node:
         member, role = self.member, self.role
         if isinstance(role, MasterNode):
             role.on_client(source, message)
+        elif isinstance(role, ReplicaNode) and isinstance(message, ClientRead):
+            if not role.hold(source, message):
+                member.outbox.send(source, serve(member, role, message))
         elif isinstance(message, ClientRead):
             member.outbox.send(source, serve(member, role, message))
         else:

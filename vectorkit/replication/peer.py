@@ -36,6 +36,9 @@ class Peer:
     """The last ack of this connection."""
     counted: Ack | None = None
     """Its last ack of a record of the master's own epoch: all that counts for a write concern."""
+    asked_from: int = 0
+    asked_until: int = 0
+    """The lowest and the highest offset of which it wants to know that they are confirmed."""
     heard_beat: int = 0
     served: set[int] = field(default_factory=set)
     sync_target_offset: int = 0
@@ -66,6 +69,7 @@ class Peer:
         self.phase = "idle"
         self.source = self.answer = self.latest = None
         self.is_held = False
+        self.asked_from = self.asked_until = 0
         self.heard_beat = 0
         self.resend_at_ns = None
 
@@ -90,6 +94,11 @@ class Peer:
             return
         if self.counted is None or _positions(ack) >= _positions(self.counted):
             self.counted = ack
+
+    def wants_confirmed(self, offset: int) -> None:
+        """It waits for the confirmation of an offset."""
+        self.asked_from = min(self.asked_from, offset) if self.asked_until else offset
+        self.asked_until = max(self.asked_until, offset)
 
     def has_installed(self, hello: Hello) -> bool:
         """Whether a handshake shows that the snapshot last offered stands, its ack being lost.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member
-from vectorkit.replication.messages import ClientRead, ClientReply
+from vectorkit.replication.messages import AskConfirmed, ClientRead, ClientReply
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.role import Role
 from vectorkit.store import StoreSnapshot, VectorStore
@@ -75,6 +77,73 @@ def lacks_write(member: Member, read: ClientRead) -> bool:
     return not is_there or member.visible_offset < read.offset
 
 
+class HeldReads:
+    """Reads under `confirmed` at a replica: answers that wait for their state to be confirmed.
+
+    What a read finds is pinned when it comes; the replica asks its master how far the write
+    concern holds, again where no answer comes, and gives up after the concern's time.
+    """
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._waiting: deque[_Held] = deque()
+        self._asked = (0, 0)
+        """The connection, and the highest offset that was asked for in it."""
+        self._ask_again_ns: int | None = None
+
+    def due_ns(self, *, is_asking: bool) -> int | None:
+        """The first time-out; where there is a master to ask, the next time to ask it."""
+        if not self._waiting:
+            return None
+        deadline_ns, ask_again_ns = self._waiting[0].deadline_ns, self._ask_again_ns
+        if not is_asking or ask_again_ns is None:
+            return deadline_ns
+        return min(deadline_ns, ask_again_ns)
+
+    def hold(self, source: str, read: ClientRead, master_id: str) -> bool:
+        """Hold a read back, if it is refused for no other reason than that it is unconfirmed."""
+        member = self._member
+        if read.policy != "confirmed" or member.is_lost or member.shows_unflushed:
+            return False
+        if member.is_confirmed(member.visible[:2]):
+            return False
+        payload = payload_of(member.readable(), read.collection, read.row_id)
+        reply = ClientReply(read.request, "ok", member.visible, payload, "", 0, master_id)
+        timeout_ns = member.options.write_concern.timeout_ms * NS_PER_MS
+        self._waiting.append(_Held(source, reply, member.now_ns + timeout_ns))
+        return True
+
+    def question(self, generation: int) -> AskConfirmed | None:
+        """What to ask the master now, if anything."""
+        if not self._waiting:
+            return None
+        now_ns, offset = self._member.now_ns, self._waiting[-1].reply.position.offset
+        is_late = self._ask_again_ns is not None and now_ns >= self._ask_again_ns
+        if self._asked >= (generation, offset) and not is_late:
+            return None
+        self._asked = generation, offset
+        self._ask_again_ns = now_ns + self._member.options.resend_after_ms * NS_PER_MS
+        return AskConfirmed(generation, offset)
+
+    def release(self) -> None:
+        """Answer what is confirmed now, in the order in which it came, and what is too late."""
+        member, waiting = self._member, self._waiting
+        while waiting and member.is_confirmed(waiting[0].reply.position[:2]):
+            held = waiting.popleft()
+            member.outbox.send(held.client, held.reply)
+        while waiting and member.now_ns >= waiting[0].deadline_ns:
+            held = waiting.popleft()
+            late = ClientReply(held.reply.request, "timeout", Position(), "", "", 0, "")
+            member.outbox.send(held.client, late)
+
+
+@dataclass(slots=True)
+class _Held:
+    client: str
+    reply: ClientReply
+    deadline_ns: int
+
+
 def _refusal(member: Member, role: Role, read: ClientRead) -> str:
     if read.policy in MASTER_POLICIES:
         return "not_master"
@@ -82,8 +151,15 @@ def _refusal(member: Member, role: Role, read: ClientRead) -> str:
         return "no_state"
     if member.shows_unflushed:
         return "unflushed"
+    return _policy_refusal(member, role, read)
+
+
+def _policy_refusal(member: Member, role: Role, read: ClientRead) -> str:
+    """What a node that has its state, and shows what its disk has, still lacks for a policy."""
     if lacks_write(member, read):
         return "write_not_in_history"
+    if read.policy == "confirmed" and not member.is_confirmed(member.visible[:2]):
+        return "unconfirmed"
     if read.policy == "bounded_staleness":
         staleness_ns = role.staleness_ns(member.now_ns)
         if staleness_ns is None or staleness_ns > read.bound_ms * NS_PER_MS:

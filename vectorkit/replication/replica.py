@@ -13,7 +13,9 @@ from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
     Announce,
     Chunk,
+    ClientRead,
     Close,
+    Confirmed,
     Hello,
     MasterHeartbeat,
     Message,
@@ -25,6 +27,7 @@ from vectorkit.replication.messages import (
     StartFull,
     StartPartial,
 )
+from vectorkit.replication.reads import HeldReads
 from vectorkit.replication.role import Reason, Role, RoleName, earliest
 from vectorkit.replication.stream import Stream
 from vectorkit.replication.suspicion import Suspicion
@@ -73,6 +76,7 @@ class ReplicaNode(Role):
         self._next_beat_ns: int | None = None
         self._ack_at_ns: int | None = None
         self.knows = Knowledge(member)
+        self._held_reads = HeldReads(member)
         self._partial_until: int | None = None
         self._timeout_ns = member.options.connection_timeout_ms * NS_PER_MS
         self._last_heard_ns = member.now_ns
@@ -129,6 +133,7 @@ class ReplicaNode(Role):
         if stands_at_ns is not None and member.now_ns >= stands_at_ns:
             member.become(self._stand(self._suspicion.reason))
             return
+        self._held_reads.release()
         if member.refresh() and self.state == "streaming":
             self._note_progress()
             self._send_ack()
@@ -142,6 +147,7 @@ class ReplicaNode(Role):
             self._ask_for_missing()
             if self._ack_at_ns is not None:
                 self._send_ack()
+            self._ask_confirmed()
             if self._next_beat_ns is not None and member.now_ns >= self._next_beat_ns:
                 self._send_heartbeat()
 
@@ -154,6 +160,15 @@ class ReplicaNode(Role):
         self._last_heard_ns = self.member.now_ns
         self._suspicion.heard(self.member.now_ns)
         self._on_message(message)
+
+    def hold(self, source: str, read: ClientRead) -> bool:
+        """Hold a read under `confirmed` back while the master can be asked; False: answer it."""
+        is_held = self.state == "streaming" and self._held_reads.hold(
+            source, read, self._master_id or ""
+        )
+        if is_held:
+            self._ask_confirmed()
+        return is_held
 
     def on_announce(self, source: str, message: Announce) -> None:
         """Follow whoever serves a higher epoch, or this one if nobody was known."""
@@ -196,7 +211,8 @@ class ReplicaNode(Role):
 
     def due_ns(self) -> int | None:
         """Handshake, silence, heartbeat, gap, chunk, refresh, suspicion: whichever is next."""
-        due_ns = self._stands_at_ns()
+        held_ns = self._held_reads.due_ns(is_asking=self.state == "streaming")
+        due_ns = earliest(self._stands_at_ns(), held_ns)
         if self.member.options.refresh_ms:
             due_ns = earliest(due_ns, self.member.next_refresh_ns)
         if self.state == "connecting":
@@ -269,6 +285,9 @@ class ReplicaNode(Role):
                 self._on_records(message)
             case MasterHeartbeat() if self.state != "connecting":
                 self._on_heartbeat(message)
+            case Confirmed() if self.state == "streaming":
+                self.member.note_confirmed(message.offset)
+                self._held_reads.release()
             case Chunk() if self._assembly is not None and self.state == "full":
                 self._assembly.accept(message)
                 self._go_on(self._assembly)
@@ -375,6 +394,14 @@ class ReplicaNode(Role):
             self._ack_at_ns = None
             if not member.is_lost and self._epoch == member.promise:
                 self._send(member.ack(self._generation))
+
+    def _ask_confirmed(self) -> None:
+        """Ask how far the write concern holds, where reads wait for that."""
+        question = None
+        if self.state == "streaming":
+            question = self._held_reads.question(self._generation)
+        if question is not None:
+            self._send(question)
 
     def _send_heartbeat(self) -> None:
         member = self.member

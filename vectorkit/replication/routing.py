@@ -8,6 +8,7 @@
 | `sticky` | always the same node | reads never go back while it lives |
 | `bounded_staleness` | as `nearest` | at most `bound_ms` behind the master that the node follows |
 | `read_your_writes` | as `nearest` | the history holds the client's last write |
+| `confirmed` | as `nearest` | shows only what satisfies the write concern |
 | `linearizable` | the master | as if all clients took turns at one copy |
 
 A node that did not answer lately is skipped, unless all are.
@@ -26,6 +27,7 @@ Policy = Literal[
     "sticky",
     "bounded_staleness",
     "read_your_writes",
+    "confirmed",
     "linearizable",
 ]
 POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
@@ -89,5 +91,6 @@ _ROUTES: Final[dict[Policy, Callable[[View], str]]] = {
     "sticky": _sticky,
     "bounded_staleness": _nearest,
     "read_your_writes": _nearest,
+    "confirmed": _nearest,
     "linearizable": _master,
 }

@@ -58,6 +58,10 @@ class ReplicationStats:
     """Writes that were answered before their write concern held."""
     write_concern_timeouts: int
     """Writes that were answered as failed for that reason; they may have taken effect."""
+    unproven_answers: int
+    """Refusals, and writes without effect, that were answered by what the master's store holds
+    although nothing rules out that a later master holds something else: the write concern asks for
+    no replica, or for less than `flushed`."""
     uncommitted_lost: int
     """Operations that this node, as a master, had answered for and later gave up."""
     log_first_offset: int
@@ -152,6 +156,7 @@ class Counters:
     quarantined_operations: int = 0
     degraded_acks: int = 0
     write_concern_timeouts: int = 0
+    unproven_answers: int = 0
     uncommitted_lost: int = 0
     partial_sync_refusals: Counter[str] = field(default_factory=Counter)
     snapshot_size: int | None = None

@@ -39,6 +39,8 @@ _NUMBER_OF: Final[dict[type, Callable[[Any], int]]] = {
     Chunk: attrgetter("number"),
     messages.RequestChunks: lambda message: message.numbers[0],
     messages.Resume: attrgetter("offset"),
+    messages.AskConfirmed: attrgetter("offset"),
+    messages.Confirmed: attrgetter("offset"),
     messages.Seek: attrgetter("promise"),
     messages.Announce: attrgetter("head_offset"),
     messages.Prepare: attrgetter("epoch"),
