@@ -652,7 +652,7 @@ def test_entries_are_touched_under_the_lock_only():
     """They are counted, ordered and dated together, and each touch asks the timer."""
     is_locked = []
     cache, _, numbers = numbered(
-        max_age_s=10, timer=lambda: is_locked.append(cache._lock.locked()) or 0.0
+        max_age_s=10, timer=lambda: is_locked.append(cache._lock._is_owned()) or 0.0
     )
     for use in (
         lambda: cache.search(numbers, QUERY),

@@ -63,6 +63,7 @@ VectorKitError vectorkit_error
     WriteRefused write_refused
         ReadOnlyReplica read_only_replica
         WriteInSubscriber write_in_subscriber
+        WriteInFilter write_in_filter
         DiskFull disk_full
     PromotionRefused promotion_refused
     WriteConcernTimeout write_concern_timeout

@@ -105,7 +105,7 @@ class QueryCache:
             self._entries = _Entries(self.capacity, seconds)
         else:
             self._entries = _Entries(self.capacity, seconds, _checked_timer(timer))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A timer may read through the cache itself.
         self._hits = self._misses = self._patched = self._bypassed = 0
 
     def search(

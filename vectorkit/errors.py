@@ -23,6 +23,7 @@
     ├── WriteRefused              the store does not take writes now
     │   ├── ReadOnlyReplica
     │   ├── WriteInSubscriber
+    │   ├── WriteInFilter
     │   └── DiskFull              a master that cannot make another write durable
     ├── PromotionRefused          a node cannot become master now
     ├── WriteConcernTimeout       too few replicas confirmed a write in time
@@ -212,6 +213,12 @@ class WriteInSubscriber(WriteRefused):
     """A subscriber to the operation stream tried to write to the store that called it."""
 
     code = "write_in_subscriber"
+
+
+class WriteInFilter(WriteRefused):
+    """A function passed as `where` tried to write to the collection or store it is asked about."""
+
+    code = "write_in_filter"
 
 
 class DiskFull(WriteRefused):

@@ -22,6 +22,7 @@ from vectorkit.collections.checks import (
     mixed_ids,
 )
 from vectorkit.collections.files import Contents
+from vectorkit.collections.filtering import refuse_write, running
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.payloads import checked_payload, checked_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
@@ -158,6 +159,8 @@ class Collection(Reader):
             rows = row.copy()[None, :]
             return self._write(UpdateVectors(self.name, (wanted,), rows, KEEP))
         with self._lock:
+            if running.locks:
+                refuse_write(self._lock)
             slot = self._storage.slot_of.get(wanted)
             if slot is None:
                 raise not_found(wanted, self)
@@ -254,6 +257,7 @@ class Collection(Reader):
         """
         wanted = checked_row_count(count)
         with self._lock:
+            refuse_write(self._lock)
             self._storage.reserve(wanted)
 
     def memory(self) -> Memory:
@@ -344,9 +348,11 @@ class Collection(Reader):
         self, ids: Iterable[Id], vectors: Any, payloads: Iterable[Payload | None] | None
     ) -> Upsert:
         names = checked_ids(ids)
+        checked = checked_payloads(payloads, len(names))
+        # Last, because a large array is not copied: a generator of payloads could still change it.
         is_written_at_once = self._commit is None and len(names) > PIECE_ROWS
         rows = checked_rows(vectors, len(names), self.dim, is_shared=is_written_at_once)
-        return Upsert(self.name, names, rows, checked_payloads(payloads, len(names)))
+        return Upsert(self.name, names, rows, checked)
 
     def _write(self, operation: RowOperation) -> WriteResult:
         if not operation.ids:
@@ -355,6 +361,8 @@ class Collection(Reader):
 
     def _commit_or_do(self, operation: RowOperation | SetCodebook) -> WriteResult:
         with self._lock:
+            if running.locks:
+                refuse_write(self._lock)
             if self._commit is not None:
                 return self._commit(self, operation)
             return self._plan(operation)()
@@ -369,6 +377,10 @@ class Collection(Reader):
         if len(self) and type(self._storage.tables.ids[0]) is not type(ids[0]):
             known = type(self._storage.tables.ids[0]).__name__
             raise mixed_ids(f"{type(ids[0]).__name__} into a collection of {known}")
+
+    @property
+    def _write_lock(self) -> object:
+        return self._lock
 
     def _peek(self, look: Callable[[View], Any]) -> Any:
         with self._lock:

@@ -15,7 +15,8 @@ A filter is a mapping from a payload's keys to conditions, all of which must hol
 A bool is never a number: True does not equal 1. A key that a row lacks passes only `ne` and
 `{"exists": False}`. {} passes every row, `{"or": []}` none.
 
-A function is called with the columns, read-only arrays by key, and returns one bool a row.
+A function is called with the columns, read-only arrays by key, and returns one bool a row. It must
+not write to the collection or store that is searched: that raises WriteInFilter.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from vectorkit.collections.columns import Columns
 from vectorkit.collections.nodes import Node
 from vectorkit.collections.predicates import Mask
 from vectorkit.collections.where import node, wrong
-from vectorkit.errors import InvalidFilter
+from vectorkit.errors import InvalidFilter, WriteInFilter
 
 
 def parse(where: object) -> Filter:
@@ -118,8 +119,11 @@ class ComputedFilter(Filter):
         """Which of the first `count` rows pass. Raises InvalidFilter where the function fails."""
         if count == 0:
             return np.zeros(0, np.bool_)
+        arrays = _Arrays(columns, count)
         try:
-            answer = np.asarray(self.function(_Arrays(columns, count)))
+            answer = np.asarray(self.function(arrays))
+        except WriteInFilter:
+            raise
         except _NoColumn as error:
             raise _no_column(error.args[0], columns.keys(count)) from error
         except Exception as error:
@@ -130,6 +134,8 @@ class ComputedFilter(Filter):
                 wanted=f"a bool array of shape ({count},)",
                 remedy="try it on small arrays; text columns hold None for what is missing",
             ) from error
+        finally:
+            arrays.is_closed = True
         if answer.dtype != np.bool_ or answer.shape != (count,):
             raise wrong(
                 "the filter function did not return one bool a row",
@@ -150,15 +156,21 @@ class _NoColumn(KeyError):
 
 
 class _Arrays(Mapping[str, NDArray[Any]]):
-    """The columns as a function sees them: made when touched, read-only."""
+    """The columns as a function sees them: made when touched, read-only, until it returns.
+
+    Afterwards the rows may change while they are read, so a function that kept the mapping is
+    refused. Arrays that it has taken out are copies.
+    """
 
     def __init__(self, columns: Columns, count: int) -> None:
         self._columns = columns
         self._count = count
         self._made: dict[str, NDArray[Any]] = {}
+        self.is_closed = False
 
     def __getitem__(self, key: str) -> NDArray[Any]:
         if key not in self._made:
+            self._refuse_closed()
             view = self._columns.column(key, self._count)
             if not predicates.present(view).any():
                 raise _NoColumn(key)
@@ -166,10 +178,24 @@ class _Arrays(Mapping[str, NDArray[Any]]):
         return self._made[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._columns.keys(self._count))
+        return iter(self._keys())
 
     def __len__(self) -> int:
-        return len(self._columns.keys(self._count))
+        return len(self._keys())
+
+    def _keys(self) -> list[str]:
+        self._refuse_closed()
+        return self._columns.keys(self._count)
+
+    def _refuse_closed(self) -> None:
+        if self.is_closed:
+            raise wrong(
+                "the columns of a search cannot be read after it",
+                "where",
+                got="columns that a filter function has kept",
+                wanted="columns read before the function returns",
+                remedy="keep the arrays themselves: they are copies",
+            )
 
 
 def _no_column(key: str, keys: list[str]) -> InvalidFilter:

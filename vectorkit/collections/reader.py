@@ -22,6 +22,7 @@ from vectorkit.collections.checks import (
     checked_rows,
 )
 from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
+from vectorkit.collections.filtering import filter_function
 from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
@@ -66,6 +67,11 @@ class Reader(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def _write_lock(self) -> object:
+        """What every write to these rows holds; None where nothing can write to them."""
 
     @abstractmethod
     def _peek(self, look: Callable[[View], Any]) -> Any:
@@ -147,8 +153,9 @@ class Reader(ABC):
         float64 scores rounded to float32, larger is better, euclidean scores are −‖x − q‖, and a
         zero vector under cosine scores 0. `where` filters first: the k best are found among the
         rows whose payloads pass (see `vectorkit.collections.filters`); it may also be a function
-        of the payload columns, which runs under the collection's lock. Raises InvalidVector,
-        InvalidK, InvalidFilter.
+        of the payload columns. The function runs under the lock of the collection and its store:
+        it may read, a write to them raises WriteInFilter, and it must not wait for a thread that
+        writes to them. Raises InvalidVector, InvalidK, InvalidFilter.
 
         >>> import vectorkit as vk
         >>> c = vk.CpuCollection(dim=2, metric="euclidean")
@@ -238,7 +245,10 @@ class Reader(ABC):
             return find_best(self, queries, k, self.metric)
 
         def select(view: View) -> MaskArray:
-            return wanted.mask(view.tables.columns, view.count)
+            if wanted.key is not None:
+                return wanted.mask(view.tables.columns, view.count)
+            with filter_function(self._write_lock):
+                return wanted.mask(view.tables.columns, view.count)
 
         return find_best(self, queries, k, self.metric, select)
 
@@ -318,6 +328,10 @@ class Snapshot(Reader):
         if self._slot_of is None:
             self._slot_of = {name: slot for slot, name in enumerate(view.ids)}
         return self._slot_of.get(row_id)
+
+    @property
+    def _write_lock(self) -> None:
+        return None
 
     def _peek(self, look: Callable[[View], Any]) -> Any:
         return look(self._view)

@@ -16,6 +16,7 @@ from vectorkit.collections import (
     WriteResult,
 )
 from vectorkit.collections.checks import checked_name
+from vectorkit.collections.filtering import refuse_write, running
 from vectorkit.collections.kinds import config_of, make_collection
 from vectorkit.errors import (
     CollectionExists,
@@ -257,6 +258,8 @@ class VectorStore:
 
     def _commit(self, operation: Operation, *, is_from_client: bool = True) -> WriteResult:
         with self._lock:
+            if running.locks:
+                refuse_write(self._lock)
             if self._is_notifying:
                 raise WriteInSubscriber(
                     "a subscriber cannot write to the store that called it",
@@ -321,6 +324,7 @@ class VectorStore:
 
     def _install(self, other: VectorStore) -> None:
         with self._lock:
+            refuse_write(self._lock)
             for collection in other._collections.values():
                 collection._bind(self._commit_rows, self._lock)
             self._collections = other._collections
