@@ -102,6 +102,8 @@ class Clients:
         """The latest round that each slot has answered."""
         self._ask_again_ns: int | None = None
         self._confirmed_offset = 0
+        self.local_offset = 0
+        """The last record that was written to the node's store directly, by no client."""
 
     # What the write concern says now
 
@@ -140,7 +142,7 @@ class Clients:
         request = message.request
         if self._is_copy(source, request):
             return
-        before = self._member.log.head.offset
+        before, local_offset = self._member.log.head.offset, self.local_offset
         try:
             write()
         except VectorKitError as error:
@@ -149,6 +151,7 @@ class Clients:
             else:
                 self._answer_from_state(source, request, "refused", error.code)
             return
+        self.local_offset = local_offset
         if self._member.log.head.offset == before:
             self._answer_from_state(source, request, "ok", "")
         else:
@@ -185,6 +188,7 @@ class Clients:
         """A record waits for its confirmation, whoever wrote it."""
         deadline_ns = self._member.now_ns + self._timeout_ns
         self._writes.append(_Write(position, "", 0, deadline_ns))
+        self.local_offset = position.offset
 
     def _is_copy(self, client: str, request: int) -> bool:
         """Whether a write has come before, or is so old that nobody can tell.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from vectorkit.errors import VectorKitError
 from vectorkit.operations import Operation
@@ -82,6 +82,8 @@ class Member:
         self.is_lost = False
         self.is_poisoned = False
         self.is_disk_full = False
+        self.stopped: Literal["paused", "crashed", ""] = ""
+        """Why its process does not run, if it does not: then nobody can write to its store."""
         self.promise = self.durable_promise = 0
         self.heard_epoch = self.heard_offset = 0
         self.vain_stands = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
@@ -204,6 +204,14 @@ class Node:
         self._become(self._stand("command", is_forced=force, max_lag_operations=max_lag_operations))
         return self._drain()
 
+    def stop(self, why: Literal["paused", "crashed", ""]) -> None:
+        """Tell the node why its process does not run: its store takes no writes; "" where it runs.
+
+        A client's message waits outside of a process that stands still, or is lost with it. A
+        notebook that holds the store has to be refused.
+        """
+        self.member.stopped = why
+
     def disk_full(self, *, is_full: bool) -> None:
         """Tell the node whether its disk has room: a master without takes no writes."""
         self.member.is_disk_full = is_full
@@ -218,6 +226,13 @@ class Node:
 
     def admit(self) -> None:
         """Raise WriteRefused where clients may not write."""
+        if self.member.stopped:
+            raise WriteRefused(
+                f"{self.id} {_STOPPED[self.member.stopped]}",
+                got="a write to a node that does not run",
+                wanted="a master that runs",
+                remedy=_REMEDIES[self.member.stopped],
+            )
         self.role.admit()
         if self.member.is_disk_full:
             raise DiskFull(
@@ -362,6 +377,12 @@ class Node:
         self._outbox.close()
         return self._outbox.drain(self.role.due_ns() if self._is_up else None)
 
+
+_STOPPED: Final = {"paused": "is paused", "crashed": "has crashed"}
+_REMEDIES: Final = {
+    "paused": "advance the time until the pause is over, or promote another node",
+    "crashed": "restart it and take its store anew, or write to cluster.store",
+}
 
 _ANSWERS: Final[dict[type, Callable[[Node, str, Any], None]]] = {
     Prepare: Node._on_prepare,

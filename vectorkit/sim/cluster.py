@@ -11,6 +11,7 @@ from typing import Final
 from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
 from vectorkit.replication import (
     MasterNode,
+    Node,
     NodeStatus,
     Promotion,
     ReplicaInfo,
@@ -101,7 +102,26 @@ class Cluster:
     def store(self) -> VectorStore:
         """The master's store: writes to it are replicated as time advances.
 
+        A write is made, or refused with its error and nothing changed, at once: by the state that
+        the store has now. It is refused while the master is paused, and by a store, or a collection
+        taken from one, whose node has crashed since. A master that others have deposed takes writes
+        until it hears of that, as it takes a client's; `confirm` waits for those too.
+
         Raises WriteRefused while no node is master.
+
+        >>> from vectorkit import sim
+        >>> cluster = Cluster(ClusterOptions(replicas=1), seed=7)
+        >>> store = cluster.store
+        >>> cluster.inject(sim.Pause(at_ms=0, for_ms=50, node="node-0"))
+        >>> cluster.advance(ms=1)
+        >>> try:
+        ...     store.create_collection("words", dim=2)
+        ... except WriteRefused as error:
+        ...     print(error.problem, len(store))
+        node-0 is paused 0
+        >>> cluster.advance(ms=50)
+        >>> store.create_collection("words", dim=2).name
+        'words'
         """
         self._engine.observe()
         return self._engine.node(self._master_id()).store
@@ -186,12 +206,21 @@ class Cluster:
                 wanted="a node that is up",
                 remedy="restart it, or promote another",
             )
+        if machine.pauses:
+            raise PromotionRefused(
+                "a node that is paused hears no command",
+                got=node_id,
+                wanted="a node that runs",
+                remedy="advance the time until the pause is over, or promote another",
+            )
         local_ns = machine.clock.local_ns(self._engine.now_ns)
         effects = machine.node.promote(local_ns, force=force, max_lag_operations=max_lag_operations)
         self._engine.perform(node_id, effects)
         promotion = machine.node.promotion
         life = machine.life
-        while promotion is not None and promotion.state == "asking" and machine.life == life:
+        while promotion is not None and promotion.state == "asking":
+            if machine.life != life or machine.pauses:
+                break
             self.advance(ms=1)
         if promotion is None or promotion.state != "won":
             raise _refused(node_id, promotion)
@@ -200,32 +229,52 @@ class Cluster:
     def confirm(self) -> int:
         """Advance until the write concern holds for all that was written; the offset it reaches.
 
+        That is the history of the master, and what the notebook has written to the store of an
+        older master that does not know yet that it was deposed: it will never be confirmed.
+
         Raises WriteConcernTimeout after the concern's time: its `details` are `required`,
-        `confirmed` and `offset`.
+        `confirmed` and `offset`; and WriteRefused where a node ceases to be master meanwhile.
         """
         self._engine.flush()
-        node = self._engine.node(self._master_id())
-        head_offset = node.log.head.offset
+        head_offset = self._engine.node(self._master_id()).log.head.offset
+        written = self._written(head_offset)
         concern = self.options.protocol.write_concern
         ends_ms = self.now_ms + concern.timeout_ms
-        while isinstance(node.role, MasterNode):
-            clients = node.role.clients
-            if clients.confirmed_offset >= head_offset:
+        while True:
+            missing = [each for each in written if each[1].clients.confirmed_offset < each[2]]
+            if not missing:
                 return head_offset
+            node, role, offset = missing[-1]
+            if node.role is not role:
+                raise WriteRefused(
+                    f"{node.id} is no longer master",
+                    got=f"writes up to offset {offset} that were not confirmed",
+                    wanted="a master that stays master until they are",
+                    remedy="they may be lost: read before you write them again",
+                )
             if self.now_ms >= ends_ms:
-                confirmed = clients.confirmed_by(head_offset)
-                required = node.member.replica_count
+                confirmed, required = role.clients.confirmed_by(offset), node.member.replica_count
                 raise WriteConcernTimeout(
                     "the write concern was not met in time",
-                    got=f"{confirmed} of {required} replicas at offset {head_offset}",
+                    got=f"{confirmed} of {required} replicas at offset {offset} of {node.id}",
                     wanted=f"{required} replicas, {concern.stage}, within {concern.timeout_ms} ms",
                     remedy="it may still take effect: read before you write it again",
                     required=required,
                     confirmed=confirmed,
-                    offset=head_offset,
+                    offset=offset,
                 )
             self.advance(ms=1)
-        raise self._no_master()
+
+    def _written(self, head_offset: int) -> list[tuple[Node, MasterNode, int]]:
+        """Each node that holds itself master, and the offset up to which it was written to."""
+        found = []
+        for machine in self._engine.machines.values():
+            role = machine.node.role
+            if machine.is_up and isinstance(role, MasterNode):
+                is_master = machine.id == self.master
+                offset = head_offset if is_master else role.clients.local_offset
+                found.append((machine.node, role, offset))
+        return found
 
     def stats(self, node_id: str) -> ReplicationStats:
         """What a node says of itself now."""

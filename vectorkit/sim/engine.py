@@ -182,11 +182,15 @@ class Engine:
         machine = self.machines[node_id]
         machine.pauses += 1
         machine.is_busy = machine.is_up
+        if machine.is_up:
+            machine.node.stop("paused")
 
     def resume(self, node_id: str) -> None:
         """End one pause; after the last the node takes what has waited."""
         machine = self.machines[node_id]
         machine.pauses -= 1
+        if machine.is_up and not machine.pauses:
+            machine.node.stop("")
         self._on_wake((node_id, machine.life))
 
     def set_clock(self, node_id: str, *, drift_ppm: int, jump_ns: int = 0) -> None:

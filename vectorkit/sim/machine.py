@@ -99,12 +99,14 @@ class Machine:
             self.drive.image = Image()
         self.node = self._new_node(self.drive.image, now_ns)
         self.is_busy = self.pauses > 0
+        self.node.stop("paused" if self.pauses else "")
         self.node.disk_full(is_full=self.drive.is_full)
         return self.node.start(self.clock.local_ns(now_ns))
 
     def crash(self, word: int, *, keeps_unsynced: bool, loses_disk: bool) -> int:
         """End its life; how many records beyond the mark its disk has kept."""
         self.is_up = self.is_busy = False
+        self.node.stop("crashed")
         self.life += 1
         kept = self.drive.crash(word, keeps_unsynced=keeps_unsynced)
         if loses_disk:
