@@ -233,7 +233,7 @@ def test_a_snapshot_below_what_a_replica_has_confirmed_is_refused():
     pair.to_replica(Close(1, "too_old"))
     generation = pair.hello().generation
     there, empty = Position(pair.master.role.epoch, 3), VectorStore().digest()
-    header = StartFull(generation, 1, "first_sync", there, (), 0, empty, 0, 0)
+    header = StartFull(generation, 1, "first_sync", there, (), 0, empty, 0, 0, 64)
     assert messages(pair.to_replica(header)) == []
     assert pair.replica.log.head == pair.master.log.head
 

@@ -24,7 +24,7 @@ scenario = Scenario(
     seed=7,
 )
 """
-EXPECTED_HASH = "c85bc546b71bec05ab494ba836af5b89"
+EXPECTED_HASH = "549464e48e50fb4c73f4029a3766c99c"
 """Change it only with the protocol, the trace or the draws: it is how a silent change shows."""
 
 

@@ -173,6 +173,7 @@ class MasterNode(Role):
                     self._send_heartbeat(peer)
                 elif self._is_serving:
                     self._announce(peer.id)
+            self._offers.expire(self._peers.values())
             member.keep_counters()
 
     def receive(self, source: str, message: Message) -> None:
@@ -207,6 +208,8 @@ class MasterNode(Role):
         peer.counted = None
         if peer.is_open:
             self._drop(peer)
+        peer.kept = None  # Its chunks are gone with the rest of its state.
+        self._offers.let_go(self._peers.values())
 
     def lag_ns(self, now_ns: int) -> int:
         """The largest of its active replicas."""
@@ -282,14 +285,16 @@ class MasterNode(Role):
         peer.is_open = True
         peer.has_caught_up = False
         peer.counted = None  # Only acks of this connection confirm.
-        if reason := peer.needs_full or hello.wants or log.refusal(hello.position):
+        reason = peer.needs_full or hello.wants or log.refusal(hello.position)
+        peer.kept = self._offers.resumable(peer.kept, hello) if reason else None
+        self._offers.let_go(self._peers.values())
+        if reason:
             self._offers.begin(peer, hello, reason)
         else:
             peer.phase = "partial"
             peer.sync_target_offset = log.head.offset
             peer.sent_offset = peer.received_offset = hello.position.offset
             peer.answer = StartPartial(peer.generation, self._epoch, log.head.offset)
-        self._offers.let_go(self._peers.values())
         self.member.outbox.add(SyncChanged(peer.id, "started", peer.phase, reason))
 
     def _close(self, peer: Peer, reason: str) -> None:
@@ -382,7 +387,7 @@ class MasterNode(Role):
         self.member.counters.full_syncs += 1
         self._end_sync(peer, "finished")
         peer.phase = "streaming"
-        peer.source = peer.offered = None
+        peer.source = peer.kept = peer.offered = None
         peer.needs_full = ""
         peer.sent_offset = peer.received_offset
         peer.sync_target_offset = self.member.log.head.offset

@@ -19,7 +19,8 @@ from vectorkit.types import Id, value
 class Hello:
     """A replica asks the master of `epoch` for a connection; `wants` says why it needs all.
 
-    Its promise of that epoch is durable. `position` is where its history ends.
+    Its promise of that epoch is durable. `position` is where its history ends. `resumes` is the
+    offset of the snapshot of which it has chunks from an earlier connection, 0 where it has none.
     """
 
     generation: int
@@ -27,6 +28,7 @@ class Hello:
     epoch: int
     position: Position
     wants: str
+    resumes: int = 0
 
 
 @value
@@ -43,7 +45,7 @@ class StartFull:
     """The header of a snapshot: where in history it stands, what it must amount to, and why.
 
     `epochs` are pairs, flattened: each epoch and the offset at which it began. The two histories
-    are known to be one up to `shared_offset`.
+    are known to be one up to `shared_offset`. All chunks but the last have `chunk_bytes`.
     """
 
     generation: int
@@ -55,6 +57,16 @@ class StartFull:
     digest: str
     chunk_count: int
     snapshot_bytes: int
+    chunk_bytes: int
+
+    @property
+    def snapshot(self) -> tuple[object, ...]:
+        """What identifies the snapshot and how it is cut: chunks fit together iff it is equal.
+
+        The epoch is part of it: only one master serves it, so equal chunks are bytes of one source.
+        """
+        cut = self.chunk_count, self.snapshot_bytes, self.chunk_bytes
+        return self.epoch, self.position, self.epochs, self.digest, *cut
 
 
 @value

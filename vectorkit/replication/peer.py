@@ -29,6 +29,8 @@ class Peer:
     has_caught_up: bool = False
     answer: StartPartial | StartFull | None = None
     source: SnapshotSource | None = None
+    kept: SnapshotSource | None = None
+    """The snapshot of a full sync whose connection was lost: another may go on with it."""
     offered: tuple[int, Position] | None = None
     is_held: bool = False
     """Whether its answer waits until the master's own disk holds the snapshot's position."""
@@ -64,9 +66,10 @@ class Peer:
     resend_wait_ns: int = 0
 
     def close(self) -> None:
-        """The connection is over; what is known of the replica stays."""
+        """The connection is over; what is known of the replica stays, and its snapshot pinned."""
         self.is_open = False
         self.phase = "idle"
+        self.kept = self.source or self.kept
         self.source = self.answer = self.latest = None
         self.is_held = False
         self.asked_from = self.asked_until = 0
@@ -187,9 +190,9 @@ class Peer:
 
     def info(self, now_ns: int, log: ReplicationLog, options: ReplicationOptions) -> ReplicaInfo:
         """All of it as a value."""
-        progress = 1.0
-        if self.source is not None and self.source.chunk_count:
-            progress = len(self.served) / self.source.chunk_count
+        progress, source = 1.0, self.source or self.kept
+        if source is not None and source.chunk_count:
+            progress = len(self.served) / source.chunk_count
         lag_bytes = log.bytes_until(log.head.offset) - self.applied_bytes
         return ReplicaInfo(
             id=self.id,

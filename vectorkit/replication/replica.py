@@ -70,6 +70,8 @@ class ReplicaNode(Role):
         self._generation = 0
         self._wants = "poisoned" if member.is_poisoned else ""
         self._assembly: SnapshotAssembly | None = None
+        self._kept: SnapshotAssembly | None = None
+        """What has come of a snapshot over a connection that was lost."""
         self.stream = Stream(member)
         self._backoff = Backoff(member.options, member.now_ns)
         self._sync_attempts = 0
@@ -124,7 +126,7 @@ class ReplicaNode(Role):
         """Whatever was under way is over; an installation that has begun is not."""
         if self._assembly is not None:
             self._note_sync("lost", self._assembly.header.reason)
-            self._assembly = None
+            self._kept, self._assembly = self._assembly, None
 
     def tick(self) -> None:
         """Handshakes, requests that went unanswered, heartbeats, suspicion."""
@@ -198,6 +200,7 @@ class ReplicaNode(Role):
     def on_installed(self) -> None:
         """The snapshot stands: go on with the stream behind it."""
         self._wants = ""
+        self._kept = None
         if self.state != "installing" or self._assembly is None:
             return
         reason, self._assembly = self._assembly.header.reason, None
@@ -230,6 +233,7 @@ class ReplicaNode(Role):
     def _follow(self, master_id: str, epoch: int) -> None:
         """Shake hands with a master, once the promise of its epoch is durable."""
         member, self._master_id, self._epoch = self.member, master_id, epoch
+        self._kept = None  # Only one master serves an epoch's snapshots.
         self.knows.forget_freshness()
         self._backoff = Backoff(member.options, member.now_ns)
         if member.durable_promise >= epoch:
@@ -252,7 +256,10 @@ class ReplicaNode(Role):
         is_known = self._epoch == member.promise
         if self._master_id is not None and is_known:
             wants = self._wants or ("first_sync" if member.is_lost else "")
-            hello = Hello(self._generation, member.index, self._epoch, member.log.head, wants)
+            resumes = 0 if self._kept is None else self._kept.header.position.offset
+            hello = Hello(
+                self._generation, member.index, self._epoch, member.log.head, wants, resumes
+            )
             member.outbox.send(self._master_id, hello)
         if self._backoff.attempts > 1 or self._master_id is None or not is_known:
             for node_id in member.others:
@@ -292,6 +299,7 @@ class ReplicaNode(Role):
                 self._assembly.accept(message)
                 self._go_on(self._assembly)
             case StartPartial() if self.state == "connecting":
+                self._kept = None
                 self._connected("streaming")
                 self.knows.name_head(message.head_offset)
                 self._partial_until = message.head_offset
@@ -313,7 +321,8 @@ class ReplicaNode(Role):
         self._connected("full")
         self._sync_attempts += 1
         self.knows.name_head(there.offset)
-        self._assembly = SnapshotAssembly(header, self.member.options)
+        self._assembly = SnapshotAssembly(header, self.member.options, self._kept)
+        self._kept = None
         self._note_sync("started", header.reason)
         self._go_on(self._assembly)
 
@@ -330,6 +339,7 @@ class ReplicaNode(Role):
             built = assembly.build()
         except CorruptSnapshot:
             self._reconnect(wants="digest_mismatch")
+            self._kept = None  # One of its chunks is wrong, and nobody knows which.
             return
         self.state = "installing"
         self.member.install(built, header)

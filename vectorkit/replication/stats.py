@@ -48,9 +48,10 @@ class ReplicationStats:
     connected_replicas: int | None
     """Replicas that are not Disconnected and have been heard; None on a replica."""
     full_syncs: int
+    """Full syncs that have come to their end, also over several connections: each once."""
     partial_syncs: int
     partial_sync_refusals: Mapping[str, int]
-    """Full syncs that a master answered with, by reason."""
+    """Handshakes that a master answered with a full sync, new or resumed, by reason."""
     snapshot_size: int | None
     """Bytes of the last snapshot on the wire: header and chunks."""
     quarantined_operations: int
@@ -125,9 +126,10 @@ class ReplicaInfo:
     sync_reason: str
     """Why it last needed a full sync."""
     sync_attempts: int
-    """Full syncs begun since it last caught up with its master."""
+    """Full syncs begun, resumed ones each time, since it last caught up with its master."""
     sync_progress: float
-    """The share of the snapshot's chunks that were sent to it at least once; 1 with no sync."""
+    """The share of the snapshot's chunks that were sent to it at least once, also while a full
+    sync whose connection was lost may still be resumed; 1 with no sync."""
 
     def to_dict(self) -> dict[str, Any]:
         """Every field by its name, ready for JSON."""

@@ -51,6 +51,7 @@ class SnapshotSource:
             self.digest,
             self.chunk_count,
             len(self.data),
+            self._chunk_bytes,
         )
 
     @cached_property
@@ -79,9 +80,18 @@ class SnapshotSource:
 
 
 class SnapshotAssembly:
-    """The receiving end of a full sync: asks for chunks, a few at a time, lost ones again."""
+    """The receiving end of a full sync: asks for chunks, a few at a time, lost ones again.
 
-    def __init__(self, header: StartFull, options: ReplicationOptions) -> None:
+    What an assembly of an earlier connection has received of the very same snapshot is taken over
+    from it; nothing is taken from any other.
+    """
+
+    def __init__(
+        self,
+        header: StartFull,
+        options: ReplicationOptions,
+        earlier: SnapshotAssembly | None = None,
+    ) -> None:
         self.header = header
         self._window = options.chunk_window
         self._patience_ms = options.resend_after_ms
@@ -91,6 +101,9 @@ class SnapshotAssembly:
         self._next = 0
         self.wire_bytes = wire_size(header)
         """What header and chunks have taken on the wire so far, each piece once."""
+        if earlier is not None and earlier.header.snapshot == header.snapshot:
+            self._pieces = earlier._pieces
+            self.wire_bytes = earlier.wire_bytes
 
     @property
     def is_complete(self) -> bool:
@@ -125,8 +138,9 @@ class SnapshotAssembly:
         if numbers:
             self._patience_ns = longer(self._patience_ns, self._patience_ms)
         while len(self._asked_ns) < self._window and self._next < self.header.chunk_count:
-            self._asked_ns[self._next] = now_ns
-            numbers.append(self._next)
+            if self._next not in self._pieces:
+                self._asked_ns[self._next] = now_ns
+                numbers.append(self._next)
             self._next += 1
         for number in numbers:
             self._asked_ns[number] = now_ns
