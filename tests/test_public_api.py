@@ -31,7 +31,7 @@ EXPORTS: dict[ModuleType, str] = {
     vectorkit.sim: """
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk KeptSeed Link
-        Partition Pause Promote Replace Request Restart Run Scenario Shrunk SlowCpu SlowDisk
+        Partition Pause Promote Replace Request Restart Retire Run Scenario Shrunk SlowCpu SlowDisk
         StalledDisk Workload WriteConcern compare explain fault_from_dict fault_lab
         flapping_link isolate_master majorities_ring majority medians random_faults random_scenario
         rare_paths rates rolling_restart shrink simulate sweep swizzle_clog

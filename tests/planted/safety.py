@@ -195,7 +195,7 @@ SAFETY = (
             Edit(
                 "replication.returning:ReturningNode._go_on",
                 "if not self.missing:",
-                "if len(self._heard) >= self.member.quorum:",
+                "if len(self.member.heard) >= self.member.quorum:",
             ),
         ),
         scenario=on.promise_forgotten_with_the_disk,
@@ -220,6 +220,20 @@ SAFETY = (
                 "replication.replica:ReplicaNode._send_hello",
                 "is_known = self._epoch == member.promise",
                 "is_known = True",
+            ),
+        ),
+        condition=(
+            # What an index that was replaced has sent is dropped, too: the bug is looked for
+            # where that does not stand in for the promise.
+            Edit(
+                "replication.node:Node._take",
+                "if member.known.refuses(index):",
+                "if member.known.refuses(index) and hasattr(message, 'index'):",
+            ),
+            Edit(
+                "replication.replica:ReplicaNode.on_replaced",
+                "if node_id == self._master_id and is_refused:",
+                "if False:",
             ),
         ),
         scenario=on.snapshot_of_a_dead_master,

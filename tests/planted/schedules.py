@@ -308,8 +308,8 @@ def ack_from_before_the_loss(seed):
     """A replica acks what its master lacks on disk, loses its own, and takes an old snapshot."""
     d = draws(seed).at(17)
     link = sim.Link(delay_ms=2)
-    made = options(seed, failover=False, chunk_bytes=64, chunk_window=1, link=link)
-    until_ms = 1_600 + d.between(0, 100, 0)
+    made = options(seed, failover=False, chunk_bytes=64, chunk_window=8, link=link)
+    until_ms = 1_200 + d.between(0, 100, 0)
     faults = [
         sim.Partition(at_ms=0, for_ms=350, isolate=["node-2"]),
         sim.SlowCpu(at_ms=310, for_ms=1_200, node="node-2", step_ms=d.between(3, 5, 1)),
@@ -317,9 +317,9 @@ def ack_from_before_the_loss(seed):
         sim.Crash(at_ms=800 + d.between(0, 150, 2), for_ms=30, node="node-1", lose_disk=True),
         sim.Block(at_ms=960, for_ms=1_400, message="Records", source="node-0"),
         sim.Partition(
-            at_ms=until_ms + d.between(5, 40, 3), for_ms=900, isolate=["node-0", "client-0"]
+            at_ms=until_ms + d.between(300, 400, 3), for_ms=900, isolate=["node-0", "client-0"]
         ),
-        sim.Promote(at_ms=until_ms + 120, node="node-1"),
+        sim.Promote(at_ms=until_ms + 500, node="node-1"),
     ]
     return scenario(
         seed, made, load(seed, writes_per_s=20, clients=2, source="uniform:500x4"), faults

@@ -19,6 +19,7 @@ from vectorkit.operations import (
     Upsert,
     encode,
 )
+from vectorkit.replication.identity import KnownIndices
 from vectorkit.replication.log import Position, Record
 from vectorkit.replication.messages import Ack
 from vectorkit.types import KEEP, METRICS, Id
@@ -64,6 +65,8 @@ def _record(epoch, offset, operation):
 
 RECORDS = st.builds(_record, OFFSETS, OFFSETS, OPERATIONS)
 POSITIONS = st.builds(Position, OFFSETS, OFFSETS, st.binary(min_size=16, max_size=16))
+INDICES = st.lists(st.integers(-1, 65_535), max_size=5).map(tuple)
+KNOWN = st.builds(KnownIndices, INDICES, INDICES)
 _BY_TYPE = {
     int: INTEGERS,
     str: NAMES,
@@ -74,6 +77,7 @@ _BY_TYPE = {
     tuple[int, ...]: st.lists(INTEGERS, max_size=5).map(tuple),
     tuple[Record, ...]: st.lists(RECORDS, min_size=1, max_size=4).map(tuple),
     Position: POSITIONS,
+    KnownIndices: KNOWN,
     Ack: st.builds(Ack, INTEGERS, POSITIONS, OFFSETS, OFFSETS, OFFSETS, OFFSETS),
 }
 

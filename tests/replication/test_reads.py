@@ -4,7 +4,7 @@ import pytest
 
 from tests.replication.hands import Hands, delete, insert, read, update
 from vectorkit.replication import ReplicationOptions, WriteConcern, majority
-from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
+from vectorkit.replication.identity import FIRST_EPOCH, KnownIndices, epoch_of
 from vectorkit.replication.messages import Announce, ConfirmEpoch, EpochConfirmed, Prepare
 from vectorkit.replication.reads import payload_of, proves_reads
 from vectorkit.store import VectorStore
@@ -258,7 +258,7 @@ def test_answers_of_another_epoch_or_of_an_index_that_was_replaced_prove_nothing
     rounds = Rounds()
     number = rounds.ask(2)
     assert rounds.confirm(number, 1, epoch=FIRST_EPOCH + 1) == []
-    rounds.hands.master.member.knows(256 + 1)
+    rounds.hands.master.member.learn(KnownIndices(newest=(0, 256 + 1)))
     assert rounds.confirm(number, 1) == []
     assert rounds.confirm(number, 256 + 1) == [(2, "ok")]
 

@@ -33,7 +33,8 @@ ONE_OF_EACH = [
     sim.ClockDrift(at_ms=1, for_ms=2, node="node-1", ppm=-300),
     sim.ClockJump(at_ms=1, node="node-1", by_ms=5),
     sim.Promote(at_ms=1, node="node-1", force=True),
-    sim.Replace(at_ms=1, node="node-1"),
+    sim.Replace(at_ms=1, node="node-1", target="node-0"),
+    sim.Retire(at_ms=1, node="node-1"),
 ]
 
 

@@ -1,6 +1,7 @@
 """Nemeses are functions of their arguments, and keep the guarantee whole."""
 
 import collections
+import math
 
 import pytest
 from hypothesis import given
@@ -99,15 +100,42 @@ def test_random_faults_draw_every_kind_and_each_seed_its_own_subset():
     assert max(map(len, subsets)) < len(FAULTS)
 
 
-def losers(faults, has_durable_log=True):
-    """The nodes that such faults can leave without state."""
-    found = set()
+def losses(faults, has_durable_log=True):
+    """When such faults can leave a node without state, and until when it is down at least."""
     for fault in faults:
-        is_loss = isinstance(fault, sim.FlipBit | sim.Replace)
         is_crash = isinstance(fault, sim.Crash)
-        if is_loss or (is_crash and (fault.lose_disk or not has_durable_log)):
-            found.add(fault.node)
-    return found
+        if is_crash and (fault.lose_disk or not has_durable_log):
+            yield fault.at_ms, math.inf if fault.until_ms is None else fault.until_ms, fault.node
+        elif isinstance(fault, sim.FlipBit):
+            crash = next(
+                each
+                for each in faults
+                if isinstance(each, sim.Crash)
+                and (each.node, each.at_ms) == (fault.node, fault.at_ms + 1)
+            )
+            yield fault.at_ms, crash.until_ms, fault.node
+        elif isinstance(fault, sim.Replace):
+            starts = [
+                each.at_ms
+                for each in faults
+                if isinstance(each, sim.Restart)
+                and each.node == fault.node
+                and each.at_ms > fault.at_ms
+            ]
+            yield fault.at_ms, min(starts, default=math.inf), fault.node
+
+
+def lost_together(faults, has_durable_log=True):
+    """The most nodes that can be without state at a time, if each is back as soon as it is up."""
+    spans = list(losses(faults, has_durable_log))
+    assert all(node != sim.CURRENT_MASTER for _, _, node in spans)
+    return max(
+        (
+            len({node for begin, end, node in spans if begin <= at_ms <= end})
+            for at_ms, _, _ in spans
+        ),
+        default=0,
+    )
 
 
 @given(
@@ -122,8 +150,7 @@ def test_random_faults_leave_at_most_n_nodes_without_state_and_force_nothing(
     count = min(count, replicas)
     options = sim.ClusterOptions(replicas=replicas, write_concern=WriteConcern(count=count))
     faults = sim.random_faults(options, duration_ms=20_000, seed=seed, intensity=intensity)
-    assert len(losers(faults)) <= count
-    assert sim.CURRENT_MASTER not in losers(faults)
+    assert lost_together(faults) <= count
     assert not any(isinstance(fault, sim.Promote) and fault.force for fault in faults)
 
 
@@ -133,7 +160,58 @@ def test_without_durable_logs_only_those_n_nodes_crash(seed):
         disk=None, write_concern=WriteConcern(count=1, stage="applied"), replicas=4
     )
     faults = sim.random_faults(options, duration_ms=20_000, seed=seed, intensity=1)
-    assert len(losers(faults, has_durable_log=False)) <= 1
+    assert lost_together(faults, has_durable_log=False) <= 1
+
+
+def drawn(intensity=1):
+    """Many lists of random faults for a cluster that asks for one replica, n = 1."""
+    options = sim.ClusterOptions(replicas=2, write_concern=majority())
+    for seed in range(60):
+        yield sim.random_faults(options, duration_ms=8_000, seed=seed, intensity=intensity)
+
+
+def test_random_faults_take_the_state_of_one_node_and_later_of_another():
+    replaced_then_other = damaged_places = 0
+    for faults in drawn():
+        spans = sorted(losses(faults))
+        replaced = [(fault.at_ms, fault.node) for fault in faults if isinstance(fault, sim.Replace)]
+        replaced_then_other += any(
+            begin > at_ms and other != node for at_ms, node in replaced for begin, _, other in spans
+        )
+        flips = {(each.node, each.offset) for each in faults if isinstance(each, sim.FlipBit)}
+        damaged_places += len({node for node, _ in flips}) > 1
+    assert replaced_then_other > 10
+    assert damaged_places > 5
+
+
+def test_random_faults_retire_at_one_node_or_at_all_late_and_again():
+    retired = [each for faults in drawn() for each in faults if isinstance(each, sim.Retire)]
+    replaced = [each for faults in drawn() for each in faults if isinstance(each, sim.Replace)]
+    for of_kind in (retired, replaced):
+        assert {each.target for each in of_kind} == {None, "node-0", "node-1", "node-2"}
+    late_ms = [
+        fault.at_ms - before.at_ms
+        for faults in drawn()
+        for before in faults
+        if isinstance(before, sim.Replace)
+        for fault in faults
+        if isinstance(fault, sim.Retire) and fault.node == before.node
+    ]
+    assert min(late_ms) < 0 < max(late_ms)
+
+
+def test_n_nodes_may_be_damaged_together_each_at_a_place_of_its_own():
+    options = sim.ClusterOptions(replicas=4, write_concern=majority())
+    most = collections.Counter()
+    for seed in range(60):
+        faults = sim.random_faults(options, duration_ms=8_000, seed=seed, intensity=1)
+        at = collections.defaultdict(set)
+        for fault in faults:
+            if isinstance(fault, sim.FlipBit):
+                at[fault.at_ms].add((fault.node, fault.offset))
+        most[max((len({node for node, _ in each}) for each in at.values()), default=0)] += 1
+    assert most[2] > 5
+    assert max(most) == 2
 
 
 def test_random_faults_with_more_intensity_are_more():

@@ -119,11 +119,10 @@ class CandidateNode(Role):
         """An answer, or a refusal that names a higher promise."""
         match message:
             case Promise() if message.epoch == self.epoch and self._has_asked:
-                if self.member.knows(message.index):
-                    self.member.note_offset(message.heard_offset)
-                    self._answers[slot_of(message.index)] = message
-                    self._count()
-            case Reject() if message.epoch == self.epoch and self.member.knows(message.index):
+                self.member.note_offset(message.heard_offset)
+                self._answers[slot_of(message.index)] = message
+                self._count()
+            case Reject() if message.epoch == self.epoch:
                 self.member.heard_epoch = max(self.member.heard_epoch, message.promise)
                 if message.promise > self.epoch:
                     self._raise(f"{source} has promised a higher epoch")

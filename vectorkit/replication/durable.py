@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vectorkit.operations import EpochStart, encode
+from vectorkit.replication.identity import KnownIndices
 from vectorkit.replication.log import NO_HASH, Entry, Position, Record, next_hash, place_of
 from vectorkit.store import StoreSnapshot
 from vectorkit.types import value
@@ -96,10 +97,10 @@ class Install:
 
 
 @dataclass(frozen=True, slots=True)
-class Retire:
-    """An index that is refused from now on."""
+class SetKnownIndices:
+    """What the node knows of all slots' indices; it is merged with what the disk has."""
 
-    index: int
+    known: KnownIndices
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ Change = (
     | SetIdentity
     | SetCheckpoint
     | Install
-    | Retire
+    | SetKnownIndices
     | SetCounters
 )
 
@@ -142,7 +143,9 @@ class Image:
     """The offset up to which the log is flushed: a bad record above it is only a torn tail."""
     checkpoint: Checkpoint | None = None
     frames: list[Frame] = field(default_factory=list)
-    retired: tuple[int, ...] = ()
+    known: KnownIndices = field(default_factory=KnownIndices)
+    """What is known of all slots' indices. Apart from the log, as the promise is: a damaged record
+    of the log takes neither away."""
     counters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -181,8 +184,8 @@ class Image:
                 self.frames = []
                 self.mark = change.checkpoint.position.offset
                 self.is_lost = False
-            case Retire():
-                self.retired = (*self.retired, change.index)
+            case SetKnownIndices():
+                self.known = self.known.merged(change.known)
             case SetCounters():
                 self.counters = change.counters
 

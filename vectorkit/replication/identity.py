@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Final
+
+from vectorkit.types import value
 
 SLOT_BITS: Final = 8
 _INDEX_BITS: Final = 16
@@ -35,3 +38,73 @@ def round_of(epoch: int) -> int:
 
 FIRST_EPOCH: Final = epoch_of(1, 0)
 """Served by slot 0 when a cluster begins."""
+
+NO_INDEX: Final = -1
+"""Below every index: nothing is known of a slot."""
+
+
+@value
+class KnownIndices:
+    """The newest index and the highest retired index that a node knows of each slot.
+
+    Both only grow; two such records merge by maximum. A node keeps its record durable beside the
+    log, so damage of the log does not touch it.
+
+    >>> known = KnownIndices.of_nodes(2).merged(KnownIndices(newest=(0, 257)))
+    >>> known.refuses(1), known.refuses(257), known.is_gone(1)
+    (True, False, False)
+    >>> known.with_retired(257).is_gone(1)
+    True
+    """
+
+    newest: tuple[int, ...] = ()
+    retired: tuple[int, ...] = ()
+
+    @classmethod
+    def of_nodes(cls, count: int) -> KnownIndices:
+        """What every node of a new cluster knows: each slot has its first index."""
+        first = tuple(index_of(slot, 0) for slot in range(count))
+        return cls(first, (NO_INDEX,) * count)
+
+    def merged(self, other: KnownIndices) -> KnownIndices:
+        """The maximum of both records, slot by slot."""
+        return KnownIndices(
+            _maxima(self.newest, other.newest), _maxima(self.retired, other.retired)
+        )
+
+    def with_newest(self, index: int) -> KnownIndices:
+        """The record after it has heard of an index."""
+        return self.merged(KnownIndices(newest=_only(index)))
+
+    def with_retired(self, index: int) -> KnownIndices:
+        """The record after an operator has retired an index."""
+        return self.merged(KnownIndices(retired=_only(index)))
+
+    def covers(self, other: KnownIndices) -> bool:
+        """Whether merging the other record would change nothing."""
+        return self.merged(other) == self
+
+    def refuses(self, index: int) -> bool:
+        """Whether messages of this index are dropped: replaced, retired, or of no known slot."""
+        slot = slot_of(index)
+        if slot >= len(self.newest):
+            return True
+        return index < self.newest[slot] or index <= self.retired[slot]
+
+    def is_gone(self, slot: int) -> bool:
+        """Whether the slot's newest index is retired, so that the slot counts as without state."""
+        return self.newest[slot] <= self.retired[slot]
+
+    def next_index(self, slot: int) -> int:
+        """An index of the slot above all that this record knows."""
+        known = max(self.newest[slot], self.retired[slot])
+        return index_of(slot, (known >> SLOT_BITS) + 1)
+
+
+def _only(index: int) -> tuple[int, ...]:
+    """One slot's index in a record that knows nothing of the slots below."""
+    return (NO_INDEX,) * slot_of(index) + (index,)
+
+
+def _maxima(ours: tuple[int, ...], others: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(map(max, zip_longest(ours, others, fillvalue=NO_INDEX)))

@@ -180,7 +180,7 @@ class MasterNode(Role):
         """A message from a replica; one of an older connection is dropped."""
         match message:
             case EpochConfirmed():
-                if message.epoch == self._epoch and self.member.knows(message.index):
+                if message.epoch == self._epoch:
                     self.clients.on_confirmed(message, slot_of(message.index))
             case Hello() if source in self._peers:
                 self._on_hello(self._peers[source], message)
@@ -203,7 +203,7 @@ class MasterNode(Role):
             self._announce(source)
 
     def on_replaced(self, node_id: str) -> None:
-        """What an index said that has been replaced counts no more."""
+        """What an index said that was replaced or retired counts no more."""
         peer = self._peers[node_id]
         peer.counted = None
         if peer.is_open:
@@ -258,7 +258,7 @@ class MasterNode(Role):
 
     def _on_hello(self, peer: Peer, hello: Hello) -> None:
         member = self.member
-        if not self.member.knows(hello.index) or hello.generation < peer.generation:
+        if hello.generation < peer.generation:
             return
         if hello.epoch != self._epoch or not self._is_serving:
             if self._is_serving:

@@ -15,19 +15,24 @@ from vectorkit.replication.durable import (
     Frame,
     Image,
     Install,
-    Retire,
     SetCheckpoint,
     SetCounters,
     SetIdentity,
+    SetKnownIndices,
     SetMark,
     SetPromise,
     frame_of,
     intact_frames,
 )
 from vectorkit.replication.effects import Appended, Applied, Noted
-from vectorkit.replication.identity import SLOT_BITS, index_of, owner_of, slot_of
+from vectorkit.replication.identity import (
+    SLOT_BITS,
+    KnownIndices,
+    index_of,
+    owner_of,
+)
 from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
-from vectorkit.replication.messages import Ack, StartFull
+from vectorkit.replication.messages import Ack, StartFull, TellPromise
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.outbox import Outbox
 from vectorkit.replication.stats import Counters
@@ -51,7 +56,7 @@ class Hooks(Protocol):
         ...
 
     def on_replaced(self, node_id: str) -> None:
-        """A node has come back under a newer index: what its older one said is void."""
+        """An index of a node was replaced or retired: what it said is void."""
         ...
 
 
@@ -88,8 +93,10 @@ class Member:
         self.heard_epoch = self.heard_offset = 0
         self.vain_stands = 0
         """How often in a row it has stood for mastership in vain, hearing no master since."""
-        self.indices = {slot: index_of(slot, 0) for slot in range(len(self.node_ids))}
-        self.retired: tuple[int, ...] = ()
+        self.known = self._durable_known = KnownIndices.of_nodes(len(self.node_ids))
+        """What it knows of all slots' indices."""
+        self.heard: dict[int, TellPromise] = {}
+        """What other slots have told of their promises since this node is without state."""
         self.flushed = Position()
         self.applied = Position()
         self.visible = Position()
@@ -147,19 +154,55 @@ class Member:
             incarnation << _INCARNATION_SHIFT | (self.boot - 1) << _BOOT_SHIFT | self._generations
         )
 
-    def knows(self, index: int) -> bool:
-        """Take note of a node's index; False where it is retired or has been replaced."""
-        slot = slot_of(index)
-        if index in self.retired or slot not in self.indices or index < self.indices[slot]:
-            return False
-        if index > self.indices[slot]:
-            self.indices[slot] = index
-            self.role.on_replaced(self.node_ids[slot])
-        return True
-
     def note_offset(self, offset: int) -> None:
         """Remember the highest offset that anybody has spoken of."""
         self.heard_offset = max(self.heard_offset, offset)
+
+    # Which indices count
+
+    def learn(self, known: KnownIndices) -> bool:
+        """Refuse all that others know to be replaced or retired, from now on; whether it is news.
+
+        It is in force at once. `keep_known` makes it durable.
+        """
+        before, self.known = self.known, self.known.merged(known)
+        for slot, node_id in enumerate(self.node_ids):
+            is_newer = self.known.newest[slot] > before.newest[slot]
+            is_retired = self.known.retired[slot] > before.retired[slot]
+            if slot != self.slot and (is_newer or is_retired):
+                self.role.on_replaced(node_id)
+        return self.known != before
+
+    def has_kept(self, known: KnownIndices) -> bool:
+        """Whether the disk holds all of this: only then may the node answer who told it."""
+        return self._durable_known.covers(known)
+
+    def keep_known(self, then: Callable[[], None]) -> None:
+        """Make all that is known of indices durable, then go on."""
+        known = self.known
+
+        def durable() -> None:
+            self._durable_known = self._durable_known.merged(known)
+            then()
+
+        self.outbox.persist(SetKnownIndices(known), durable)
+
+    @property
+    def unheard(self) -> list[str]:
+        """The nodes whose promise a node without state lacks; it must not go on before.
+
+        A slot whose newest index is retired counts as heard, and only as long as that is so: its
+        replacement may have promised something as soon as it is back.
+        """
+        return [
+            node_id
+            for slot, node_id in enumerate(self.node_ids)
+            if slot != self.slot and not self._has_heard(slot) and not self.known.is_gone(slot)
+        ]
+
+    def _has_heard(self, slot: int) -> bool:
+        told = self.heard.get(slot)
+        return told is not None and told.index >= self.known.newest[slot]
 
     # What satisfies the write concern
 
@@ -306,20 +349,16 @@ class Member:
         """Let the statistics survive a restart, as they are now."""
         self.outbox.persist(SetCounters(self.counters.facts()))
 
-    def retire(self, index: int) -> None:
-        """Refuse an index from now on."""
-        if index not in self.retired:
-            self.retired = (*self.retired, index)
-            self.outbox.persist(Retire(index))
-            self.outbox.add(Noted("retire", number=index))
-
     def install(self, built: VectorStore, header: StartFull) -> None:
         """Switch to another store and history with one durable write; then `on_installed`."""
         position, shared_offset = header.position, header.shared_offset
         epochs = tuple(zip(header.epochs[::2], header.epochs[1::2], strict=True))
         checkpoint = Checkpoint(position, epochs, header.digest, built.snapshot())
+        index = self.index
 
         def swap() -> None:
+            if self.index != index:
+                return  # Its index was refused meanwhile: the disk is without state by now.
             lost_count = max(0, self.acknowledged.offset - shared_offset)
             if lost_count:
                 self.counters.uncommitted_lost += lost_count
@@ -357,7 +396,7 @@ class Member:
 
     def recover(self, image: Image, incarnation: int) -> None:
         """Become what the disk says: all that is flushed is applied, what is torn is cut."""
-        self.retired = image.retired
+        self.known = self._durable_known = self.known.merged(image.known)
         self.counters.restore(image.counters)
         frames, problem = intact_frames(image)
         store = None
@@ -365,19 +404,47 @@ class Member:
             store = store_of(image.checkpoint.snapshot.operations())
             if store.digest() != image.checkpoint.digest:
                 problem = "the checkpoint is damaged"
+        if image.index >= 0 and self.known.refuses(image.index):
+            problem = f"index {image.index} was replaced or retired"
         self.is_lost = image.is_lost or bool(problem)
         if problem or image.index < 0:
             # Without state a node comes back under an index that it never had.
-            self.index = index_of(self.slot, incarnation)
+            given, next_index = index_of(self.slot, incarnation), self.known.next_index(self.slot)
+            self.index = next_index if self.known.refuses(given) else given
         else:
             self.index = image.index
-        self.indices[self.slot] = self.index
         self.boot = image.boot + 1
+        # Damage of the log takes away the state, not the promise: others may rely on it.
+        self.promise = self.durable_promise = self.heard_epoch = image.promise
         if self.is_lost:
             self.outbox.add(Noted("lost_state", number=self.index, text=problem or "no state"))
         else:
-            self.promise = self.durable_promise = self.heard_epoch = image.promise
             self._restore(image, frames, store)
+        self._keep_index()
+
+    def forget(self) -> None:
+        """Drop the state, since the node's own index is refused: another index, durably lost."""
+        before, self.index = self.index, self.known.next_index(self.slot)
+        self.is_lost, self.is_poisoned = True, False
+        self.heard.clear()
+        self._applier.install(VectorStore())
+        self.log.reset(Position(), ())
+        self._unflushed.clear()
+        self.flushed = self.applied = self.acknowledged = Position()
+        self._confirmed = (0, 0)
+        self._held_offset = self._checkpoint_offset = 0
+        self._show_all()
+        self.outbox.add(
+            Noted("lost_state", number=self.index, text=f"index {before} was replaced or retired")
+        )
+        self._keep_index()
+
+    def _keep_index(self) -> None:
+        """Make the node's own index durable, and that it is the newest of its slot."""
+        self.known = self.known.with_newest(self.index)
+        if not self.has_kept(self.known):
+            self._durable_known = self.known  # The node says nothing before this is durable.
+            self.outbox.persist(SetKnownIndices(self.known))
         self.outbox.persist(SetIdentity(self.index, self.boot, self.is_lost))
 
     def _restore(self, image: Image, frames: list[Frame], store: VectorStore | None) -> None:

@@ -6,9 +6,12 @@ dropped. A generation is never used again: it holds the node's incarnation and i
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, Final
 
 from vectorkit.operations import Operation
+from vectorkit.replication.identity import KnownIndices, owner_of
 from vectorkit.replication.log import Position, Record
 from vectorkit.types import Id, value
 
@@ -225,18 +228,24 @@ class Stand:
 
 @value
 class AskPromise:
-    """A node without state asks for what others have promised, under its new index."""
+    """A node without state asks for what others have promised, under its new index.
+
+    `known` is what it knows of all nodes' indices; who answers has stored that before.
+    """
 
     index: int
+    known: KnownIndices
 
 
 @value
 class TellPromise:
-    """The answer to the node of that index."""
+    """The answer to the node of index `asker`, from that of `index`, with all that it knows."""
 
+    asker: int
     index: int
     promise: int
     is_lost: bool
+    known: KnownIndices
 
 
 # Linearizable reads
@@ -368,3 +377,38 @@ MESSAGE_TYPES: Final = (
 
 CONNECTION_TYPES: Final = (*MESSAGE_TYPES[:11], AskConfirmed, Confirmed)
 """Those that belong to a connection and name it first."""
+
+
+_INDEX_OF: Final[dict[type, Callable[[Any], int]]] = {
+    **dict.fromkeys(
+        (Hello, Seek, Prepare, Promise, Reject, AskPromise, TellPromise, EpochConfirmed),
+        attrgetter("index"),
+    ),
+    **dict.fromkeys(
+        (StartPartial, StartFull, Announce, Stand, ConfirmEpoch),
+        lambda message: owner_of(message.epoch),
+    ),
+}
+
+
+def index_of_sender(message: Message) -> int | None:
+    """The index under which a message was sent; None where it names none.
+
+    An epoch names the index of its owner: these messages come from its master or its candidate.
+
+    >>> index_of_sender(Announce(epoch=131073, head_offset=7, generation=0))
+    1
+    """
+    index_of = _INDEX_OF.get(type(message))
+    return None if index_of is None else index_of(message)
+
+
+def known_of(message: Message) -> KnownIndices:
+    """All that a message tells of indices: its sender's own, and the record that it carries.
+
+    >>> known_of(Seek(index=257, promise=65536)).newest
+    (-1, 257)
+    """
+    index = index_of_sender(message)
+    known = message.known if isinstance(message, AskPromise | TellPromise) else KnownIndices()
+    return known if index is None else known.with_newest(index)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, Literal, cast
 
-from vectorkit.errors import DiskFull, PromotionRefused, WriteRefused
+from vectorkit.errors import DiskFull, InvalidInput, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
 from vectorkit.replication.candidate import CandidateNode, Promotion
 from vectorkit.replication.durable import Image
-from vectorkit.replication.effects import Appended, Applied, Effect
+from vectorkit.replication.effects import Appended, Applied, Effect, Noted
 from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.identity import FIRST_EPOCH, owner_of
+from vectorkit.replication.identity import FIRST_EPOCH, KnownIndices, owner_of, slot_of
 from vectorkit.replication.log import ReplicationLog
 from vectorkit.replication.master import MasterNode
 from vectorkit.replication.member import Member
@@ -29,6 +30,8 @@ from vectorkit.replication.messages import (
     Seek,
     Stand,
     TellPromise,
+    index_of_sender,
+    known_of,
 )
 from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.peer import Peer
@@ -178,11 +181,7 @@ class Node:
         member.now_ns = now_ns
         member.counters.bytes_received += wire_size(message) if size_bytes is None else size_bytes
         if self._is_up:
-            answer = _ANSWERS.get(type(message))
-            if answer is None:
-                self.role.receive(source, message)
-            else:
-                answer(self, source, message)
+            self._take(source, message)
         return self._drain()
 
     def promote(
@@ -217,10 +216,28 @@ class Node:
         self.member.is_disk_full = is_full
 
     def retire(self, index: int, now_ns: int) -> list[Effect]:
-        """Refuse an index from now on: an operator says that its node is gone for good."""
-        self.member.now_ns = now_ns
-        self.member.retire(index)
+        """Refuse an index from now on: an operator says that its machine is gone for good.
+
+        Name the newest index that a node knows of the slot (`newest_index`), and the same one to
+        every node. The effect `Noted("retire")` confirms the command once it is durable. To repeat
+        it, to give it late or to some nodes only, does no harm: a newer index stays as it is.
+        """
+        member = self.member
+        member.now_ns = now_ns
+        if not 0 <= slot_of(index) < len(member.node_ids) or index < 0:
+            raise InvalidInput(
+                "there is no such index to retire",
+                got=f"index={index!r}",
+                wanted=f"an index of one of {len(member.node_ids)} slots",
+                remedy="pass newest_index(node_id) of a node that is up",
+            )
+        self._learn(KnownIndices().with_retired(index))
+        member.keep_known(lambda: member.outbox.add(Noted("retire", number=index)))
         return self._drain()
+
+    def newest_index(self, node_id: str) -> int:
+        """The newest index of a node that this one knows."""
+        return self.member.known.newest[self.member.node_ids.index(node_id)]
 
     # The journal of the store
 
@@ -296,12 +313,66 @@ class Node:
             self.member, epoch, step_down=self._follow, stand=self._stand, is_forced=is_forced
         )
 
+    # Which indices count
+
+    def _take(self, source: str, message: Message) -> None:
+        """Drop what comes from an index that was replaced or retired; learn, durably, of newer.
+
+        Whoever answers a node must not forget its index after a restart: an earlier life's acks
+        and promises would count again.
+        """
+        member, index = self.member, index_of_sender(message)
+        if index is not None:
+            if member.known.refuses(index):
+                return
+            told = known_of(message)
+            self._learn(told)
+            if not self._is_up:
+                return  # Its own index was refused.
+            if not member.has_kept(told):
+                member.keep_known(partial(self._take_later, source, message))
+                return
+        answer = _ANSWERS.get(type(message))
+        if answer is None:
+            self.role.receive(source, message)
+        else:
+            answer(self, source, message)
+
+    def _take_later(self, source: str, message: Message) -> None:
+        if self._is_up:
+            self._take(source, message)
+
+    def _learn(self, known: KnownIndices) -> None:
+        """Take over what is known of indices, and what follows from it for this node itself."""
+        member = self.member
+        if not member.learn(known):
+            return
+        if member.known.refuses(member.index):
+            self._forget()
+            return
+        role = self.role
+        is_about_to_sync = isinstance(role, ReplicaNode) and role.state != "installing"
+        if member.is_lost and is_about_to_sync and member.unheard:
+            # A slot that counted as heard because it was retired has come back. An installation
+            # whose write has begun was decided before.
+            self._become(ReturningNode(member, self._follow))
+
+    def _forget(self) -> None:
+        """Drop the state and speak to nobody before that, and another index, is durable."""
+        self.role.end()
+        self.member.role = ReturningNode(self.member, self._follow)
+        self._is_up = False
+        self.member.forget()
+        self.member.outbox.after_changes(lambda: self._come_up(is_new=False))
+
     # Messages that every role answers alike
 
     def _on_ask_promise(self, source: str, message: AskPromise) -> None:
-        if self.member.knows(message.index):
-            told = TellPromise(message.index, self.member.promise, self.member.is_lost)
-            self.member.outbox.send(source, told)
+        member = self.member
+        told = TellPromise(
+            message.index, member.index, member.promise, member.is_lost, member.known
+        )
+        member.outbox.send(source, told)
 
     def _on_confirm_epoch(self, source: str, message: ConfirmEpoch) -> None:
         if not self.member.is_lost and self.member.promise <= message.epoch:
@@ -309,8 +380,7 @@ class Node:
             self.member.outbox.send(source, confirmed)
 
     def _on_seek(self, source: str, message: Seek) -> None:
-        if self.member.knows(message.index):
-            self.role.on_seek(source, message)
+        self.role.on_seek(source, message)
 
     def _on_stand(self, source: str, message: Stand) -> None:
         self.role.on_stand(message)
@@ -330,8 +400,6 @@ class Node:
     def _on_prepare(self, source: str, message: Prepare) -> None:
         """Promise durably, refuse all that is lower from this moment on, and only then answer."""
         member = self.member
-        if not member.knows(message.index):
-            return
         member.heard_epoch = max(member.heard_epoch, message.epoch)
         if member.is_lost or message.epoch < member.promise:
             rejected = Reject(message.epoch, member.index, member.promise, member.is_lost)
@@ -344,7 +412,7 @@ class Node:
 
     def _answer(self, source: str, epoch: int) -> None:
         member = self.member
-        if member.promise == epoch:
+        if member.promise == epoch and not member.is_lost:
             here = member.flushed
             member.note_offset(member.log.head.offset)
             promised = Promise(epoch, member.index, here.epoch, here.offset, member.heard_offset)

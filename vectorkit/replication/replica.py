@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 from vectorkit.errors import CorruptSnapshot
 from vectorkit.replication.backoff import Backoff
 from vectorkit.replication.effects import RoleChanged, SyncChanged
+from vectorkit.replication.identity import owner_of
 from vectorkit.replication.knowledge import Knowledge
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
@@ -182,6 +183,14 @@ class ReplicaNode(Role):
             self._leave()
             self._suspicion = Suspicion(self.member)
             self._follow(source, message.epoch)
+
+    def on_replaced(self, node_id: str) -> None:
+        """Follow a master no more whose index is refused now."""
+        is_refused = self.member.known.refuses(owner_of(self._epoch))
+        if node_id == self._master_id and is_refused:
+            self._leave()
+            self._master_id = None
+            self._backoff = Backoff(self.member.options, self.member.now_ns)
 
     def on_stand(self, message: Stand) -> None:
         """Stand, since a candidate has found this node's log the greatest."""

@@ -16,9 +16,12 @@ from vectorkit.units import NS_PER_MS
 class ReturningNode(Role):
     """A node without state. It promises nothing, stands for nothing, and confirms nothing.
 
-    Under its new index it asks all other nodes for what they have promised; a retired node counts
-    as heard. Then it follows a master at least that high, by a full sync that ends its lack of
-    state. `follow` makes the role that does so, from the highest promise heard.
+    Under its new index it asks all other nodes for what they have promised, and tells them all
+    that it knows of indices, as they tell it. A slot counts as heard when its newest index has
+    told its promise, or as long as that index is retired: who retired it may not know that its
+    replacement is back, so what others know of indices decides, not the command. Then it follows
+    a master at least as high as any promise, by a full sync that ends its lack of state. `follow`
+    makes the role that does so.
     """
 
     name: ClassVar[RoleName] = "returning"
@@ -26,18 +29,12 @@ class ReturningNode(Role):
     def __init__(self, member: Member, follow: Callable[[], Role]) -> None:
         super().__init__(member)
         self._follow = follow
-        self._heard: dict[str, int] = {}
         self._ask_again_ns = member.now_ns
 
     @property
     def missing(self) -> list[str]:
         """The nodes that have not answered yet."""
-        retired = {slot_of(index) for index in self.member.retired}
-        return [
-            node_id
-            for slot, node_id in enumerate(self.member.node_ids)
-            if node_id != self.member.id and node_id not in self._heard and slot not in retired
-        ]
+        return self.member.unheard
 
     def start(self) -> None:
         """Ask at once."""
@@ -50,14 +47,14 @@ class ReturningNode(Role):
         if member.now_ns < self._ask_again_ns:
             return
         for node_id in self.missing:
-            member.outbox.send(node_id, AskPromise(member.index))
+            member.outbox.send(node_id, AskPromise(member.index, member.known))
         self._ask_again_ns = member.now_ns + member.options.backoff_ms_min * NS_PER_MS
         self._go_on()
 
     def receive(self, source: str, message: Message) -> None:
         """What another node has promised."""
-        if isinstance(message, TellPromise) and message.index == self.member.index:
-            self._heard[source] = message.promise
+        if isinstance(message, TellPromise) and message.asker == self.member.index:
+            self.member.heard[slot_of(message.index)] = message
             self._go_on()
 
     def due_ns(self) -> int | None:
@@ -67,5 +64,6 @@ class ReturningNode(Role):
     def _go_on(self) -> None:
         if not self.missing:
             member = self.member
-            member.promise = max(member.promise, *self._heard.values(), 0)
+            promises = [told.promise for told in member.heard.values()]
+            member.promise = max(member.promise, *promises, 0)
             member.become(self._follow())

@@ -77,7 +77,7 @@ class Role(ABC):
         """A candidate has made way for this node."""
 
     def on_replaced(self, node_id: str) -> None:
-        """A node has come back under a newer index: what its older one said is void."""
+        """An index of a node was replaced or retired: what it said is void."""
 
     def on_flushed(self) -> None:
         """The disk holds more of the history, and the store has what of it could be applied."""

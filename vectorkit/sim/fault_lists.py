@@ -25,6 +25,7 @@ from vectorkit.sim.faults import (
     Promote,
     Replace,
     Restart,
+    Retire,
     SlowCpu,
     SlowDisk,
     StalledDisk,
@@ -52,6 +53,7 @@ FAULTS: Final[dict[str, type[Fault]]] = {
         ClockJump,
         Promote,
         Replace,
+        Retire,
     )
 }
 """Every kind of fault, by name."""

@@ -356,14 +356,31 @@ class Promote(Fault):
 class Replace(Fault):
     """An operator gives a node up for good, and puts an empty machine in its place.
 
-    Its index is retired: all nodes that are up refuse it from now on. The new machine starts when
-    something restarts it, without state.
+    Its index is retired: the nodes that run refuse it from now on. `target` names the one node
+    that hears the command; None: all of them. The new machine starts when something restarts it,
+    without state.
 
     >>> Replace(at_ms=6_000, node="node-1").node
     'node-1'
     """
 
     node: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retire(Fault):
+    """The command of the last `Replace` of a node again, late or repeated.
+
+    `target` names the one node that hears it; None: all that run. It names the machine that was
+    replaced, so it does no harm to the new one. Without a replacement before it does nothing.
+
+    >>> Retire(at_ms=9_000, node="node-1", target="node-2").names
+    ('node-1', 'node-2')
+    """
+
+    node: str
+    target: str | None = None
 
 
 def _refused(fault: Fault, got: str, wanted: str, remedy: str) -> InvalidOption:

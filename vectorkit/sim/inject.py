@@ -27,6 +27,7 @@ from vectorkit.sim.faults import (
     Promote,
     Replace,
     Restart,
+    Retire,
     SlowCpu,
     SlowDisk,
     StalledDisk,
@@ -47,6 +48,7 @@ class Injector:
         self._over_count = 0  # How many of them come no more.
         self._lasting: dict[int, tuple[Fault, str, Undo]] = {}
         self._crashes: dict[str, list[int]] = {}  # The faults that keep a node down.
+        self._retired: dict[str, int] = {}  # Which index the last replacement of a node retired.
         engine.on("fault", self._on_fault)
         for fault in faults:
             self.add(fault)
@@ -104,7 +106,7 @@ class Injector:
         if node is None:
             undo: Undo | None = self._on_network(fault, master)
         else:
-            undo = self._on_node(number, fault, _resolved(node, master))
+            undo = self._on_node(number, fault, _resolved(node, master), master)
         if undo is not None:
             self._lasting[number] = fault, text, undo
 
@@ -122,7 +124,7 @@ class Injector:
         else:
             assert isinstance(fault, LinkFault)
             ends = (fault.source, fault.target)
-            source, target = (end if end is None else _resolved(end, master) for end in ends)
+            source, target = (_resolved_or_none(end, master) for end in ends)
             ways = network.between(source, target)
         more = _trouble(fault)
         network.trouble(ways, more)
@@ -130,7 +132,7 @@ class Injector:
 
     # Nodes
 
-    def _on_node(self, number: int, fault: Fault, node: str) -> Undo | None:
+    def _on_node(self, number: int, fault: Fault, node: str, master: str | None) -> Undo | None:
         engine, machine = self._engine, self._engine.machines[node]
         undo: Undo | None = None
         match fault:
@@ -159,7 +161,9 @@ class Injector:
             case Promote():
                 self._promote(node, force=fault.force)
             case Replace():
-                self._replace(node)
+                self._replace(node, _resolved_or_none(fault.target, master))
+            case Retire():
+                self._retire(node, _resolved_or_none(fault.target, master))
         return undo
 
     def _crash(self, number: int, fault: Crash, node: str) -> Undo:
@@ -206,18 +210,34 @@ class Injector:
         except PromotionRefused:
             return  # It is master, stands already, or has no state: as its role in the trace says.
 
-    def _replace(self, node: str) -> None:
-        engine = self._engine
-        index = engine.machines[node].node.member.index
+    def _replace(self, node: str, target: str | None) -> None:
+        """Name the index by what the cluster knows of the machine: no operator sees inside it."""
+        engine, machines = self._engine, self._engine.machines
         engine.crash(node, loses_disk=True)
-        for machine in engine.machines.values():
-            if machine.is_up:
+        running = [each for each in machines.values() if each.is_up and not each.pauses]
+        asked = machines[engine.master_id] if engine.master_id is not None else None
+        asked = asked if asked in running else next(iter(running), None)
+        if asked is not None:
+            self._retired[node] = asked.node.newest_index(node)
+            self._retire(node, target)
+
+    def _retire(self, node: str, target: str | None) -> None:
+        """Give the last command to retire a machine of this node, to one node or to all."""
+        engine = self._engine
+        for machine in engine.machines.values() if node in self._retired else ():
+            is_named = machine.id == target if target is not None else machine.id != node
+            if is_named and machine.is_up and not machine.pauses:
                 local_ns = machine.clock.local_ns(engine.now_ns)
-                engine.perform(machine.id, machine.node.retire(index, local_ns))
+                effects = machine.node.retire(self._retired[node], local_ns)
+                engine.perform(machine.id, effects)
 
 
 def _resolved(name: str, master: str | None) -> str:
     return master if name == CURRENT_MASTER and master is not None else name
+
+
+def _resolved_or_none(name: str | None, master: str | None) -> str | None:
+    return None if name is None else _resolved(name, master)
 
 
 def _slow_cpu(machine: Machine, step_ns: int) -> Undo:

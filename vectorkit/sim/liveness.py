@@ -88,7 +88,7 @@ def _behind(engine: Engine, node_id: str, role: ReplicaNode, master_id: str) -> 
     known_offset = master.node.replica(node_id, now_ns).applied_offset
     status = master.node.status(node_id, now_ns).value
     reason = ""
-    if member.index in master.node.member.retired:
+    if master.node.member.known.refuses(member.index):
         reason = f"its index {member.index} is retired: it can return only without its state"
     elif role.master_id != master_id:
         reason = f"follows {role.master_id or 'nobody'} and has not heard of {master_id}"

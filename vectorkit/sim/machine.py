@@ -10,6 +10,7 @@ from vectorkit.errors import LimitReached
 from vectorkit.replication import Node
 from vectorkit.replication.durable import Image
 from vectorkit.replication.effects import Effect
+from vectorkit.replication.identity import SLOT_BITS
 from vectorkit.replication.messages import Message
 from vectorkit.replication.node import first_image
 from vectorkit.sim.disk import DiskDrive
@@ -87,7 +88,8 @@ class Machine:
     def restart(self, now_ns: int) -> list[Effect]:
         """Start again from what the disk holds."""
         self.is_up = True
-        self.incarnation += 1
+        taken = self.node.member.index >> SLOT_BITS  # It may have given an index up while it ran.
+        self.incarnation = max(self.incarnation, taken) + 1
         if self.incarnation > INCARNATIONS_MAX:
             raise LimitReached(
                 "a node has started too often",

@@ -48,7 +48,7 @@ _NUMBER_OF: Final[dict[type, Callable[[Any], int]]] = {
     messages.Reject: attrgetter("epoch"),
     messages.Stand: attrgetter("epoch"),
     messages.AskPromise: attrgetter("index"),
-    messages.TellPromise: attrgetter("index"),
+    messages.TellPromise: attrgetter("asker"),
     messages.ConfirmEpoch: attrgetter("round"),
     messages.EpochConfirmed: attrgetter("round"),
     messages.ClientWrite: attrgetter("request"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from vectorkit.sim.choices import Draws, draws_of
@@ -25,6 +25,7 @@ from vectorkit.sim.faults import (
     Promote,
     Replace,
     Restart,
+    Retire,
     SlowCpu,
     SlowDisk,
     StalledDisk,
@@ -34,6 +35,9 @@ from vectorkit.sim.options import ClusterOptions
 
 _DAY_MS: Final = 86_400_000
 _LONGEST_MS: Final = 4_000
+_SPELLS_MAX: Final = 3
+_LOSSES_SHARE: Final = 0.4
+"""The part of a spell in which nodes lose their state, and the longest time that they are down."""
 
 
 def random_faults(
@@ -41,8 +45,11 @@ def random_faults(
 ) -> list[Fault]:
     """Of all kinds of faults the seed draws which come, when, where, for how long, how badly.
 
-    The guarantee stays whole: nothing is forced, and only n drawn nodes ever lose their state,
-    n being the replicas that the write concern asks for.
+    The guarantee stays whole: nothing is forced, and at most n nodes lose their state at a time,
+    n being the replicas that the write concern asks for. The time of the faults is one to three
+    spells, each with n nodes of its own that may lose theirs in its first part and are up again
+    before its end: one that has not returned by then, since it hears too few others, voids the
+    guarantee when the next spell begins.
 
     >>> faults = random_faults(ClusterOptions(), duration_ms=10_000, seed=7)
     >>> all(fault.at_ms < 10_000 for fault in faults)
@@ -50,7 +57,7 @@ def random_faults(
     """
     draws = draws_of(6, seed, duration_ms, intensity)
     asked = options.protocol.write_concern.replica_count(len(options.node_ids))
-    unlucky = draws.some(options.node_ids, asked, 0)
+    spells = _spells_of(draws, options, asked, duration_ms)
     faults: list[Fault] = []
     for number, make in enumerate(_MAKERS.values()):
         of_kind = draws.at(1, number)
@@ -62,8 +69,34 @@ def random_faults(
             at_ms = here.between(0, max(0, round(duration_ms * 0.8) - 1), 0)
             longest_ms = max(1, min(_LONGEST_MS, round(duration_ms * 0.2)))
             for_ms = here.between(1, longest_ms, 1)
-            faults += make(Spot(here.at(2), at_ms, for_ms, options, tuple(unlucky), intensity))
-    return faults
+            faults += make(Spot(here.at(2), at_ms, for_ms, options, spells, intensity))
+    return [fault for fault in faults if fault.at_ms < max(1, duration_ms)]
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A part of a run, and the nodes that may lose their state in its first part."""
+
+    begin_ms: int
+    length_ms: int
+    unlucky: tuple[str, ...]
+    is_only: bool
+
+
+def _spells_of(
+    draws: Draws, options: ClusterOptions, asked: int, duration_ms: int
+) -> tuple[Spell, ...]:
+    count = draws.between(1, _SPELLS_MAX, 2)
+    length_ms = max(1, round(duration_ms * 0.8) // count)
+    return tuple(
+        Spell(
+            number * length_ms,
+            length_ms,
+            tuple(draws.some(options.node_ids, asked, 0, *[number] * (number > 0))),
+            is_only=count == 1,
+        )
+        for number in range(count)
+    )
 
 
 # One fault of each kind, by draws
@@ -77,9 +110,28 @@ class Spot:
     at_ms: int
     for_ms: int
     options: ClusterOptions
-    unlucky: tuple[str, ...]
-    """The nodes that may lose their state."""
+    spells: tuple[Spell, ...]
     intensity: float
+
+    @property
+    def spell(self) -> Spell:
+        """The spell that it is in."""
+        return next(each for each in reversed(self.spells) if each.begin_ms <= self.at_ms)
+
+    @property
+    def unlucky(self) -> tuple[str, ...]:
+        """The nodes that may lose their state."""
+        return self.spell.unlucky
+
+    @property
+    def of_loss(self) -> Spot:
+        """The same in the first part of its spell: over in time for a return before the next."""
+        spell = self.spell
+        if spell.is_only:
+            return self
+        after_ms = round((self.at_ms - spell.begin_ms) * _LOSSES_SHARE)
+        for_ms = max(1, min(self.for_ms, round(spell.length_ms * _LOSSES_SHARE)))
+        return replace(self, at_ms=spell.begin_ms + after_ms, for_ms=for_ms)
 
     @property
     def node(self) -> str:
@@ -151,37 +203,52 @@ def _degrade(spot: Spot) -> list[Fault]:
 
 def _crash(spot: Spot) -> list[Fault]:
     """A node without a durable log loses its state with its life: only the unlucky may."""
-    draws, at_ms = spot.draws, spot.at_ms
-    for_ms = None if draws.has(0.1, 1) else spot.for_ms
-    has_torn = draws.has(0.5, 2)
-    if spot.unlucky and draws.has(0.3, 3):
-        node = draws.pick(spot.unlucky, 4)
-        return [Crash(at_ms=at_ms, for_ms=for_ms, node=node, lose_disk=True)]
-    if not spot.options.protocol.has_durable_log:
-        nodes = spot.unlucky
-        return [Crash(at_ms=at_ms, for_ms=for_ms, node=draws.pick(nodes, 4))] if nodes else []
-    return [Crash(at_ms=at_ms, for_ms=for_ms, node=spot.node, lose_unsynced=not has_torn)]
+    draws = spot.draws
+    stays_down, has_torn = draws.has(0.1, 1), draws.has(0.5, 2)
+    loses_disk = bool(spot.unlucky) and draws.has(0.3, 3)
+    if loses_disk or not spot.options.protocol.has_durable_log:
+        if not spot.unlucky:
+            return []
+        at, node = spot.of_loss, draws.pick(spot.unlucky, 4)
+        for_ms = None if stays_down and spot.spell.is_only else at.for_ms
+        return [Crash(at_ms=at.at_ms, for_ms=for_ms, node=node, lose_disk=loses_disk)]
+    for_ms = None if stays_down else spot.for_ms
+    return [Crash(at_ms=spot.at_ms, for_ms=for_ms, node=spot.node, lose_unsynced=not has_torn)]
 
 
 def _flip_bit(spot: Spot) -> list[Fault]:
-    """The node is restarted soon, or it would not notice."""
+    """One node, or all that may lose their state, each at a place of its own.
+
+    A node is restarted soon, or it would not notice.
+    """
     if not spot.unlucky:
         return []
-    node = spot.draws.pick(spot.unlucky, 0)
-    return [
-        FlipBit(at_ms=spot.at_ms, node=node, offset=-spot.draws.between(0, 20, 1)),
-        Crash(at_ms=spot.at_ms + 1, for_ms=spot.for_ms, node=node),
-    ]
+    at, draws = spot.of_loss, spot.draws
+    nodes = spot.unlucky if draws.has(0.3, 2) else (draws.pick(spot.unlucky, 0),)
+    faults: list[Fault] = []
+    for number, node in enumerate(nodes):
+        offset = -draws.between(0, 20, 1, *[number] * (number > 0))
+        faults.append(FlipBit(at_ms=at.at_ms, node=node, offset=offset))
+        faults.append(Crash(at_ms=at.at_ms + 1, for_ms=at.for_ms, node=node))
+    return faults
 
 
 def _replace(spot: Spot) -> list[Fault]:
+    """The command may reach one node only, and be given again, before or after the return."""
     if not spot.unlucky:
         return []
-    node = spot.draws.pick(spot.unlucky, 0)
-    return [
-        Replace(at_ms=spot.at_ms, node=node),
-        Restart(at_ms=spot.at_ms + spot.for_ms, node=node),
+    at, draws, nodes = spot.of_loss, spot.draws, spot.options.node_ids
+    node = draws.pick(spot.unlucky, 0)
+    target = draws.pick(nodes, 2) if draws.has(0.3, 1) else None
+    faults: list[Fault] = [
+        Replace(at_ms=at.at_ms, node=node, target=target),
+        Restart(at_ms=at.at_ms + at.for_ms, node=node),
     ]
+    for number in range(draws.between(0, 2, 3)):
+        late_ms = draws.between(1, _LONGEST_MS, 4, number)
+        to = draws.pick((*nodes, None), 5, number)
+        faults.append(Retire(at_ms=at.at_ms + late_ms, node=node, target=to))
+    return faults
 
 
 _MAKERS: Final[dict[str, Callable[[Spot], list[Fault]]]] = {
@@ -233,5 +300,12 @@ _MAKERS: Final[dict[str, Callable[[Spot], list[Fault]]]] = {
         Promote(at_ms=spot.at_ms, node=spot.draws.pick(spot.options.node_ids, 0))
     ],
     "Replace": _replace,
+    "Retire": lambda spot: [
+        Retire(
+            at_ms=spot.at_ms,
+            node=spot.draws.pick(spot.options.node_ids, 0),
+            target=spot.draws.pick((*spot.options.node_ids, None), 1),
+        )
+    ],
 }
 """How a random fault of each kind is drawn; a kind that is added comes last."""

@@ -137,14 +137,21 @@ def check_promptness(facts: Facts) -> Finding:
     """A master confirms as soon as n replicas have acked, whatever the others do.
 
     Later by `connection_timeout_ms` is a violation. Acks count that came by the connection that
-    the replica still has, and that name a record of the master's own epoch.
+    the replica still has, and that name a record of the master's own epoch. Those of a node that
+    was retired, or has lost its state since, need not be counted.
     """
     tally = Tally("confirmations_are_prompt")
+    node_ids = facts.options.node_ids
     watches: dict[str, _Watch] = {}
     arrived = ArrivedAcks()
     for row in facts.rows:
         ack = arrived.take(row)
         node = row.node
+        if row.event == "lost_state" or row.kind == "lost_disk":
+            for watch in watches.values():
+                watch.forget(node)
+        elif row.event == "retire" and node in watches:
+            watches[node].forget(node_ids[row.number & 0xFF])
         if row.event == "role":
             watches.pop(node, None)
             if row.kind == "master":
@@ -176,6 +183,11 @@ class _Watch:
         self._mark = self._confirmed = self.expected = 0
         self._reached: dict[str, int] = {}
         self._since_ns: int | None = None
+
+    def forget(self, node: str) -> None:
+        """What a node has acked need not be counted any more."""
+        self._reached.pop(node, None)
+        self._since_ns = None
 
     def take(self, row: TraceRow, ack: TraceRow | None) -> int:
         """For how long something could have been confirmed when that is told; else 0."""

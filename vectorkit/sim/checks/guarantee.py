@@ -72,6 +72,9 @@ class Guarantee:
                 self._starting.add(node)
             case "lost_state":
                 self._indices[node] = row.number
+                self._retired.pop(node, None)
+                if node not in self._starting:  # It has dropped its state while it ran.
+                    self._crashed_ns[node] = row.time_ns
                 self._lose(node, self._crashed_ns.get(node, row.time_ns))
             case "apply" if row.kind == "snapshot" and node in self._open:
                 self._lost.discard(node)
