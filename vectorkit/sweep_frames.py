@@ -31,6 +31,7 @@ SWEEP: Final[Schema] = {
     "stale_reads": "Int64",
     "staleness_ms_max": "float64",
     "unavailable_ms": "float64",
+    "masterless_ms": "float64",
     "failovers": "Int64",
     "full_syncs": "Int64",
     "event_count": "Int64",

@@ -11,9 +11,11 @@ from vectorkit.sim.checks.acknowledged import lost_writes
 from vectorkit.sim.checks.reads import staleness_of_reads
 from vectorkit.sim.checks.requests import REFUSED, Request
 from vectorkit.sim.run import Run
-from vectorkit.units import ms_to_ns, ns_to_ms
+from vectorkit.units import NS_PER_MS, ms_to_ns, ns_to_ms
 
 _ACKNOWLEDGED: Final = ("ok", "degraded")
+_NOT_TAKEN: Final = ("disk_full", "write_refused", "read_only_replica")
+"""Refusals that say nothing of the write: its node takes none now."""
 
 
 def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
         "broken": ", ".join(finding.name for finding in broken),
         **_writes(facts, end_ns),
         **_reads(facts),
-        "unavailable_ms": ns_to_ms(masterless_ns(facts, end_ns)),
+        "masterless_ms": ns_to_ms(masterless_ns(facts, end_ns)),
         "failovers": max(0, len({row.number for row in roles}) - 1),
         "full_syncs": sum(row.kind == "full" and row.text.startswith("started") for row in syncs),
         "event_count": run.event_count,
@@ -66,6 +68,7 @@ def _writes(facts: Facts, end_ns: int) -> dict[str, Any]:
         "write_latency_ms_p50": _rank_ms(latencies_ns, 50),
         "write_latency_ms_p99": _rank_ms(latencies_ns, 99),
         "write_gap_ms_max": ns_to_ms(max(gaps_ns)) if writes else None,
+        "unavailable_ms": ns_to_ms(unavailable_ns(facts, end_ns)) if writes else None,
     }
 
 
@@ -78,6 +81,45 @@ def _reads(facts: Facts) -> dict[str, Any]:
         "stale_reads": sum(each.operation_count > 0 for each in staleness),
         "staleness_ms_max": None if oldest_ns is None else ns_to_ms(oldest_ns),
     }
+
+
+def unavailable_ns(facts: Facts, end_ns: int) -> int:
+    """How long no write was answered although clients had asked for some, up to a time.
+
+    A stretch begins when a write is asked for and none waits, and at an answer after which others
+    still wait. It ends with the next answer that tells what became of a write: acknowledged, or
+    refused for its content. A time-out, silence, a node that is not master and a full disk are no
+    such answers: the stretch goes on until the last write is given up. Stretches up to a heartbeat
+    are the ordinary time of a write and do not count; longer ones count in full.
+    """
+    ordinary_ns = facts.options.protocol.heartbeat_ms * NS_PER_MS
+    moments: list[tuple[int, int, bool, bool]] = []
+    for each in facts.requests:
+        if each.is_write:
+            moments.append((each.invoked_index, each.invoked_ns, True, False))
+            if each.completed_index is not None and each.completed_ns is not None:
+                moments.append((each.completed_index, each.completed_ns, False, _is_served(each)))
+    waiting = total_ns = last_ns = 0
+    since_ns: int | None = None
+    for _, time_ns, is_asked, is_served in sorted(moments):
+        if time_ns > end_ns:
+            break
+        waiting += 1 if is_asked else -1
+        if is_served and since_ns is not None:
+            total_ns += time_ns - since_ns if time_ns - since_ns > ordinary_ns else 0
+            since_ns = time_ns if waiting else None
+        elif is_asked and since_ns is None:
+            since_ns = time_ns
+        last_ns = time_ns
+    if since_ns is not None:
+        length_ns = (end_ns if waiting else last_ns) - since_ns
+        total_ns += length_ns if length_ns > ordinary_ns else 0
+    return total_ns
+
+
+def _is_served(request: Request) -> bool:
+    is_refused = request.outcome == "refused" and request.error not in _NOT_TAKEN
+    return is_refused or request.outcome in _ACKNOWLEDGED
 
 
 def masterless_ns(facts: Facts, end_ns: int) -> int:
