@@ -157,6 +157,22 @@ def test_reads_at_a_replica_are_answered_one_by_one_while_ever_more_is_written()
     assert [each.offset for each in confirmed] == [head.offset - 1, head.offset]
 
 
+def test_what_is_confirmed_beyond_a_replicas_log_says_nothing_of_what_it_takes_later():
+    hands = filled(write_concern=WriteConcern(count=1, timeout_ms=1_000))
+    hands.cut = {"node-2"}
+    for request in (2, 3, 4):
+        hands.send(update(request))
+    member, far = hands.nodes["node-2"].member, hands.master.log.head.offset
+    member.note_confirmed(far)
+    here = member.log.head
+    assert here.offset < far
+    assert member.is_confirmed(here[:2])
+    hands.cut = {"node-0", "node-1"}
+    entry = hands.master.log.entry(here.offset + 1)
+    member.extend([entry.record], [entry.hash])
+    assert not member.is_confirmed(entry.position[:2])
+
+
 def test_with_a_refreshed_snapshot_the_answer_is_that_of_the_snapshot():
     hands = Hands(refresh_ms=1_000, **TWO)
     hands.send(insert(1))

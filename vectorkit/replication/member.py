@@ -207,7 +207,11 @@ class Member:
     # What satisfies the write concern
 
     def note_confirmed(self, offset: int) -> None:
-        """A master has found the write concern met up to here: itself, or the one it follows."""
+        """A master has found the write concern met up to here: itself, or the one it follows.
+
+        Of what this node does not have yet, it remembers nothing: it could not name the record.
+        """
+        offset = min(offset, self.log.head.offset)
         if offset > self._confirmed[1] or not self.is_confirmed(self._confirmed):
             self._confirmed = self.log.epoch_of(offset), offset
 
