@@ -1,13 +1,21 @@
 """Linearizability: the search against every order of small histories, and the finding."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.sim.tape import FIRST, SAFE, WEAK, Tape
-from vectorkit.sim.checks.linearizable import Call, check_linearizable, is_linearizable
+from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
+from vectorkit.replication import WriteConcern
+from vectorkit.sim.checks.linearizable import (
+    Call,
+    calls_of,
+    check_linearizable,
+    is_linearizable,
+)
+from vectorkit.sim.checks.requests import Request
 
 
 def write(begin, end, value):
@@ -136,7 +144,7 @@ def test_a_stale_linearizable_read_is_broken_and_named():
     assert told(found) == ("broken", True, 1)
     assert found.evidence[0] == (
         "the 3 calls of 'a', up to 32.0 ms, have no order that one copy could have answered in: "
-        "the read that found 1 at 32.0 ms cannot be placed"
+        "the answer that found 1 at 32.0 ms cannot be placed"
     )
 
 
@@ -145,7 +153,7 @@ def test_the_first_read_that_cannot_be_placed_is_named():
     reads.read(40, 4, FIRST, 2, 1, policy="linearizable")
     reads.read(50, 5, FIRST, 2, 1, policy="linearizable")
     found = check_linearizable(reads.facts())
-    assert found.evidence[0].endswith("the read that found 1 at 42.0 ms cannot be placed")
+    assert found.evidence[0].endswith("the answer that found 1 at 42.0 ms cannot be placed")
 
 
 def test_a_stale_read_is_counted_where_the_write_concern_promises_nothing():
@@ -155,10 +163,84 @@ def test_a_stale_read_is_counted_where_the_write_concern_promises_nothing():
 
 def test_reads_by_other_policies_and_refused_writes_do_not_count():
     found = check_linearizable(tape().read(30, 3, FIRST, 2, 1, policy="nearest").facts())
-    assert found.evidence == ("no read under linearizable was answered",)
+    idle = "no read under linearizable was answered, and no write by what it found"
+    assert found.evidence == (idle,)
     refused = Tape().begin().write(10, 1, FIRST, 2).invoke(20, 2, "write")
     refused.complete(21, 2, "refused").read(30, 3, FIRST, 2, 2, policy="linearizable")
     assert told(check_linearizable(refused.facts())) == ("broken", True, 1)
+
+
+# Writes that are answered by what they found
+
+
+ABSENT = pytest.mark.parametrize("error", ["vector_not_found", "collection_not_found"])
+
+
+def refused(ms, error, *, key="a", options=SAFE):
+    """A row that is written, deleted and written again, and an update refused meanwhile."""
+    tape = Tape(options).begin().write(10, 1, FIRST, 2).write(20, 2, FIRST, 3, kind="delete")
+    tape.invoke(ms, 9, "write", key=key).complete(ms + 2, 9, "refused", error=error)
+    tape.write(40, 3, FIRST, 4)
+    tape.rows[1:] = sorted(tape.rows[1:], key=lambda row: row.time_ns)
+    return check_linearizable(tape.facts())
+
+
+@ABSENT
+def test_a_refusal_that_no_order_allows_is_broken(error):
+    assert told(refused(30, error)) == ("held", True, 0)
+    assert told(refused(19, error)) == ("held", True, 0)  # It overlaps the delete.
+    for ms in (15, 45):
+        found = refused(ms, error)
+        assert told(found) == ("broken", True, 1)
+        assert f"the answer that found -1 at {ms + 2:,}.0 ms cannot be placed" in found.evidence[0]
+
+
+def test_a_refusal_that_tells_nothing_of_the_row_is_no_read():
+    for error in ("invalid_payload", "disk_full", "vector_exists"):
+        assert refused(15, error).verdict == "not_exercised"
+    assert refused(15, "vector_not_found", key="b").verdict == "held"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [WEAK, replace(SAFE, disk=None, write_concern=WriteConcern(count=1, stage="applied"))],
+)
+def test_a_refusal_of_a_cluster_that_can_prove_nothing_does_not_count(options):
+    assert refused(15, "vector_not_found", options=options).verdict == "not_exercised"
+
+
+def test_a_delete_of_a_row_that_is_not_there_is_a_write_all_the_same():
+    tape = Tape().begin().write(10, 1, FIRST, 2)
+    tape.invoke(20, 2, "delete").complete(21, 2, "ok", FIRST, 2)  # It has named no record.
+    tape.read(30, 3, FIRST, 2, 1, policy="linearizable")
+    assert told(check_linearizable(tape.facts())) == ("broken", True, 1)
+
+
+def test_a_write_that_timed_out_with_nothing_written_has_not_happened():
+    tape = Tape().begin().write(10, 1, FIRST, 2).invoke(20, 2, "write")
+    tape.complete(25, 2, "timeout", error="nothing_written")
+    tape.read(30, 3, FIRST, 3, 2, policy="linearizable")
+    assert told(check_linearizable(tape.facts())) == ("broken", True, 1)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "error"),
+    [
+        ("refused", "vector_not_found"),
+        ("not_master", "not_master"),
+        ("timeout", "nothing_written"),
+    ],
+)
+def test_a_copy_that_another_master_has_written_may_happen_at_any_time(outcome, error):
+    request = Request("client-0", 7, "write", "node-0", "a", "", None, 1, 0, 5, 0, outcome)
+    request.error = error
+    seen = Request("client-0", 8, "read", "node-1", "a", "linearizable", None, 9, 0, 12, 0, "ok")
+    seen.value = 7
+    reads = [] if outcome != "refused" else [Call(1, 5, False, -1)]
+    assert calls_of([request, seen]) == {"a": [*reads, Call(9, 12, False, 7)]}
+    request.places.append((SECOND, 3))
+    late = Call(1, None, True, 7)
+    assert calls_of([request, seen]) == {"a": [*reads, late, Call(9, 12, False, 7)]}
 
 
 @pytest.mark.parametrize("outcome", ["timeout", "degraded", "silent"])

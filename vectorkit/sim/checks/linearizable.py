@@ -21,6 +21,9 @@ STEPS_MAX: Final = 200_000
 
 _NEVER: Final = 1 << 62
 _ANY: Final = "any"
+_ABSENT: Final = ("vector_not_found", "collection_not_found")
+NOTHING_WRITTEN: Final = "nothing_written"
+"""The error of a write that timed out and is known not to have happened."""
 
 Answer = Literal["yes", "no", "gave up"]
 
@@ -114,32 +117,41 @@ def _step(state: int | str, call: Call) -> int | str | None:
     return state if state == call.value else None
 
 
-def calls_of(requests: Sequence[Request]) -> dict[str, list[Call]]:
+def calls_of(requests: Sequence[Request], *, are_proven: bool = True) -> dict[str, list[Call]]:
     """The calls of each key that was read under `linearizable`, in order of time.
 
-    Writes that were refused did not happen; those that were answered as degraded, timed out or
-    not answered at all have an unknown outcome.
+    So were the keys of writes that were refused because there is no such row, where `are_proven`:
+    such an answer is a read that found no row. Writes that were refused or timed out with nothing
+    written did not happen, unless a master made a record of a copy that came late; then, and where
+    they were answered as degraded, timed out or not answered at all, their outcome is unknown.
     """
-    keys = {each.key for each in requests if _is_proof(each)}
+    keys = {each.key for each in requests if _is_proof(each) or (are_proven and _is_absence(each))}
     found: dict[str, list[Call]] = defaultdict(list)
     for request in requests:
         if request.key not in keys:
             continue
-        begin, end = request.invoked_index, request.completed_index
+        calls, begin, end = found[request.key], request.invoked_index, request.completed_index
         if _is_proof(request):
             assert request.value is not None
-            found[request.key].append(Call(begin, end, False, request.value))
-        elif request.is_write and request.outcome not in REFUSED:
+            calls.append(Call(begin, end, False, request.value))
+        if are_proven and _is_absence(request):
+            calls.append(Call(begin, end, False, -1))
+        if request.is_write and (request.places or not _has_not_happened(request)):
             value = request.number if request.kind == "write" else -1
-            found[request.key].append(Call(begin, end if request.is_ok else None, True, value))
+            calls.append(Call(begin, end if request.is_ok else None, True, value))
     return found
 
 
 def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
-    """Reads under `linearizable` and the writes of their keys are as if one copy had served all."""
+    """Linearizable answers and the writes of their keys are as if one copy had served all.
+
+    Linearizable are reads under that policy and, where the write concern can prove anything, what
+    a write is told of the state that it found: that there is no such row.
+    """
     tally = Tally("linearizable", unpromised=facts.guarantee.unpromised)
-    idle = "no read under linearizable was answered"
-    calls = calls_of(facts.requests)
+    idle = "no read under linearizable was answered, and no write by what it found"
+    can_prove = not facts.guarantee.unpromised and facts.options.protocol.has_durable_log
+    calls = calls_of(facts.requests, are_proven=can_prove)
     foreign = facts.foreign_count if calls else 0
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
@@ -175,6 +187,15 @@ def _is_proof(request: Request) -> bool:
     return is_read and request.is_ok and request.value is not None
 
 
+def _is_absence(request: Request) -> bool:
+    """Whether a write was told that the row that it names is not there."""
+    return request.outcome == "refused" and request.error in _ABSENT
+
+
+def _has_not_happened(request: Request) -> bool:
+    return request.outcome in REFUSED or request.error == NOTHING_WRITTEN
+
+
 def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:
     """The first read by whose end there is no such order any more."""
     reads = sorted((call for call in calls if not call.is_write), key=lambda call: call.end or 0)
@@ -187,7 +208,7 @@ def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:
             low = middle + 1
     read = reads[low]
     at_ms = ns_to_ms(facts.rows[read.end or 0].time_ns)
-    return f"the read that found {read.value} at {at_ms:,} ms cannot be placed"
+    return f"the answer that found {read.value} at {at_ms:,} ms cannot be placed"
 
 
 def _until(calls: Sequence[Call], index: int) -> list[Call]:
