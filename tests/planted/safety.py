@@ -258,6 +258,34 @@ SAFETY = (
         check="linearizable",
     ),
     Bug(
+        name="refusals_at_once",
+        row=19,
+        what="a master refuses a write for its content by what its store holds now",
+        edits=(
+            Edit(
+                "replication.clients:Clients.write",
+                'self._answer_from_state(source, request, "refused", error.code)',
+                'self._reply(source, request, "refused", NOWHERE, error=error.code)',
+            ),
+        ),
+        scenario=on.asked_of_a_deposed_master,
+        check="linearizable",
+    ),
+    Bug(
+        name="no_effect_without_a_round",
+        row=19,
+        what="a write that changes nothing is answered once the head of the log is confirmed",
+        edits=(
+            Edit(
+                "replication.clients:Clients._answer_from_state",
+                "number = self._begin_round()",
+                "number = 0",
+            ),
+        ),
+        scenario=on.asked_of_a_deposed_master,
+        check="linearizable",
+    ),
+    Bug(
         name="fewer_replicas_fewer_acks",
         row=25,
         what="with fewer replicas counted than asked for, the master's own copy is enough",

@@ -275,6 +275,42 @@ def slow_clock_of_a_lone_master(seed, **changed):
     return scenario(seed, options(seed, **changed), load, faults)
 
 
+def asked_of_a_deposed_master(seed, *, policy="linearizable"):
+    """A cut-off client asks its old master, idle for long, for what the next one has changed."""
+    d = draws(seed).at(23)
+    cut_ms, for_ms = 500 + d.between(0, 200, 0), d.between(1_800, 2_200, 1)
+    late_ms = cut_ms + d.between(700, 1_100, 2)
+    faults = [
+        sim.Partition(at_ms=cut_ms, for_ms=for_ms, isolate=[MASTER, "client-0"]),
+        sim.Promote(at_ms=cut_ms + d.between(20, 200, 3), node=f"node-{d.between(1, 2, 4)}"),
+    ]
+    writes = {
+        "client-0": [*range(20, cut_ms - 100, 50), *range(late_ms, cut_ms + for_ms - 50, 70)],
+        "client-1": range(20, 3_400, 50),
+    }
+    reads = {"client-1": range(45, 3_500, 30)}
+    if policy != "linearizable":  # Another policy is what the cut-off client reads by.
+        reads["client-0"] = range(45, 3_500, 30)
+    requests = [
+        sim.Request(at_ms=at_ms, client=client, is_read=is_read, index=index)
+        for is_read, listed in ((False, writes), (True, reads))
+        for client, times in listed.items()
+        for index, at_ms in enumerate(times)
+    ]
+    workload = load(
+        seed,
+        clients=2,
+        source="uniform:6x4",
+        preload=d.pick((0, 3, 6), 5),
+        insert_share=0.3,
+        delete_share=0.4,
+        read_policy=policy,
+        client_timeout_ms=300,
+        requests=requests,
+    )
+    return scenario(seed, options(seed, failover=False), workload, faults)
+
+
 def figure_eight(seed):
     """The schedule of figure 8 of the Raft paper: an old record is copied, and its master dies."""
     d = draws(seed).at(15)
