@@ -84,27 +84,25 @@ def test_options_reach_the_kind_and_a_frame_without_rows_needs_its_dimension():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "key", "text"),
     [
-        (pd.NA, "put None in its place"),
-        (pd.NaT, "put None in its place"),
-        (pd.Timestamp("2020-01-01"), "astype"),
-        (np.zeros(2), "convert it"),
-        (np.inf, "finite"),
-        ({1: 2}, "convert it"),
-        ({"x"}, "convert it"),
+        (np.inf, "when", "leave the key out"),
+        ({1: 2}, "when.1", "keys are texts"),
+        ({"x"}, "when", "sorted"),
+        ([np.nan], "when[0]", "put None"),
+        (pd.Period("2020"), "when", "convert it"),
     ],
 )
-def test_a_value_that_json_does_not_have_names_its_column_and_the_remedy(value, text):
+def test_a_value_that_json_does_not_have_names_its_row_its_column_and_the_remedy(value, key, text):
     df = words().assign(when=pd.Series([None, value], dtype="object"))
-    with pytest.raises(InvalidPayload, match=r"column 'when'.*" + text) as caught:
+    with pytest.raises(InvalidPayload, match=r"the payload of 'a' .* key when.*" + text) as caught:
         vk.CpuCollection.from_frame(df, id="word")
-    assert caught.value.details["column"] == "when"
+    assert caught.value.details == {"id": "a", "key": key}
 
 
-def test_the_remedy_for_missing_values_of_pandas_works():
-    df = words().assign(n=pd.array([1, None], dtype="Int64"))
-    df["n"] = df["n"].astype(object).where(df["n"].notna())
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT, np.datetime64("NaT")])
+def test_every_missing_value_leaves_its_key_out(missing):
+    df = words().assign(n=pd.Series([1, missing], dtype="object"))
     c = vk.CpuCollection.from_frame(df, id="word")
     assert c.snapshot().payloads() == [{"rank": 7, "n": 1}, {"rank": 8}]
 

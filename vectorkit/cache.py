@@ -18,10 +18,12 @@ import numpy as np
 from cachetools import TTLCache
 
 from vectorkit.collections import Collection, Matches
-from vectorkit.collections.checks import checked_k, checked_row, short
+from vectorkit.collections.checks import checked_k, checked_row
 from vectorkit.collections.filters import Filter, parse
+from vectorkit.collections.not_storable import short
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
+from vectorkit.collections.values import whole_number
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.types import Float32Array, Id, Int32Array, Where
@@ -296,8 +298,8 @@ def checked_cache(cache: object) -> QueryCache:
 
 
 def _checked_capacity(capacity: object) -> int:
-    if isinstance(capacity, int | np.integer) and not isinstance(capacity, bool) and capacity > 0:
-        return int(capacity)
+    if (number := whole_number(capacity)) is not None and number > 0:
+        return number
     raise InvalidOption(
         "a cache cannot hold this number of answers",
         got=f"capacity={short(capacity)}",
@@ -309,9 +311,9 @@ def _checked_capacity(capacity: object) -> int:
 def _checked_age(max_age_s: Any) -> float | None:
     if max_age_s is None:
         return None
-    is_number = isinstance(max_age_s, int | float | np.integer | np.floating)
+    is_number = isinstance(max_age_s, float | np.floating) or whole_number(max_age_s) is not None
     with suppress(OverflowError):  # An int beyond every float.
-        if is_number and not isinstance(max_age_s, bool) and 0 < float(max_age_s) < math.inf:
+        if is_number and 0 < float(max_age_s) < math.inf:
             return float(max_age_s)
     raise InvalidOption(
         "a cache cannot keep answers for this long",

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from vectorkit.collections.checks import nearest, short
-from vectorkit.collections.payloads import checked_payload
+from vectorkit.collections.checks import nearest
+from vectorkit.collections.not_storable import short
 from vectorkit.errors import InvalidInput, InvalidPayload
 from vectorkit.types import Payload
 
@@ -17,10 +17,10 @@ from vectorkit.types import Payload
 def rows_of(
     df: pd.DataFrame, id_column: str | None, vector: str | Sequence[str]
 ) -> tuple[list[Any], Any, list[Payload | None]]:
-    """Ids, vectors (one for each id, not yet checked) and payloads of a frame.
+    """Ids, vectors (one for each id) and payloads of a frame, none of their values checked.
 
-    A row without any payload value has the payload None. Raises InvalidInput for columns that are
-    not there or not distinct, InvalidPayload for values that JSON does not have.
+    Raises InvalidInput for columns that are not there or not distinct, InvalidPayload for columns
+    whose names are no texts.
 
     >>> rows_of(pd.DataFrame({"x": [1.0], "n": [2]}, index=["a"]), None, ["x"])[::2]
     (['a'], [{'n': 2}])
@@ -50,7 +50,7 @@ def rows_of(
 
 def _numbers(df: pd.DataFrame) -> Any:
     for name, dtype in df.dtypes.items():
-        if not pd.api.types.is_numeric_dtype(dtype):
+        if dtype.kind not in {"f", "i", "u"}:  # To pandas, bool and complex are numeric, too.
             raise InvalidInput(
                 f"column {name!r} cannot be a part of vectors",
                 got=f"dtype {dtype}",
@@ -61,6 +61,7 @@ def _numbers(df: pd.DataFrame) -> Any:
 
 
 def _payloads(df: pd.DataFrame) -> list[Payload | None]:
+    """One dict a row, as the frame holds it: what is missing goes when the rows are written."""
     payloads: list[dict[str, Any]] = [{} for _ in range(len(df))]
     for name in df.columns:
         if not isinstance(name, str):
@@ -71,30 +72,8 @@ def _payloads(df: pd.DataFrame) -> list[Payload | None]:
                 remedy="rename the columns: df.rename(columns=str)",
             )
         for payload, value in zip(payloads, df[name].tolist(), strict=True):
-            if value is None or (isinstance(value, float) and math.isnan(value)):
-                continue
-            payload[name] = value if type(value) in {str, int, bool} else _plain(name, value)
+            payload[name] = value
     return [payload or None for payload in payloads]
-
-
-def _plain(column: str, value: Any) -> Any:
-    try:
-        checked = checked_payload({column: value})
-    except InvalidPayload as error:
-        raise InvalidPayload(
-            f"column {column!r} holds values that have no place in a payload",
-            got=f"{short(value)} ({type(value).__name__})",
-            wanted="str, finite numbers, bool, lists or dicts; None or NaN where there is none",
-            remedy=_remedy(column, value),
-            column=column,
-        ) from error
-    return None if checked is None else checked[column]
-
-
-def _remedy(column: str, value: Any) -> str:
-    if value is pd.NA or value is pd.NaT:
-        return f"put None in its place: df[{column!r}].astype(object).where(df[{column!r}].notna())"
-    return f"convert it, as by df[{column!r}].astype(str), or drop it before"
 
 
 def _refuse_absent(df: pd.DataFrame, named: list[str]) -> None:

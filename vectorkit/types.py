@@ -19,7 +19,7 @@ Metric = Literal["cosine", "dot", "euclidean"]
 METRICS: Final[tuple[Metric, ...]] = ("cosine", "dot", "euclidean")
 
 Payload = Mapping[str, Any]
-"""What a row carries beside its vector: a JSON object."""
+"""What a row carries beside its vector: a JSON object; docs/values.md says what becomes one."""
 
 Where = Mapping[str, Any] | Callable[[Mapping[str, NDArray[Any]]], Any]
 """Which rows a search may answer with: conditions by payload key, or a function of the columns."""

@@ -37,6 +37,8 @@ def holds(condition, operand, payload, key):
         return (key in payload) == operand
     if condition == "ne":
         return not holds("eq", operand, payload, key)
+    if condition in {"eq", "in"} and key not in payload:
+        return None in (operand if condition == "in" else [operand])
     if key not in payload:
         return False
     (kind, value) = mine = comparable(payload[key])
@@ -144,11 +146,13 @@ def test_a_text_that_came_later_is_ordered_too():
     assert where.mask(columns, 2).tolist() == [True, True]
 
 
-def test_a_missing_key_passes_only_ne_and_exists_false():
+def test_a_missing_key_passes_ne_exists_false_and_what_asks_for_it():
     rows = [None, {}, {"a": None}]
     assert asked({"a": {"ne": 1}}, rows) == [0, 1, 2]
     assert asked({"a": {"exists": False}}, rows) == [0, 1]
-    assert asked({"a": None}, rows) == [2]
+    for missing in (None, float("nan"), np.float32("nan"), np.datetime64("NaT")):
+        assert asked({"a": missing}, rows) == asked({"a": {"in": [1, missing]}}, rows) == [0, 1, 2]
+        assert asked({"a": {"ne": missing}}, [*rows, {"a": 0}]) == [3]
     assert asked({"a": {"lt": 1}}, rows) == []
 
 
@@ -240,12 +244,13 @@ def nested(depth):
         ({"a": {"x": 1}}, "where['a']", 'compare with a dict by {"eq": {…}}'),
         ({"a": {}}, "where['a']", "leave the key out"),
         ({"a": ["x"]}, "where['a']", '{"in": […]}'),
-        ({"a": float("nan")}, "where['a']", '{"exists": False}'),
+        ({"a": {"eq": [float("nan")]}}, "where['a']['eq'][0]", "put None"),
+        ({"a": {"lt": float("nan")}}, "where['a']['lt']", "got nan (float)"),
         ({"a": {"lt": float("inf")}}, "where['a']['lt']", "finite"),
         ({"a": {"gt": 2**63}}, "where['a']['gt']", "64 bits"),
-        ({"a": {"lt": None}}, "where['a']['lt']", "a number or a text"),
+        ({"a": {"lt": None}}, "where['a']['lt']", "a number, a text, a date"),
         ({"a": {"gte": True}}, "where['a']['gte']", "got True (bool)"),
-        ({"a": {"gte": [1]}}, "where['a']['gte']", "a number or a text"),
+        ({"a": {"gte": [1]}}, "where['a']['gte']", "a number, a text, a date"),
         ({"a": {"in": "en"}}, "where['a']['in']", "got 'en' (str)"),
         ({"a": {"in": {1}}}, "where['a']['in']", "got {1} (set)"),
         ({"a": {"in": [1, {2}]}}, "where['a']['in'][1]", "got {2} (set)"),

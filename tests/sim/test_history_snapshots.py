@@ -172,7 +172,7 @@ def test_snapshot_with_payloads():
     payloads = [
         None,
         {},
-        {"n": 0, "f": 0.1, "big": 2**53, "neg": -0.0, "yes": True, "none": None},
+        {"n": 0, "f": 0.1, "big": 2**53, "neg": -0.0, "yes": True, "none": [None]},
         {"text": 'ä 漢字 🙂 \u0000 " \\', "": "empty key"},
         {"list": [1, [2, [3, {"deep": []}]]], "z": 1, "a": 2},
         {f"key-{n}": "x" * n for n in range(200)},

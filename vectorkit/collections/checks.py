@@ -5,12 +5,21 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import jax.numpy as jnp
 import numpy as np
 from numpy import inf, ndarray, vdot  # By their own names: `checked_row` runs a million times.
 
+from vectorkit.collections.not_storable import short
+from vectorkit.collections.values import (
+    INT_MAX,
+    count_masked,
+    is_duration,
+    is_missing,
+    stored_id,
+    whole_number,
+)
 from vectorkit.errors import (
     DuplicateId,
     InvalidDimension,
@@ -23,17 +32,15 @@ from vectorkit.errors import (
 from vectorkit.types import METRICS, Float32Array, Id, Metric
 
 DIMENSION_MAX: Final = 65_536
-INT_MAX: Final = 2**63 - 1
 K_MAX: Final = 1 << 20
 ROWS_MAX: Final = 2**31 - 1
 _FLOAT32: Final = np.dtype(np.float32)
-_TEXT_MAX: Final = 60
 
 
 def checked_dim(dim: object) -> int:
     """A dimension from 1 to `DIMENSION_MAX`."""
-    if isinstance(dim, int | np.integer) and not isinstance(dim, bool) and 0 < dim <= DIMENSION_MAX:
-        return int(dim)
+    if (number := whole_number(dim)) is not None and 0 < number <= DIMENSION_MAX:
+        return number
     raise InvalidDimension(
         "a collection cannot have this dimension",
         got=f"dim={short(dim)}",
@@ -70,8 +77,9 @@ def checked_name(name: object) -> str:
 
 def checked_k(k: object) -> int:
     """A number of neighbours from zero to `K_MAX`."""
-    if isinstance(k, int | np.integer) and not isinstance(k, bool) and 0 <= k <= K_MAX:
-        return int(k)
+    number = k if type(k) is int else whole_number(k)
+    if number is not None and 0 <= number <= K_MAX:
+        return number
     raise InvalidK(
         "cannot search for this number of neighbours",
         got=f"k={short(k)}",
@@ -82,8 +90,7 @@ def checked_k(k: object) -> int:
 
 def checked_row_count(count: object) -> int:
     """A number of rows from zero to `ROWS_MAX`."""
-    is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
-    if is_whole and 0 <= (number := int(cast("int", count))) <= ROWS_MAX:
+    if (number := whole_number(count)) is not None and 0 <= number <= ROWS_MAX:
         return number
     raise InvalidOption(
         "a collection cannot make room for this many rows",
@@ -94,20 +101,25 @@ def checked_row_count(count: object) -> int:
 
 
 def checked_id(row_id: object) -> Id:
-    """A str or int to ±`INT_MAX`; NumPy's scalars become Python's, bool and float are refused."""
+    """A str or int to ±`INT_MAX`: UUIDs become texts, Enums their values; others are refused."""
     if type(row_id) is str or (type(row_id) is int and -INT_MAX <= row_id <= INT_MAX):
         return row_id
-    if isinstance(row_id, str):
-        return str(row_id)
-    is_whole = isinstance(row_id, int | np.integer) and not isinstance(row_id, bool)
-    if is_whole and abs(number := int(cast("int", row_id))) <= INT_MAX:
-        return number
+    if (plain := stored_id(row_id)) is not None:
+        return plain
     raise InvalidId(
         "this cannot be an id",
         got=f"{short(row_id)} ({type(row_id).__name__})",
         wanted="a str or an int of at most 64 bits",
-        remedy="name rows by text or by whole numbers",
+        remedy=_id_remedy(row_id),
     )
+
+
+def _id_remedy(row_id: object) -> str:
+    if row_id is not None and is_missing(row_id):
+        return "name every row: fill the ids that are missing, or leave these rows out"
+    if is_duration(row_id) or isinstance(row_id, np.datetime64) or hasattr(row_id, "isoformat"):
+        return "pass its text: str(id), or id.isoformat()"
+    return "name rows by text or by whole numbers"
 
 
 def checked_ids(ids: Iterable[object]) -> tuple[Id, ...]:
@@ -118,6 +130,13 @@ def checked_ids(ids: Iterable[object]) -> tuple[Id, ...]:
             got=short(ids),
             wanted="a list of ids, in the order of their rows",
             remedy="pass sorted(ids)",
+        )
+    if hasattr(ids, "columns") and hasattr(ids, "shape"):
+        raise InvalidId(
+            "a table of ids names its columns, not its rows",
+            got=f"a {type(ids).__name__} of shape {ids.shape}",
+            wanted="one column",
+            remedy='pass df["column"], or df.index',
         )
     is_scalar = isinstance(ids, str | bytes) or getattr(ids, "shape", None) == ()
     if is_scalar or not isinstance(ids, Iterable):
@@ -198,8 +217,16 @@ def checked_row(vector: Any, dim: int) -> Float32Array:
 
 
 def _as_float32(vectors: Any, is_shared: bool = False) -> Float32Array:
+    if masked := count_masked(vectors):
+        raise InvalidVector(
+            "vectors are masked",
+            got=f"{masked} masked numbers",
+            wanted="numbers only",
+            remedy="fill the gaps, as by vectors.filled(0), or leave these rows out",
+        )
+    given: Any = _nullable_numbers(vectors)
     try:
-        given = np.asarray(vectors)
+        given = np.asarray(vectors) if given is None else given
     except (TypeError, ValueError) as error:
         raise _wrong_dtype(f"a ragged {type(vectors).__name__}") from error
     if given.dtype.kind not in "fiu" and not jnp.issubdtype(given.dtype, jnp.floating):
@@ -207,6 +234,20 @@ def _as_float32(vectors: Any, is_shared: bool = False) -> Float32Array:
     with np.errstate(over="ignore"):
         copy = None if is_shared else True
         return np.array(given, dtype=np.float32, order="C", copy=copy)
+
+
+def _nullable_numbers(vectors: Any) -> Float32Array | None:
+    """The numbers of a pandas object that has a nullable dtype, NaN where one is missing."""
+    dtypes = getattr(vectors, "dtypes", None)
+    if dtypes is None or not hasattr(vectors, "to_numpy"):
+        return None
+    kinds = list(dtypes) if isinstance(dtypes, Iterable) else [dtypes]
+    if all(isinstance(each, np.dtype) for each in kinds):
+        return None
+    if not all(getattr(each, "kind", "") in {"f", "i", "u"} for each in kinds):
+        raise _wrong_dtype(f"dtypes {', '.join(dict.fromkeys(map(str, kinds)))}")
+    numbers: Float32Array = vectors.to_numpy("float32", na_value=np.nan)
+    return numbers
 
 
 def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -240,12 +281,3 @@ def nearest(name: object, known: Iterable[str]) -> str:
     """A remedy for a name that is not known: the one that was probably meant, if any."""
     close = difflib.get_close_matches(str(name).lower(), list(known), n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else "pass one of these names"
-
-
-def short(value: object) -> str:
-    """The repr of a value, cut to fit an error text."""
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= _TEXT_MAX else f"{text[: _TEXT_MAX - 1]}…"

@@ -103,8 +103,9 @@ class Collection(Reader):
         """Write all rows or none; a row that is there is replaced, vector and payload.
 
         `vectors` has shape (len(ids), dim) and any real dtype, stored as float32. A missing payload
-        clears the old one. New rows take the slots behind the last, in their order. Raises
-        InvalidId, DuplicateId, InvalidVector, InvalidPayload.
+        clears the old one; docs/values.md says how its values are stored. New rows take the slots
+        behind the last, in their order. Raises InvalidId, DuplicateId, InvalidVector,
+        InvalidPayload.
 
         >>> import vectorkit as vk
         >>> c = vk.CpuCollection(dim=2)
@@ -200,12 +201,13 @@ class Collection(Reader):
                 wanted="a vector, a payload or both",
                 remedy="pass what should change",
             )
+        name = checked_id(row_id)
         rows = KEEP if vector is KEEP else checked_row(vector, self.dim).copy()[None, :]
         payloads: tuple[Payload | None, ...] | Keep | None = KEEP
         if not isinstance(payload, Keep):
-            checked = checked_payload(payload)
+            checked = checked_payload(payload, name)
             payloads = None if checked is None else (checked,)
-        return self._write(UpdateVectors(self.name, (checked_id(row_id),), rows, payloads))
+        return self._write(UpdateVectors(self.name, (name,), rows, payloads))
 
     def delete(
         self, ids: Iterable[Id], *, missing: Literal["raise", "ignore"] = "raise"
@@ -300,10 +302,10 @@ class Collection(Reader):
 
         `id` names the column of ids, None takes the index. `vector` names a column of arrays or
         lists, or several columns of numbers. Every other column is a payload key; where a value is
-        missing (None or NaN) its row goes without the key. `options` are those of the kind, and
-        `dim` for a frame without rows. `from_frame(c.to_frame())` holds what `c` holds, but for
-        empty payloads and values of None. Raises InvalidInput, InvalidId, DuplicateId,
-        InvalidVector, InvalidPayload.
+        missing (None, NaN, NaT or pandas.NA) its row goes without the key, as in `upsert`.
+        `options` are those of the kind, and `dim` for a frame without rows.
+        `from_frame(c.to_frame())` holds what `c` holds, with None for an empty payload. Raises
+        InvalidInput, InvalidId, DuplicateId, InvalidVector, InvalidPayload.
 
         >>> import pandas as pd, vectorkit as vk
         >>> df = pd.DataFrame({"word": ["a", "b"], "x": [1, 0], "y": [0, 1], "rank": [1, 2]})
@@ -348,7 +350,7 @@ class Collection(Reader):
         self, ids: Iterable[Id], vectors: Any, payloads: Iterable[Payload | None] | None
     ) -> Upsert:
         names = checked_ids(ids)
-        checked = checked_payloads(payloads, len(names))
+        checked = checked_payloads(payloads, names)
         # Last, because a large array is not copied: a generator of payloads could still change it.
         is_written_at_once = self._commit is None and len(names) > PIECE_ROWS
         rows = checked_rows(vectors, len(names), self.dim, is_shared=is_written_at_once)

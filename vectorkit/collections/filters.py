@@ -8,12 +8,14 @@ A filter is a mapping from a payload's keys to conditions, all of which must hol
   key pass it. Lists and dicts are equal where their canonical JSON is ([1] is not [1.0]).
 - `lt`, `lte`, `gt`, `gte`: numbers with numbers, exactly, int and float alike; texts with texts by
   code point. Nothing else has an order, so rows of another kind do not pass.
-- `exists`: True or False; None exists.
+- `exists`: True or False.
 - `{"and": [filters]}`, `{"or": [filters]}`, `{"not": filter}`, nested at will, beside keys too.
   Keys of these three names are reached by a function.
 
-A bool is never a number: True does not equal 1. A key that a row lacks passes only `ne` and
-`{"exists": False}`. {} passes every row, `{"or": []}` none.
+Values are converted as those of payloads are (docs/values.md): a date of any type is compared as
+its text, and None, NaN, NaT and pandas.NA equal what is missing, so `{"year": None}` asks for the
+rows without a year. A bool is never a number: True does not equal 1. A key that a row lacks passes
+only `ne`, `{"exists": False}` and what asks for None. {} passes every row, `{"or": []}` none.
 
 A function is called with the columns, read-only arrays by key, and returns one bool a row. It must
 not write to the collection or store that is searched: that raises WriteInFilter.
@@ -31,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectorkit.collections import predicates
-from vectorkit.collections.checks import short
 from vectorkit.collections.columns import Columns
 from vectorkit.collections.nodes import Node
+from vectorkit.collections.not_storable import short
 from vectorkit.collections.predicates import Mask
 from vectorkit.collections.where import node, wrong
 from vectorkit.errors import InvalidFilter, WriteInFilter

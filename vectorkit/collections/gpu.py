@@ -7,8 +7,8 @@ from typing import ClassVar
 import jax
 
 from vectorkit.collections.backend import Backend, ExactBackend
-from vectorkit.collections.checks import short
 from vectorkit.collections.collection import Collection
+from vectorkit.collections.not_storable import short
 from vectorkit.errors import DeviceNotFound, InvalidOption
 
 

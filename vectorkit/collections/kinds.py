@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from vectorkit.collections import files
-from vectorkit.collections.checks import checked_dim, checked_metric, nearest, short
+from vectorkit.collections.checks import checked_dim, checked_metric, nearest
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
 from vectorkit.collections.gpu import GpuCollection
+from vectorkit.collections.not_storable import short
 from vectorkit.collections.quantized import QuantizedCollection
 from vectorkit.collections.sharded import ShardedCollection
 from vectorkit.errors import InvalidOption

@@ -1,76 +1,69 @@
-"""Payloads: JSON objects, checked and copied before they are stored."""
+"""Payloads: JSON objects, converted and copied before they are stored."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-import numpy as np
-
-from vectorkit.collections.checks import INT_MAX, short
+from vectorkit.collections.not_storable import NotStorable, short
+from vectorkit.collections.values import STORABLE, is_missing, stored_payload
 from vectorkit.errors import InvalidPayload
-from vectorkit.types import Payload
+from vectorkit.types import Id, Payload
 
 
-def checked_payload(payload: object) -> Payload | None:
-    """A JSON object as a dict that shares nothing with what was passed, or None."""
-    if payload is None:
-        return None
-    if type(payload) is not dict and not isinstance(payload, Mapping):
-        raise _bad_payload(payload, "not a mapping")
+def checked_payload(payload: object, row_id: Id) -> Payload | None:
+    """The payload of a row as it is stored, sharing nothing with what was passed.
+
+    None where there is none: it is None itself or missing, or all of its values are.
+    """
     try:
-        return _object(payload)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise _bad_payload(payload, str(error)) from error
+        return _stored(payload)
+    except NotStorable as error:
+        raise _bad_payload(error, row_id) from error
 
 
-def checked_payloads(payloads: Any, count: int) -> tuple[Payload | None, ...] | None:
-    """One payload for each of `count` rows; None where no row has one."""
+def checked_payloads(payloads: Any, ids: Sequence[Id]) -> tuple[Payload | None, ...] | None:
+    """One payload for each of `ids`; None where no row has one."""
     if payloads is None:
         return None
-    if isinstance(payloads, Mapping | str) or not isinstance(payloads, Iterable):
+    count = len(ids)
+    is_table = len(getattr(payloads, "shape", (count,))) != 1
+    if is_table or isinstance(payloads, Mapping | str) or not isinstance(payloads, Iterable):
         raise _bad_list(payloads, f"a {type(payloads).__name__}", count)
-    checked = tuple([checked_payload(payload) for payload in payloads])
-    if len(checked) != count:
-        raise _bad_list(payloads, f"{len(checked)} payloads", count)
-    return None if checked.count(None) == count else checked
+    given = payloads if isinstance(payloads, list | tuple) else list(islice(payloads, count + 1))
+    if len(given) != count:
+        more = "" if isinstance(payloads, list | tuple) or len(given) < count else " or more"
+        raise _bad_list(payloads, f"{len(given)}{more} payloads", count)
+    checked: list[Payload | None] = []
+    try:
+        for payload in given:  # The error needs the index: a comprehension does not give it.
+            checked.append(None if payload is None else _stored(payload))  # noqa: PERF401
+    except NotStorable as error:
+        raise _bad_payload(error, ids[len(checked)]) from error
+    return None if checked.count(None) == count else tuple(checked)
 
 
-def _object(given: Mapping[Any, Any]) -> dict[str, object]:
-    return {_key(key): _value(value) for key, value in given.items()}
+def _stored(payload: object) -> Payload | None:
+    if type(payload) is dict or isinstance(payload, Mapping):
+        return stored_payload(payload)
+    if is_missing(payload):
+        return None
+    remedy = "pass a dict with texts as keys, or None; a row of a frame as row.to_dict()"
+    raise NotStorable(payload, remedy)
 
 
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"the key {short(key)} is not a str")
-    return str(key)
-
-
-def _value(value: object) -> object:
-    if type(value) is str or (type(value) is int and -INT_MAX <= value <= INT_MAX):
-        return value
-    plain = value.item() if isinstance(value, np.generic) else value
-    match plain:
-        case None | bool() | str():
-            return plain
-        case int() if -INT_MAX <= plain <= INT_MAX:
-            return plain
-        case float() if math.isfinite(plain):
-            return plain
-        case list() | tuple():
-            return [_value(each) for each in plain]
-        case Mapping():
-            return _object(plain)
-    raise ValueError(f"the value {short(plain)} has no place in JSON")
-
-
-def _bad_payload(payload: object, reason: str) -> InvalidPayload:
+def _bad_payload(error: NotStorable, row_id: Id) -> InvalidPayload:
+    place = error.place
+    holds = f"holds a value that cannot be stored at key {place}" if place else "cannot be stored"
+    wanted = STORABLE if place else "a JSON object"
     return InvalidPayload(
-        f"this cannot be a payload ({reason})",
-        got=f"{short(payload)} ({type(payload).__name__})",
-        wanted="a JSON object (dict with str keys; str, finite numbers, bool, None, lists, dicts)",
-        remedy="convert the values to plain Python ones, and use None for what is missing",
+        f"the payload of {short(row_id)} {holds}",
+        got=error.got,
+        wanted=f"{wanted}; None for what is missing",
+        remedy=error.remedy,
+        id=row_id,
+        key=place,
     )
 
 
@@ -79,5 +72,5 @@ def _bad_list(payloads: object, got: str, count: int) -> InvalidPayload:
         "payloads come as a list, one for each row",
         got=f"{got}: {short(payloads)}",
         wanted=f"{count} payloads, None where a row has none",
-        remedy="pass payloads=[{…}, None, …]",
+        remedy='pass payloads=[{…}, None, …]; a DataFrame as df.to_dict("records")',
     )

@@ -16,7 +16,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.collections.checks import INT_MAX
 from vectorkit.collections.columns import ColumnView
 from vectorkit.collections.dictionary import (
     FALSE,
@@ -28,6 +27,7 @@ from vectorkit.collections.dictionary import (
     TRUE,
     canonical_json,
 )
+from vectorkit.collections.values import INT_MAX
 
 Mask = NDArray[np.bool_]
 """Which rows pass: always an array of its own."""
@@ -54,10 +54,10 @@ class Members:
 
 
 def members(values: Iterable[object]) -> Members:
-    """Values of payloads, made ready for `equal_to`.
+    """Values of payloads, made ready for `equal_to`. None stands for rows without the key, too.
 
     >>> members(["en", None, 2, 0.5])
-    Members(codes=(1,), entries=('en',), ints=(2,), floats=(2.0, 0.5))
+    Members(codes=(0, 1), entries=('en',), ints=(2,), floats=(2.0, 0.5))
     """
     codes: list[int] = []
     entries: list[str | bytes] = []
@@ -66,7 +66,7 @@ def members(values: Iterable[object]) -> Members:
     for value in values:
         match value:
             case None:
-                codes.append(NONE)
+                codes += (MISSING, NONE)
             case bool():
                 codes.append(TRUE if value else FALSE)
             case str():

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, cast
+from typing import Any, ClassVar, Final
 
 import jax
 import numpy as np
 
 from vectorkit.collections.backend import Backend
-from vectorkit.collections.checks import checked_dim, nearest, short
+from vectorkit.collections.checks import checked_dim, nearest
 from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.coded import SAMPLE_ROWS, QuantizedBackend, QuantizedState, RowsPlace
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.gpu import checked_device
+from vectorkit.collections.not_storable import short
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
+from vectorkit.collections.values import whole_number
 from vectorkit.errors import InvalidOption
 from vectorkit.operations import CollectionConfig, SetCodebook
 from vectorkit.types import Metric
@@ -168,8 +170,7 @@ def checked_place(rows: object) -> RowsPlace:
 
 def checked_rescore(rescore: object) -> int:
     """A whole number of candidates a match, from 1 to `RESCORE_MAX`."""
-    is_whole = isinstance(rescore, int | np.integer) and not isinstance(rescore, bool)
-    if is_whole and 1 <= (number := int(cast("int", rescore))) <= RESCORE_MAX:
+    if (number := whole_number(rescore)) is not None and 1 <= number <= RESCORE_MAX:
         return number
     raise InvalidOption(
         "a search cannot rescore like this",

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
 from vectorkit.collections.backend import Backend, Encoded, ExactBackend
-from vectorkit.collections.checks import nearest, short
+from vectorkit.collections.checks import nearest
 from vectorkit.collections.collection import Collection
+from vectorkit.collections.not_storable import short
 from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded_size
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import ScaledQueries, stored_norms

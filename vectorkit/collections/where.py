@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from vectorkit.collections.checks import INT_MAX, short
 from vectorkit.collections.nodes import Equal, Node, Not, Ordered, Present, Several
-from vectorkit.collections.payloads import checked_payload
+from vectorkit.collections.not_storable import NotStorable, short
 from vectorkit.collections.predicates import ORDERS, members
-from vectorkit.errors import InvalidFilter, InvalidPayload
+from vectorkit.collections.values import INT_MAX, STORABLE, is_duration, stored_key, stored_value
+from vectorkit.errors import InvalidFilter
 from vectorkit.operations import canonical_payload
 
 OPERATORS: Final = ("eq", "ne", "in", *ORDERS, "exists")
@@ -48,7 +48,8 @@ def _filter(given: object, place: str, depth: int) -> Node:
     parts: list[Node] = []
     for key, value in given.items():
         inside = f"{place}[{short(key)}]"
-        if not isinstance(key, str):
+        name = stored_key(key)
+        if name is None:
             raise wrong(
                 "a payload's keys are texts",
                 place,
@@ -56,12 +57,12 @@ def _filter(given: object, place: str, depth: int) -> Node:
                 wanted="a str",
                 remedy="name the key as it stands in the payloads",
             )
-        if key in {"and", "or"}:
-            parts.append(_several(key == "and", _filters(value, inside, depth)))
-        elif key == "not":
+        if name in {"and", "or"}:
+            parts.append(_several(name == "and", _filters(value, inside, depth)))
+        elif name == "not":
             parts.append(_not(_filter(value, inside, depth + 1)))
         else:
-            parts += _conditions(str(key), value, inside)
+            parts += _conditions(name, value, inside)
     return _several(True, parts)
 
 
@@ -88,7 +89,8 @@ def _conditions(key: str, given: object, place: str) -> list[Node]:
                 remedy='leave the key out, or compare with {"eq": {}}',
             )
         return [_condition(key, name, operand, place) for name, operand in given.items()]
-    if isinstance(given, list | tuple):
+    value = _value(given, place)
+    if isinstance(value, list):
         raise wrong(
             "a bare list is not clear",
             place,
@@ -96,27 +98,33 @@ def _conditions(key: str, given: object, place: str) -> list[Node]:
             wanted="one value, or conditions",
             remedy='write {"in": […]} for any of these, {"eq": […]} for the list itself',
         )
-    return [_equal(key, [_value(given, place)])]
+    return [_equal(key, [value])]
 
 
 def _condition(key: str, name: object, operand: object, place: str) -> Node:
     inside = f"{place}[{short(name)}]"
-    match name:
+    match stored_key(name):
         case "eq":
             return _equal(key, [_value(operand, inside)])
         case "ne":
             return _not(_equal(key, [_value(operand, inside)]))
         case "in":
             return _equal(key, _listed(operand, inside))
-        case "lt" | "lte" | "gt" | "gte":
-            return _ordered(key, str(name), _value(operand, inside), inside)
+        case "lt" | "lte" | "gt" | "gte" as order:
+            if is_duration(operand):
+                raise _no_order(order, operand, inside, "durations have no order as texts")
+            bound = _value(operand, inside)
+            if not isinstance(bound, str | int | float) or isinstance(bound, bool):
+                raise _no_order(order, operand, inside, "other values have no order")
+            return _ordered(key, order, bound)
         case "exists":
             return _present(key, operand, inside)
     raise _unknown_operator(name, place)
 
 
 def _listed(operand: object, place: str) -> list[object]:
-    listed = operand.tolist() if isinstance(operand, np.ndarray) else operand
+    is_array = len(getattr(operand, "shape", ())) == 1
+    listed = stored_value(operand) if is_array else operand
     if not isinstance(listed, list | tuple):
         raise wrong(
             "`in` takes a list of values",
@@ -134,17 +142,19 @@ def _equal(key: str, values: list[object]) -> Node:
     return Equal(_text(key, "in", plain), key, members(plain))
 
 
-def _ordered(key: str, order: str, bound: object, place: str) -> Node:
-    if not isinstance(bound, str | int | float) or isinstance(bound, bool):
-        raise wrong(
-            f"nothing is {order} this value",
-            place,
-            got=f"{short(bound)} ({type(bound).__name__})",
-            wanted="a number or a text",
-            remedy="use eq, ne or in: other values have no order",
-        )
+def _ordered(key: str, order: str, bound: str | int | float) -> Node:
     plain: Any = _plainest(bound)
     return Ordered(_text(key, order, plain), key, order, plain)
+
+
+def _no_order(order: str, bound: object, place: str, why: str) -> InvalidFilter:
+    return wrong(
+        f"nothing is {order} this value",
+        place,
+        got=f"{short(bound)} ({type(bound).__name__})",
+        wanted="a number, a text, a date or a time",
+        remedy=f"use eq, ne or in: {why}",
+    )
 
 
 def _present(key: str, operand: object, place: str) -> Node:
@@ -179,19 +189,16 @@ def _several(is_all: bool, parts: Sequence[Node]) -> Node:
 
 
 def _value(value: object, place: str) -> object:
-    """What a payload can hold, as it would hold it."""
+    """What a payload can hold, as it would hold it; None for what is missing."""
     try:
-        return (checked_payload({"": value}) or {})[""]
-    except InvalidPayload as error:
-        is_nan = isinstance(value, float | np.floating) and bool(np.isnan(value))
+        return stored_value(value)
+    except NotStorable as error:
         raise wrong(
             "no row can hold this value",
-            place,
-            got=f"{short(value)} ({type(value).__name__})",
-            wanted="a str, a bool, None, a finite number of at most 64 bits, or a list or dict",
-            remedy='ask for what is missing with {"exists": False} or {"eq": None}'
-            if is_nan
-            else "leave out a bound that is no bound, and put several values into a list",
+            f"{place}{error.place}" if error.place.startswith("[") else place,
+            got=error.got,
+            wanted=f"{STORABLE}, or None for rows without the key",
+            remedy=f"{error.remedy}; leave out a bound that is no bound",
         ) from error
 
 

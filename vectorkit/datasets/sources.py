@@ -12,7 +12,7 @@ from vectorkit.errors import DatasetNotInstalled, InvalidOption
 
 def check_count(option: str, count: int, least: int, most: int, purpose: str) -> None:
     """Refuse a number of rows that is no integer, or out of range, with InvalidOption."""
-    is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+    is_whole = isinstance(count, int | np.integer) and not isinstance(count, bool | np.timedelta64)
     if not is_whole or not least <= count <= most:
         raise InvalidOption(
             f"cannot {purpose}",

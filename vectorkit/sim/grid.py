@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 
+from vectorkit.collections.values import whole_number
 from vectorkit.errors import InvalidInput, InvalidOption
 from vectorkit.replication import ReplicationOptions
 from vectorkit.sim.fault_lists import checked_faults
@@ -81,7 +82,8 @@ def settings_of(grid: Mapping[str, Any]) -> tuple[Setting, ...]:
 def checked_seeds(seeds: object) -> list[int]:
     """The seeds as plain integers. Raises InvalidOption for none, and for one that comes twice."""
     given = list(seeds) if isinstance(seeds, Iterable) else []
-    listed = [seed.item() if isinstance(seed, np.integer) else seed for seed in given]
+    numbers = [whole_number(seed) for seed in given]
+    listed = [seed if n is None else n for seed, n in zip(given, numbers, strict=True)]
     for seed in listed:
         refuse_seed(seed)
     twice = [seed for seed, count in Counter(listed).items() if count > 1]

@@ -114,7 +114,7 @@ class VectorStore:
     def drop_collection(self, name: str) -> None:
         """Take a collection out, with all its rows. Raises CollectionNotFound."""
         self._admit()
-        self._commit(DropCollection(name))
+        self._commit(DropCollection(self[name].name))
 
     def rename_collection(self, name: str, new_name: str) -> None:
         """Give a collection another name.
@@ -122,7 +122,7 @@ class VectorStore:
         Raises CollectionNotFound, CollectionExists, and InvalidOption for the name.
         """
         self._admit()
-        self._commit(RenameCollection(name, checked_name(new_name)))
+        self._commit(RenameCollection(self[name].name, checked_name(new_name)))
 
     def __getitem__(self, name: str) -> Collection:
         """The collection of this name; it writes through the store's commit path."""

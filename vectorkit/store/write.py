@@ -81,11 +81,25 @@ def _checked(collection: Collection, operation: Upsert | UpdateVectors) -> Upser
             remedy="send what should change",
         )
     parts: dict[str, Any] = {"ids": checked_ids(ids)}
-    is_same = parts["ids"] == ids
+    is_same = _is_same(parts["ids"], ids)
     if not isinstance(vectors, Keep):
         parts["vectors"] = checked_rows(vectors, len(ids), collection.dim, is_shared=True)
         is_same = is_same and parts["vectors"].dtype == vectors.dtype
     if not isinstance(payloads, Keep):
-        parts["payloads"] = checked_payloads(payloads, len(ids))
-        is_same = is_same and parts["payloads"] == payloads
+        parts["payloads"] = checked_payloads(payloads, parts["ids"])
+        is_same = is_same and _is_same(parts["payloads"], payloads)
     return operation if is_same else replace(operation, **parts)
+
+
+def _is_same(checked: Any, given: Any) -> bool:
+    """Equal in types, too: a bool of NumPy or a member of an Enum equals what it is stored as."""
+    if type(checked) is not type(given):
+        return False
+    if isinstance(checked, dict):
+        return len(checked) == len(given) and all(
+            _is_same(*keys) and _is_same(checked[keys[0]], given[keys[1]])
+            for keys in zip(checked, given, strict=True)
+        )
+    if isinstance(checked, list | tuple):
+        return len(checked) == len(given) and all(map(_is_same, checked, given))
+    return bool(checked == given)
