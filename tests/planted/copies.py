@@ -59,6 +59,30 @@ COPIES = (
         check=DIGESTS,
     ),
     Bug(
+        name="chunks_of_two_snapshots",
+        row=7,
+        what="chunks of a lost connection are put together with those of a later snapshot",
+        edits=(
+            Edit(
+                "replication.transfer:SnapshotAssembly.__init__",
+                "if earlier is not None and earlier.header.snapshot == header.snapshot:",
+                "if earlier is not None:",
+            ),
+            Edit(
+                "replication.offers:Offers.resumable",
+                "        if kept is None or",
+                "        if True or kept is None or",
+            ),
+            Edit(
+                "replication.transfer:SnapshotAssembly.build",
+                " or store.digest() != self.header.digest",
+                "",
+            ),
+        ),
+        scenario=on.syncs_cut_short,
+        check=CAUSE,
+    ),
+    Bug(
         name="syncs_without_end",
         row=8,
         what="a replica asks for one full sync after the other, however many were in vain",

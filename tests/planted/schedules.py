@@ -275,6 +275,27 @@ def slow_clock_of_a_lone_master(seed, **changed):
     return scenario(seed, options(seed, **changed), load, faults)
 
 
+def syncs_cut_short(seed):
+    """A replica's link is cut again and again during its first full sync, in small chunks."""
+    d = draws(seed).at(24)
+    faults, at_ms = [], 10 + d.between(0, 40, 0)
+    for number in range(6):
+        here = d.at(number)
+        for_ms = here.between(220, 300, 1)
+        faults.append(sim.Partition(at_ms=at_ms, for_ms=for_ms, isolate=["node-1"]))
+        at_ms += for_ms + here.between(40, 160, 2)
+    made = options(
+        seed,
+        failover=False,
+        heartbeat_ms=50,
+        connection_timeout_ms=150,
+        backoff_ms_min=20,
+        chunk_bytes=64,
+        chunk_window=2,
+    )
+    return scenario(seed, made, load(seed, writes_per_s=30), faults, 2_500)
+
+
 def asked_of_a_deposed_master(seed, *, policy="linearizable"):
     """A cut-off client asks its old master, idle for long, for what the next one has changed."""
     d = draws(seed).at(23)
