@@ -8,6 +8,7 @@ import pytest
 
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import run_frames, sim
+from vectorkit.replication import ReplicationOptions
 from vectorkit.sim.trace import Trace
 
 LOAD = sim.Workload(writes_per_s=40, reads_per_s=20, source="uniform:20x4", client_timeout_ms=300)
@@ -51,7 +52,12 @@ def fates(tape):
 @pytest.fixture(scope="module")
 def rough():
     return sim.simulate(
-        sim.ClusterOptions(replicas=2, link=ROUGH, failover=sim.Failover(deadline_ms=1_000)),
+        sim.ClusterOptions(
+            replicas=2,
+            link=ROUGH,
+            failover=sim.Failover(deadline_ms=1_000),
+            replication=ReplicationOptions(heartbeat_ms=500),
+        ),
         workload=LOAD,
         faults=[
             sim.Crash(at_ms=1_000, for_ms=2_000, node=sim.CURRENT_MASTER),

@@ -6,6 +6,7 @@ from tests.notebook.runs import failover, run_of
 from tests.sim.tape import WEAK, Tape
 from vectorkit import sim
 from vectorkit.notebook.moments import LATEST_COUNT, Moments, RequestCounts, Stretch
+from vectorkit.replication import ReplicationOptions
 
 CUT = {("node-0", "node-2"), ("node-2", "node-0"), ("node-1", "node-2"), ("node-2", "node-1")}
 
@@ -255,7 +256,11 @@ def test_stretches_cover_the_whole_run_without_gaps(moments):
 @pytest.fixture(scope="module")
 def simulated():
     load = sim.Workload(writes_per_s=50, source="uniform:20x4")
-    options = sim.ClusterOptions(replicas=2, failover=sim.Failover(deadline_ms=500))
+    options = sim.ClusterOptions(
+        replicas=2,
+        failover=sim.Failover(deadline_ms=500),
+        replication=ReplicationOptions(heartbeat_ms=200),
+    )
     crash = sim.Crash(at_ms=500, for_ms=1_000, node=sim.CURRENT_MASTER, lose_disk=True)
     return sim.simulate(options, workload=load, faults=[crash], duration_ms=2_500, seed=7)
 

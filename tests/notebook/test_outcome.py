@@ -8,6 +8,7 @@ from tests.notebook.runs import health, run_of
 from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
 from vectorkit import sim
 from vectorkit.notebook.outcome import outcome_html, outcome_of
+from vectorkit.replication import ReplicationOptions
 
 
 def lossy(options=WEAK):
@@ -83,7 +84,11 @@ def test_it_is_seen_with_the_checks_that_have_something_to_say():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_figures_are_those_of_the_frames(seed):
     load = sim.Workload(writes_per_s=50, source="uniform:20x4", client_timeout_ms=300)
-    options = sim.ClusterOptions(replicas=2, failover=sim.Failover(deadline_ms=500))
+    options = sim.ClusterOptions(
+        replicas=2,
+        failover=sim.Failover(deadline_ms=500),
+        replication=ReplicationOptions(heartbeat_ms=200),
+    )
     crash = sim.Crash(at_ms=500, for_ms=1_000, node="node-0", lose_disk=True)
     run = sim.simulate(options, workload=load, faults=[crash], duration_ms=2_500, seed=seed)
     outcome, operations = outcome_of(run), run.operations

@@ -29,7 +29,7 @@ SERVICE = (
         edits=(
             Edit(
                 "replication.suspicion:Suspicion.heard",
-                "self._detector.heard(now_ns)",
+                "self._detector.heard(now_ns, is_beat=is_beat)",
                 "pass",
             ),
         ),

@@ -11,6 +11,7 @@ from matplotlib.text import Text
 from vectorkit import measure, plot, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot.style import is_narrow, size_pt
+from vectorkit.replication import ReplicationOptions
 from vectorkit.sweep_frames import sweep
 
 COLUMN_IN = 3.3
@@ -25,6 +26,7 @@ def run():
             replicas=4,
             link=sim.Link(delay_ms=8, jitter_ms=4, loss=0.03),
             failover=sim.Failover(deadline_ms=600),
+            replication=ReplicationOptions(heartbeat_ms=250),
             recall_every_ms=250,
         ),
         workload=sim.Workload(

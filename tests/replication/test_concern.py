@@ -1,5 +1,7 @@
 """Write concerns and the choices beside them: what they count, and what they refuse."""
 
+from dataclasses import replace
+
 import pytest
 
 from vectorkit.errors import InvalidOption
@@ -72,3 +74,25 @@ def test_a_detector_that_could_never_or_always_suspect_is_refused(options):
 def test_choices_of_the_protocol_are_checked(options, problem):
     with pytest.raises(InvalidOption, match=problem):
         ReplicationOptions(**options)
+
+
+@pytest.mark.parametrize("heartbeat_ms", [1_000, 251])
+def test_a_deadline_below_two_heartbeats_is_refused_unless_it_is_asked_for(heartbeat_ms):
+    short = Failover(deadline_ms=2 * heartbeat_ms - 1)
+    beats = ReplicationOptions(heartbeat_ms=heartbeat_ms)
+    for make in (
+        lambda failover: replace(beats, failover=failover),
+        lambda failover: ClusterOptions(replication=beats, failover=failover),
+    ):
+        with pytest.raises(InvalidOption, match="takes a master for dead") as caught:
+            make(short)
+        said = str(caught.value)
+        assert f"got deadline_ms={short.deadline_ms}, heartbeat_ms={heartbeat_ms}" in said
+        assert "wanted deadline_ms of 2 × heartbeat_ms or more" in said
+        assert "allow_short_deadline=True" in said
+        make(replace(short, allow_short_deadline=True))
+        make(Failover(deadline_ms=2 * heartbeat_ms))
+
+
+def test_a_detector_that_learns_from_intervals_has_no_deadline_to_refuse():
+    ReplicationOptions(failover=Failover(detector="phi", deadline_ms=1))

@@ -76,7 +76,7 @@ def test_a_node_without_state_names_those_it_has_not_heard():
 
 
 def test_a_candidate_names_those_whose_answers_it_lacks():
-    made = cluster(2, concern=majority(), failover=Failover(deadline_ms=1_500))
+    made = cluster(2, concern=majority(), failover=Failover(deadline_ms=1_500), heartbeat_ms=500)
     made.advance(ms=1_000)
     made.crash("node-0")
     made.cut("node-1")
@@ -88,7 +88,7 @@ def test_a_candidate_names_those_whose_answers_it_lacks():
 
 
 def test_attempts_that_failed_are_told():
-    made = cluster(2, concern=majority(), failover=Failover(deadline_ms=1_500))
+    made = cluster(2, concern=majority(), failover=Failover(deadline_ms=1_500), heartbeat_ms=500)
     made.advance(ms=1_000)
     made.crash("node-0")
     made.cut("node-1")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import sim
+from vectorkit.replication import ReplicationOptions
 from vectorkit.sim.outcome import masterless_ns, outcome_of, unavailable_ns
 from vectorkit.units import ms_to_ns, ns_to_ms
 
@@ -28,6 +29,7 @@ def lossy_scenario(seed=0):
             replicas=2,
             link=sim.Link(delay_ms=10, jitter_ms=10),
             failover=sim.Failover(deadline_ms=1_000),
+            replication=ReplicationOptions(heartbeat_ms=400),
         ),
         workload=sim.Workload(
             writes_per_s=40,

@@ -234,7 +234,11 @@ def loses_a_write(run):
 
 
 LOSSY = sim.Scenario(
-    sim.ClusterOptions(replicas=2, failover=sim.Failover(deadline_ms=500)),
+    sim.ClusterOptions(
+        replicas=2,
+        failover=sim.Failover(deadline_ms=500),
+        replication=ReplicationOptions(heartbeat_ms=200),
+    ),
     workload=sim.Workload(writes_per_s=40, source="uniform:10x4"),
     faults=[
         sim.SlowDisk(at_ms=200, for_ms=300, node="node-2", factor=3),

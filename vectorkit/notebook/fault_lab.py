@@ -68,11 +68,11 @@ CONCERNS: Final = {
 }
 FAILOVERS: Final = {
     "off": None,
-    "after 1 s of silence": Failover(deadline_ms=1_000),
+    "after 2 s of silence": Failover(deadline_ms=2_000),
     "after 3 s of silence": Failover(deadline_ms=3_000),
     "phi accrual": Failover(detector="phi"),
 }
-_FIRST: Final = (CUT_OFF_WITH_CLIENTS, "master's disk only", "after 1 s of silence")
+_FIRST: Final = (CUT_OFF_WITH_CLIENTS, "master's disk only", "after 2 s of silence")
 """What it opens with: a fault, a concern and a failover that lose acknowledged writes."""
 _BASE: Final = Scenario(
     ClusterOptions(replicas=2, link=Link(delay_ms=10, jitter_ms=5)),

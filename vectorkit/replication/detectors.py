@@ -20,8 +20,12 @@ class Failover:
     """Replicas that suspect their master stand for mastership by themselves.
 
     `detector` is "deadline" (silence above `deadline_ms`) or "phi" (silence less likely than
-    10^−`phi` by the intervals seen so far). A node waits `stagger_ms` times its slot before it
-    stands, so that not all of them do at once. Raises InvalidOption.
+    10^−`phi` by the intervals between heartbeats seen so far). A node waits `stagger_ms` times its
+    slot before it starts an election, so that not all of them do at once.
+
+    A deadline below 2 × `heartbeat_ms` takes a master for dead that is only late, or whose one
+    heartbeat was lost: ReplicationOptions refuse it, unless `allow_short_deadline` asks for it.
+    Raises InvalidOption.
 
     >>> Failover(deadline_ms=3_000).detector
     'deadline'
@@ -31,10 +35,12 @@ class Failover:
     deadline_ms: int = 5_000
     phi: float = 8.0
     stagger_ms: int = 150
+    allow_short_deadline: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what could never, or always, suspect."""
         is_known = self.detector in ("deadline", "phi")
+        is_known = is_known and isinstance(self.allow_short_deadline, bool)
         if not is_known or self.deadline_ms < 1 or not 0 < self.phi < 300 or self.stagger_ms < 0:
             raise InvalidOption(
                 "this detector cannot work",
@@ -59,8 +65,8 @@ class Detector(ABC):
     """Suspicion of one node."""
 
     @abstractmethod
-    def heard(self, now_ns: int) -> None:
-        """A sign of life has come."""
+    def heard(self, now_ns: int, *, is_beat: bool) -> None:
+        """A sign of life has come; `is_beat`: one of those that come at regular intervals."""
 
     @abstractmethod
     def suspects_at_ns(self) -> int:
@@ -71,7 +77,7 @@ class Deadline(Detector):
     """Suspicious after a fixed silence.
 
     >>> detector = Deadline(deadline_ns=5, now_ns=0)
-    >>> detector.heard(now_ns=3)
+    >>> detector.heard(now_ns=3, is_beat=False)
     >>> detector.suspects_at_ns()
     8
     """
@@ -80,7 +86,7 @@ class Deadline(Detector):
         self._deadline_ns = deadline_ns
         self._last_ns = now_ns
 
-    def heard(self, now_ns: int) -> None:
+    def heard(self, now_ns: int, *, is_beat: bool) -> None:
         """The silence begins anew."""
         self._last_ns = now_ns
 
@@ -94,24 +100,27 @@ class PhiAccrual(Detector):
 
     Intervals are taken as normal, with mean and deviation of the last ones (Hayashibara, Défago,
     Yared and Katayama, SRDS 2004); the tail is the logistic approximation that Akka and Cassandra
-    use. Until two intervals are known the heartbeat's own stands for them.
+    use. Until two intervals are known the heartbeat's own stands for them. Records end a silence
+    and teach no interval: a load that stops would look like a master that died.
 
     >>> detector = PhiAccrual(phi=8.0, heartbeat_ns=1_000_000_000, now_ns=0)
     >>> for beat in range(1, 5):
-    ...     detector.heard(now_ns=beat * 1_000_000_000)
+    ...     detector.heard(now_ns=beat * 1_000_000_000, is_beat=True)
     >>> 5_000_000_000 < detector.suspects_at_ns() < 5_100_000_000
     True
     """
 
     def __init__(self, phi: float, heartbeat_ns: int, now_ns: int) -> None:
         self._phi = phi
-        self._last_ns = now_ns
+        self._last_ns = self._last_beat_ns = now_ns
         self._intervals = deque([heartbeat_ns, heartbeat_ns], maxlen=_INTERVALS_KEPT)
 
-    def heard(self, now_ns: int) -> None:
-        """One more interval is known."""
-        self._intervals.append(now_ns - self._last_ns)
+    def heard(self, now_ns: int, *, is_beat: bool) -> None:
+        """The silence begins anew; with a heartbeat one more interval is known."""
         self._last_ns = now_ns
+        if is_beat:
+            self._intervals.append(now_ns - self._last_beat_ns)
+            self._last_beat_ns = now_ns
 
     def suspects_at_ns(self) -> int:
         """The last sign of life plus the longest silence that is still likely."""

@@ -378,6 +378,17 @@ MESSAGE_TYPES: Final = (
 CONNECTION_TYPES: Final = (*MESSAGE_TYPES[:11], AskConfirmed, Confirmed)
 """Those that belong to a connection and name it first."""
 
+MASTER_TYPES: Final = (
+    StartPartial,
+    StartFull,
+    Close,
+    Chunk,
+    Records,
+    MasterHeartbeat,
+    Confirmed,
+)
+"""Those that a master sends within a connection."""
+
 
 _INDEX_OF: Final[dict[type, Callable[[Any], int]]] = {
     **dict.fromkeys(

@@ -375,6 +375,7 @@ class Node:
         member.outbox.send(source, told)
 
     def _on_confirm_epoch(self, source: str, message: ConfirmEpoch) -> None:
+        self.role.on_master(source, message.epoch)
         if not self.member.is_lost and self.member.promise <= message.epoch:
             confirmed = EpochConfirmed(message.epoch, message.round, self.member.index)
             self.member.outbox.send(source, confirmed)

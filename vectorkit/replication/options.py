@@ -93,6 +93,7 @@ class ReplicationOptions:
         self._refuse_order("connection_timeout_ms", "disconnected_after_ms")
         self._refuse_order("backoff_ms_min", "backoff_ms_max")
         self._refuse_order("batch_bytes", "window_bytes")
+        self._refuse_short_deadline()
 
     def _refuse_choices(self) -> None:
         if self.quorum not in ("safe", "none"):
@@ -117,6 +118,19 @@ class ReplicationOptions:
                 got='stage="flushed", has_durable_log=False',
                 wanted='another stage: "received", "applied" or "visible"',
                 remedy="give the nodes disks, or ask for less",
+            )
+
+    def _refuse_short_deadline(self) -> None:
+        failover = self.failover
+        if failover is None or failover.detector != "deadline" or failover.allow_short_deadline:
+            return
+        if failover.deadline_ms < 2 * self.heartbeat_ms:
+            raise InvalidOption(
+                "this deadline takes a master for dead that is alive",
+                got=f"deadline_ms={failover.deadline_ms}, heartbeat_ms={self.heartbeat_ms}",
+                wanted="deadline_ms of 2 × heartbeat_ms or more",
+                remedy="raise deadline_ms or lower heartbeat_ms; "
+                "allow_short_deadline=True goes on all the same",
             )
 
     def _refuse_order(self, small: str, large: str, *, times: int = 1) -> None:

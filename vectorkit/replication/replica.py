@@ -12,6 +12,7 @@ from vectorkit.replication.identity import owner_of
 from vectorkit.replication.knowledge import Knowledge
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
+    MASTER_TYPES,
     Announce,
     Chunk,
     ClientRead,
@@ -69,6 +70,8 @@ class ReplicaNode(Role):
         self._epoch = epoch
         self.state: State = "connecting"
         self._generation = 0
+        self._first_generation: int | None = None
+        """Of the connections with this master in this epoch."""
         self._wants = "poisoned" if member.is_poisoned else ""
         self._assembly: SnapshotAssembly | None = None
         self._kept: SnapshotAssembly | None = None
@@ -155,14 +158,27 @@ class ReplicaNode(Role):
                 self._send_heartbeat()
 
     def receive(self, source: str, message: Message) -> None:
-        """What the master of this connection sends; all else is dropped."""
+        """What the master of this connection sends; all else is dropped.
+
+        A message of an older connection with the same master shows that it lives, and no more.
+        """
         if source != self._master_id or self._epoch != self.member.promise:
             return
+        if type(message) in MASTER_TYPES and self._is_of_epoch(message):
+            is_beat = isinstance(message, MasterHeartbeat)
+            self._suspicion.heard(self.member.now_ns, is_beat=is_beat)
         if getattr(message, "generation", None) != self._generation:
             return
         self._last_heard_ns = self.member.now_ns
-        self._suspicion.heard(self.member.now_ns)
         self._on_message(message)
+
+    def _is_of_epoch(self, message: Message) -> bool:
+        """Whether a connection was made with this master in its present epoch.
+
+        Generations only grow: those of the connections to masters before are lower.
+        """
+        first, generation = self._first_generation, getattr(message, "generation", None)
+        return first is not None and generation is not None and generation >= first
 
     def hold(self, source: str, read: ClientRead) -> bool:
         """Hold a read under `confirmed` back while the master can be asked; False: answer it."""
@@ -175,6 +191,7 @@ class ReplicaNode(Role):
 
     def on_announce(self, source: str, message: Announce) -> None:
         """Follow whoever serves a higher epoch, or this one if nobody was known."""
+        self.on_master(source, message.epoch)
         is_news = message.epoch > self._epoch or self._master_id is None
         is_over = source == self._master_id and message.generation == self._generation
         if is_over and not is_news and self.state in ("full", "streaming"):
@@ -183,6 +200,11 @@ class ReplicaNode(Role):
             self._leave()
             self._suspicion = Suspicion(self.member)
             self._follow(source, message.epoch)
+
+    def on_master(self, source: str, epoch: int) -> None:
+        """A master that is heard lives, connected or not."""
+        if source == self._master_id and epoch == self._epoch == self.member.promise:
+            self._suspicion.heard(self.member.now_ns)
 
     def on_replaced(self, node_id: str) -> None:
         """Follow a master no more whose index is refused now."""
@@ -242,6 +264,7 @@ class ReplicaNode(Role):
     def _follow(self, master_id: str, epoch: int) -> None:
         """Shake hands with a master, once the promise of its epoch is durable."""
         member, self._master_id, self._epoch = self.member, master_id, epoch
+        self._first_generation = None
         self._kept = None  # Only one master serves an epoch's snapshots.
         self.knows.forget_freshness()
         self._backoff = Backoff(member.options, member.now_ns)
@@ -260,6 +283,8 @@ class ReplicaNode(Role):
     def _send_hello(self) -> None:
         member = self.member
         self._generation = member.next_generation()
+        if self._first_generation is None:
+            self._first_generation = self._generation
         self.stream.restart()
         self._backoff.tried(member.now_ns)
         is_known = self._epoch == member.promise

@@ -70,6 +70,9 @@ class Role(ABC):
     def on_announce(self, source: str, message: Announce) -> None:
         """A master of an epoch at or above the promise has shown itself."""
 
+    def on_master(self, source: str, epoch: int) -> None:
+        """The master of an epoch has sent something else that names it."""
+
     def on_seek(self, source: str, message: Seek) -> None:
         """Another node looks for a master."""
 

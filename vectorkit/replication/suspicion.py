@@ -29,12 +29,12 @@ class Suspicion:
             self._wait_ns += member.slot * failover.stagger_ms * NS_PER_MS
             self._detector = failover.new_detector(options.heartbeat_ms, member.now_ns)
 
-    def heard(self, now_ns: int) -> None:
-        """The master has shown that it lives."""
+    def heard(self, now_ns: int, *, is_beat: bool = False) -> None:
+        """The master has shown that it lives; `is_beat`: by a heartbeat."""
         self._stands_at_ns = None
         self._member.vain_stands = 0
         if self._detector is not None:
-            self._detector.heard(now_ns)
+            self._detector.heard(now_ns, is_beat=is_beat)
 
     @property
     def reason(self) -> Literal["silence", "served_last"]:

@@ -28,7 +28,7 @@ from vectorkit.sim.workload import Workload
 _FAILOVERS: Final = (
     None,
     Failover(deadline_ms=2_500),
-    Failover(deadline_ms=1_500, stagger_ms=0),
+    Failover(deadline_ms=2_000, stagger_ms=0),
     Failover(detector="phi"),
 )
 _DISKS: Final = (Disk(), Disk(fsync_ms=5), Disk(fsync_ms=50), Disk(mib_per_s=1), None)
