@@ -178,10 +178,16 @@ ABSENT = pytest.mark.parametrize("error", ["vector_not_found", "collection_not_f
 
 def refused(ms, error, *, key="a", options=SAFE):
     """A row that is written, deleted and written again, and an update refused meanwhile."""
-    tape = Tape(options).begin().write(10, 1, FIRST, 2).write(20, 2, FIRST, 3, kind="delete")
-    tape.invoke(ms, 9, "write", key=key).complete(ms + 2, 9, "refused", error=error)
-    tape.write(40, 3, FIRST, 4)
-    tape.rows[1:] = sorted(tape.rows[1:], key=lambda row: row.time_ns)
+    tape = Tape(options).begin()
+    steps = {
+        10: lambda: tape.write(10, 1, FIRST, 2),
+        20: lambda: tape.write(20, 2, FIRST, 3, kind="delete"),
+        40: lambda: tape.write(40, 3, FIRST, 4),
+        ms: lambda: tape.invoke(ms, 9, "write", key=key),
+        ms + 2: lambda: tape.complete(ms + 2, 9, "refused", error=error),
+    }
+    for at_ms in sorted(steps):
+        steps[at_ms]()
     return check_linearizable(tape.facts())
 
 
