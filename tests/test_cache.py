@@ -2,7 +2,6 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -555,13 +554,11 @@ class Interrupted(vk.CpuCollection):
 
     before_read = None
 
-    @contextmanager
     def _read(self, dispatch):
         if self.before_read is not None:
             do, self.before_read = self.before_read, None
             do()
-        with super()._read(dispatch) as read:
-            yield read
+        return super()._read(dispatch)
 
 
 class Overtaken(vk.CpuCollection):
@@ -652,7 +649,7 @@ def test_entries_are_touched_under_the_lock_only():
     """They are counted, ordered and dated together, and each touch asks the timer."""
     is_locked = []
     cache, _, numbers = numbered(
-        max_age_s=10, timer=lambda: is_locked.append(cache._lock._is_owned()) or 0.0
+        max_age_s=10, timer=lambda: is_locked.append(cache._guard.is_owned) or 0.0
     )
     for use in (
         lambda: cache.search(numbers, QUERY),

@@ -105,7 +105,7 @@ def test_deletes_of_1_to_8_rows_share_one_program():
 
 def test_growth_is_counted_apart():
     collection = filled(dim=16, count=8)
-    collection.get(0)
+    collection.digest()
     rows = np.ones((300, 16))
     assert traced_by(lambda: collection.insert(range(100, 120), rows[:20])) == {
         "grow": 1,
@@ -145,7 +145,12 @@ def test_1_000_updates_and_a_search_make_one_scatter(calls):
 def test_reads_without_writes_between_them_write_nothing(calls):
     collection = filled(dim=4)
     collection.update_vector(1, np.ones(4))
-    collection.get(1)
+    calls.clear()
+    assert collection.get(1).vector.tolist() == [1] * 4
+    assert calls == []
+    collection.get(2)
+    assert calls == ["read"]
+    collection.search(np.ones(4))
     calls.clear()
     for read in (collection.ids, collection.snapshot, collection.digest, lambda: 1 in collection):
         read()
@@ -164,8 +169,17 @@ def test_a_delete_is_one_move_and_a_delete_at_the_end_none(calls):
 def test_a_snapshot_costs_one_copy_at_the_next_write_and_none_after(calls):
     collection = filled(dim=4)
     calls.clear()
-    collection.snapshot()
+    held = collection.snapshot()
     assert calls == []
     for _ in range(3):
         collection.update_vectors(range(200), np.ones((200, 4)))
     assert calls == ["write_copy", "write_in_place", "write_in_place"]
+    del held
+
+
+def test_a_snapshot_that_nobody_has_any_more_costs_nothing(calls):
+    collection = filled(dim=4)
+    collection.snapshot()
+    calls.clear()
+    collection.update_vectors(range(200), np.ones((200, 4)))
+    assert calls == ["write_in_place"]

@@ -9,10 +9,10 @@ answer could beat the old k-th. Otherwise, and where too much has changed, a fre
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
 from cachetools import TTLCache
@@ -20,6 +20,7 @@ from cachetools import TTLCache
 from vectorkit.collections import Collection, Matches
 from vectorkit.collections.checks import checked_k, checked_row
 from vectorkit.collections.filters import Filter, parse
+from vectorkit.collections.guard import Guard
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
@@ -27,6 +28,9 @@ from vectorkit.collections.values import whole_number
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.types import Float32Array, Id, Int32Array, Where
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Key = tuple[object, int, str | None, bytes]
 """A collection's incarnation, which settles its configuration; k; the filter; the query's bits."""
@@ -103,12 +107,12 @@ class QueryCache:
         self.capacity = _checked_capacity(capacity)
         self.max_age_s = _checked_age(max_age_s)
         seconds = math.inf if self.max_age_s is None else self.max_age_s
-        if timer is None:
-            self._entries = _Entries(self.capacity, seconds)
-        else:
-            self._entries = _Entries(self.capacity, seconds, _checked_timer(timer))
-        self._lock = threading.RLock()  # A timer may read through the cache itself.
-        self._hits = self._misses = self._patched = self._bypassed = 0
+        clock = () if timer is None else (_checked_timer(timer),)
+        self._make_entries = partial(_Entries, self.capacity, seconds, *clock)
+        self._entries = self._make_entries()
+        self._guard = Guard()
+        self._counts = _Counts()
+        self._is_touched = False
 
     def search(
         self, collection: Collection, query: Any, k: int = 10, *, where: Where | None = None
@@ -126,16 +130,12 @@ class QueryCache:
         text = None if wanted is None else wanted.key
         if count == 0 or (wanted is not None and text is None):
             found = collection._search(row[None, :], count, wanted).matches[0]
-            with self._lock:
-                self._bypassed += 1
+            self._guard.run(self._count, bypassed=1)
             return found
         key = (collection._incarnation, count, text, row.tobytes())
         version = collection.version
-        with self._lock:
-            entry = self._entries.find(key)
-            is_current = entry is not None and entry.version >= version
-            self._hits += is_current
-        if entry is None or not is_current:
+        entry = self._touch(self._find, key, version)
+        if entry is None or entry.version < version:
             entry = self._renew(key, entry, collection, row, wanted)
         return Matches(entry.ids, entry.scores.copy(), collection.metric)
 
@@ -145,8 +145,7 @@ class QueryCache:
         >>> import vectorkit as vk
         >>> vk.QueryCache().clear()
         """
-        with self._lock:
-            self._entries.clear()
+        self._touch(self._entries.clear)
 
     def stats(self) -> CacheStats:
         """The counters since the cache was made, and its present size.
@@ -155,17 +154,7 @@ class QueryCache:
         >>> vk.QueryCache().stats().hits
         0
         """
-        with self._lock:
-            size = len(self._entries)  # Lets go of what has expired, so it comes first.
-            return CacheStats(
-                hits=self._hits,
-                misses=self._misses,
-                patched=self._patched,
-                evicted=self._entries.evicted_count,
-                expired=self._entries.expired_count,
-                bypassed=self._bypassed,
-                size=size,
-            )
+        return self._touch(self._stats)
 
     def __repr__(self) -> str:
         now = self.stats()
@@ -189,16 +178,75 @@ class QueryCache:
         k = key[1]
         patched = None if entry is None else _patch(entry, collection, query, k, wanted)
         renewed = patched or _search(collection, query, k, wanted)
-        with self._lock:
-            if patched is None:
-                self._misses += 1
-            else:
-                self._hits += 1
-                self._patched += 1
-            kept = self._entries.find(key)
-            if kept is None or kept.version < renewed.version:
-                self._entries[key] = renewed
+        self._touch(self._keep, key, renewed, patched is not None)
         return renewed
+
+    # Under the lock
+
+    def _touch(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Call a function that touches the entries.
+
+        They are ordered and dated in several steps. Where an exception has broken one of these
+        off, all are let go: an answer that is searched afresh is never wrong.
+        """
+        if self._guard.is_owned:  # By a timer that reads through the cache.
+            return function(*arguments, **options)
+        return self._guard.run(self._touch_whole, partial(function, *arguments, **options))
+
+    def _touch_whole(self, function: Callable[[], R]) -> R:
+        if self._is_touched:
+            old, self._entries = self._entries, self._make_entries()
+            self._entries.evicted_count = old.evicted_count
+            self._entries.expired_count = old.expired_count
+        self._is_touched = True
+        result = function()
+        self._is_touched = False
+        return result
+
+    def _find(self, key: Key, version: int) -> _Entry | None:
+        entry = self._entries.find(key)
+        if entry is not None and entry.version >= version:
+            self._count(hits=1)
+        return entry
+
+    def _keep(self, key: Key, renewed: _Entry, is_patched: bool) -> None:
+        if is_patched:
+            self._count(hits=1, patched=1)
+        else:
+            self._count(misses=1)
+        kept = self._entries.find(key)
+        if kept is None or kept.version < renewed.version:
+            self._entries[key] = renewed
+
+    def _stats(self) -> CacheStats:
+        size = len(self._entries)  # Lets go of what has expired, so it comes first.
+        counts, entries = self._counts, self._entries
+        return CacheStats(
+            hits=counts.hits,
+            misses=counts.misses,
+            patched=counts.patched,
+            evicted=entries.evicted_count,
+            expired=entries.expired_count,
+            bypassed=counts.bypassed,
+            size=size,
+        )
+
+    def _count(
+        self, *, hits: int = 0, misses: int = 0, patched: int = 0, bypassed: int = 0
+    ) -> None:
+        now = self._counts
+        self._counts = _Counts(
+            now.hits + hits, now.misses + misses, now.patched + patched, now.bypassed + bypassed
+        )
+
+
+class _Counts(NamedTuple):
+    """What searches were, counted in one store."""
+
+    hits: int = 0
+    misses: int = 0
+    patched: int = 0
+    bypassed: int = 0
 
 
 class _Entry(NamedTuple):
@@ -251,10 +299,10 @@ def _patch(
     """
     if not collection._backend.is_exact:
         return None
-    backend, changes = collection._backend, collection._storage.changes
+    backend, storage = collection._backend, collection._storage
 
     def dispatch(view: View) -> tuple[Int32Array, Int32Array, Any] | None:
-        changed = changes.last(view.version - entry.version)
+        changed = storage.changed_since(entry.version)
         if changed is None or len(changed) > PATCHED_ROWS + view.count // PATCHED_SHARE:
             return None
         asked = changed[changed < view.count]
@@ -262,20 +310,20 @@ def _patch(
             asked = asked[wanted.mask_at(view.tables.columns, asked)]
         return changed, asked, backend.read(view.state, padded(asked))
 
-    with collection._read(dispatch) as (view, known):
-        if known is None:
-            return None
-        changed, asked, rows = known
-        scores = canonical_scores(np.asarray(rows)[: len(asked)], query, collection.metric)
-        stays = (entry.slots < view.count) & ~np.isin(entry.slots, changed)
-        slots = np.concatenate((entry.slots[stays], asked))
-        scores = np.concatenate((entry.scores[stays], scores))
-        best = np.lexsort((slots, -scores))[:k]
-        slots, scores = slots[best], scores[best]
-        if len(entry.slots) == k and not _reaches(slots, scores, entry):
-            return None
-        ids = view.tables.ids
-        return _Entry(view.version, slots, tuple(ids[slot] for slot in slots.tolist()), scores)
+    view, known = collection._read(dispatch)
+    if known is None:
+        return None
+    changed, asked, rows = known
+    scores = canonical_scores(np.asarray(rows)[: len(asked)], query, collection.metric)
+    stays = (entry.slots < view.count) & ~np.isin(entry.slots, changed)
+    slots = np.concatenate((entry.slots[stays], asked))
+    scores = np.concatenate((entry.scores[stays], scores))
+    best = np.lexsort((slots, -scores))[:k]
+    slots, scores = slots[best], scores[best]
+    if len(entry.slots) == k and not _reaches(slots, scores, entry):
+        return None
+    ids = view.tables.ids
+    return _Entry(view.version, slots, tuple(ids[slot] for slot in slots.tolist()), scores)
 
 
 def _reaches(slots: Int32Array, scores: Float32Array, entry: _Entry) -> bool:

@@ -104,10 +104,9 @@ FLUSH_STEPS = [
 READS = {
     "search": lambda c: c.search(ROW),
     "search_many": lambda c: c.search_many([ROW]),
-    "get": lambda c: c.get("1"),
     "snapshot": lambda c: c.snapshot(),
     "digest": lambda c: c.digest(),
-    "ids": lambda c: c.ids(),
+    "memory": lambda c: c.memory(),
 }
 
 
@@ -172,14 +171,16 @@ def test_e2_a_digest_that_fails_may_be_asked_again(vectors, monkeypatch):
 
 
 def test_e2_a_search_that_fails_lets_go_of_its_tables(vectors, monkeypatch):
-    tables = vectors.snapshot()._view.tables
+    tables = vectors._storage.tables
     with monkeypatch.context() as patch:
         patch.setattr(compiled, "search", fail)
         with pytest.raises(Planned):
             vectors.search(ROW)
-    with pytest.raises(Planned), vectors._read(lambda view: None):
-        raise Planned
-    assert tables.pins == 0
+    assert tables.for_overwriting() is tables
+    held = vectors.snapshot()
+    assert tables.for_overwriting() is not tables
+    del held
+    assert tables.for_overwriting() is tables
 
 
 def test_a_refused_batch_of_good_and_bad_rows_may_be_mended_and_sent_again(vectors):

@@ -9,33 +9,31 @@ ROW = np.array([3, 4], np.float32)
 
 def test_a_later_row_for_a_slot_replaces_the_earlier():
     buffer = WriteBuffer(dim=2)
-    buffer.put(5, ROW)
-    buffer.put_many(np.array([7, 5], np.int32), np.array([ROW, ROW * 2]))
-    slots, rows, row_count = buffer.batch(capacity=16)
+    used = buffer.put(0, np.array([5], np.int32), ROW[None])
+    used = buffer.put(used, np.array([7, 5], np.int32), np.array([ROW, ROW * 2]))
+    slots, rows, row_count = buffer.batch(used, capacity=16)
     assert slots.tolist() == [5, 7] + [16] * 6
-    assert rows[:2].tolist() == [[6, 8], [3, 4]]
+    assert rows.tolist() == [[6, 8], [3, 4]] + [[0, 0]] * 6
     assert row_count == 2
 
 
-def test_a_buffer_has_room_for_a_fixed_number_of_rows():
+def test_rows_that_are_not_accepted_are_nowhere():
     buffer = WriteBuffer(dim=2)
-    for slot in range(BUFFER_ROWS - 1):
-        assert buffer.put(slot, ROW)
-    assert (buffer.has_room(1), buffer.has_room(2), len(buffer)) == (True, False, BUFFER_ROWS - 1)
+    used = buffer.put(0, np.array([5], np.int32), ROW[None])
+    buffer.put(used, np.array([7], np.int32), ROW[None])
+    assert buffer.find(7, used) is None
+    assert buffer.batch(used, capacity=16).slots.tolist() == [5] + [16] * 7
+    used = buffer.put(used, np.array([8], np.int32), -ROW[None])
+    assert (buffer.find(7, used), buffer.find(8, used).tolist()) == (None, [-3, -4])
 
-    assert buffer.put(BUFFER_ROWS, ROW)
-    assert not buffer.put(0, ROW * 2)
-    assert buffer.batch(capacity=16).rows[0].tolist() == ROW.tolist()
 
-
-def test_rows_that_were_given_away_do_not_follow_later_writes():
-    buffer = WriteBuffer(dim=2)
-    buffer.put(0, ROW)
-    given = buffer.batch(capacity=16).rows
-    buffer.clear()
-    buffer.put(1, -ROW)
-    assert given[0].tolist() == ROW.tolist()
-    assert len(buffer) == 1
+def test_the_last_row_of_a_slot_is_found_as_soon_as_it_is_accepted():
+    buffer, used = WriteBuffer(dim=2), 0
+    for number in range(1, BUFFER_ROWS + 1):
+        used = buffer.put(used, np.array([number % 3], np.int32), ROW[None] * number)
+        assert buffer.find(number % 3, used).tolist() == (ROW * number).tolist()
+    assert used == BUFFER_ROWS
+    assert buffer.batch(used, capacity=16).row_count == 3
 
 
 def test_a_batch_is_padded_with_slots_that_are_dropped():

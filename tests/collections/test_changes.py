@@ -12,12 +12,12 @@ entries = st.lists(
 
 
 def logged(writes):
-    log = ChangeLog()
-    for write in writes:
+    log = ChangeLog(version=7)
+    for version, write in enumerate(writes, 8):
         if isinstance(write, int):
-            log.add(write)
+            log.note_each(version, [write])
         else:
-            log.add_many(np.array(write, np.int32))
+            log.note(version, np.array(write, np.int32))
     return log
 
 
@@ -48,5 +48,23 @@ def test_too_many_slots_in_all_are_unknown():
     assert log.last(2) is None
 
 
+def test_a_write_that_is_noted_again_changes_nothing():
+    log, slots = logged([3, [1, 2]]), np.array([4, 5], np.int32)
+    for _ in range(2):
+        log.note(10, slots)
+    assert (log.version, log.last(1).tolist(), log.last(3).tolist()) == (
+        10,
+        [4, 5],
+        [1, 2, 3, 4, 5],
+    )
+    assert log.last(4) is None
+
+
+def test_several_writes_of_one_slot_are_noted_at_once():
+    log = logged([3])
+    log.note_each(11, [5, 6, 5])
+    assert (log.version, log.last(3).tolist(), log.last(4).tolist()) == (11, [5, 6], [3, 5, 6])
+
+
 def test_the_bytes_of_what_is_kept_are_counted():
-    assert logged([1, [1, 2, 3]]).nbytes == 12
+    assert logged([1, [1, 2, 3]]).nbytes - logged([]).nbytes == 12

@@ -220,7 +220,7 @@ def test_readers_of_a_held_prefix_and_an_appending_reader_count_alike():
 def test_payloads_are_read_into_a_column_under_its_lock():
     class Watched(dict):
         def get(self, key, default=None):
-            seen.append(columns._lock.locked())
+            seen.append(columns._guard.is_owned)
             return super().get(key, default)
 
     seen = []

@@ -127,13 +127,13 @@ def test_u5b_slots_of_a_dispatched_search_are_translated_with_their_own_tables()
             arrays, QUERY[None, :], scale, np.int32(view.count), None, metric="dot", width=40
         )
 
-    with collection._read(dispatch) as (view, (_, slots, rows)):
-        churn(collection)
-        collection.search(QUERY)
-        found = [view.ids[slot] for slot in np.asarray(slots)[0]]
-        assert tuple(found) == expected
-        assert view.payloads == payloads
-        assert rows.shape == (1, 40, 4)
+    view, (_, slots, rows) = collection._read(dispatch)
+    churn(collection)
+    collection.search(QUERY)
+    found = [view.ids[slot] for slot in np.asarray(slots)[0]]
+    assert tuple(found) == expected
+    assert view.payloads == payloads
+    assert rows.shape == (1, 40, 4)
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -241,12 +241,12 @@ def test_u5_every_call_holds_the_lock_while_it_touches_the_storage(call, monkeyp
         method = getattr(Storage, name)
 
         def spy(self, *arguments, **counts):
-            held.append(collection._lock._is_owned())
+            held.append(collection._guard.is_owned)
             return method(self, *arguments, **counts)
 
         monkeypatch.setattr(Storage, name, spy)
 
-    for name in ("put", "_plan_put", "view", "hold", "flush", "digest", "_changed", "_publish"):
+    for name in ("put", "_plan_put", "peek", "view", "hold", "find", "flush", "digest", "_commit"):
         spy_on(name)
     CALLS[call](collection)
     assert held

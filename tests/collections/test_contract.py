@@ -360,7 +360,7 @@ def test_operations_planned_on_another_collection_give_an_equal_one(kind):
 
     def commit(collection, operation):
         log.append(operation)
-        return collection._plan(operation)()
+        return collection._plan(operation).make()
 
     master._bind(commit, master._lock)
     rows = drawn(12, 120).astype(np.float32)
@@ -376,7 +376,7 @@ def test_operations_planned_on_another_collection_give_an_equal_one(kind):
         master.retrain()
         master.update_vectors([8, 9], rows[:2])
     for operation in log:
-        replica._plan(operation)()
+        replica._plan(operation).make()
     assert replica.digest() == master.digest()
     assert everything(replica) == everything(master)
 

@@ -121,9 +121,9 @@ def test_a_compile_report_tells_growth_from_first_compilations():
     collection = CpuCollection(dim=1_009)
     assert collection.compile_report().empty
     collection.insert(range(8), np.ones((8, 1_009)))
-    collection.get(0)
+    collection.snapshot().get(0)
     collection.insert(range(8, 20), np.ones((12, 1_009)))
-    collection.get(0)
+    collection.snapshot().get(0)
     report = collection.compile_report()
     assert report.dtypes.astype(str).to_dict() == dict(frames.COMPILE_REPORT)
     facts = report[["program", "capacity", "batch", "cause"]]

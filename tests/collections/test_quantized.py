@@ -169,11 +169,12 @@ def test_a_replayed_codebook_leaves_a_snapshot_as_it_was():
     master.retrain()
     operations = []
     master._bind(
-        lambda c, operation: operations.append(operation) or c._plan(operation)(), master._lock
+        lambda c, operation: operations.append(operation) or c._plan(operation).make(),
+        master._guard,
     )
     master.retrain()
     snapshot, before = replica.snapshot(), everything(replica, np.ones(DIM, np.float32))
-    replica._plan(operations[0])()
+    replica._plan(operations[0]).make()
     overwrite(replica)
     assert everything(snapshot, np.ones(DIM, np.float32)) == before
 

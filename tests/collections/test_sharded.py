@@ -142,14 +142,15 @@ def compiled_text(name, dim=8, **options):
     collection.reserve(4_096)
     slots, rows = np.zeros(16, np.int32), np.zeros((16, dim), np.float32)
     arguments = {
-        "write_in_place": (slots, rows, np.zeros(16, np.float32)),
+        "write_in_place": (slots, (rows, np.zeros(16, np.float32))),
         "move_in_place": (slots, slots),
         "grow": (),
         "read": (slots,),
         "search": (rows, np.zeros(16, np.float32), np.int32(9), np.ones(4_096, np.bool_)),
     }[name]
-    program = getattr(collection._backend._programs, name)
-    return program.lower(collection._storage.state, *arguments, **options).compile().as_text()
+    program, state = getattr(collection._backend._programs, name), collection._storage.state
+    held = state if name in ("read", "search") else (state.rows, state.norms)
+    return program.lower(held, *arguments, **options).compile().as_text()
 
 
 def largest_transfer(text):

@@ -1,14 +1,15 @@
 """Where rows live and how candidates are found: one backend for each kind of collection.
 
-A backend holds no rows. It is a set of pure functions over a state that only it understands, so
-that storage, facade and search are the same for every kind. A function that is told `in_place`
-may reuse the memory of the state that it is given: nobody else may hold it.
+A backend holds no rows. It is a set of pure functions over values that only it understands, so
+that storage, facade and search are the same for every kind. Rows are *blocks*: tuples of arrays
+that are changed together by one program, of which some donates them. A *state* is what readers
+get: all blocks, and what a codec has learned.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import jax
@@ -40,10 +41,28 @@ MARGIN: Final = 6
 """Candidates beyond k at the first attempt: 16 of them for the usual k = 10."""
 
 State = Any
-"""What a backend keeps on its devices; opaque to everyone else."""
+"""Blocks and what a codec has learned, as readers get them; opaque to everyone else."""
 
-Encoded = tuple[Any, ...]
-"""A padded batch of rows, ready for one scatter into a state."""
+Learned = Any
+"""What a codec has learned, immutable; None for a kind that learns nothing."""
+
+Block = tuple[Array, ...]
+"""Arrays with the slots as their first axis, changed together."""
+
+
+class Step(NamedTuple):
+    """One program for one of the blocks.
+
+    Called with its arrays and the arguments, it returns them changed. Called again on these with
+    the same arguments it changes nothing more. `in_place` donates the arrays that it is given;
+    `warm` is the program to warm up for it.
+    """
+
+    block: int
+    in_place: Callable[..., Block]
+    copying: Callable[..., Block]
+    warm: Callable[..., Block]
+    arguments: tuple[Any, ...]
 
 
 class Candidates(NamedTuple):
@@ -78,30 +97,31 @@ class Backend(ABC):
         return k + MARGIN
 
     @abstractmethod
-    def empty(self) -> State:
-        """A state without rows, with room for `CAPACITY_MIN`."""
+    def empty(self) -> tuple[Learned, tuple[Block, ...]]:
+        """Nothing learned, and blocks without rows, with room for `CAPACITY_MIN`."""
 
     @abstractmethod
-    def capacity(self, state: State) -> int:
-        """How many rows the state has room for."""
+    def state(self, learned: Learned, blocks: Sequence[Block]) -> State:
+        """What readers get."""
+
+    def capacity(self, blocks: Sequence[Block]) -> int:
+        """How many rows the blocks have room for."""
+        return int(blocks[0][0].shape[0])
 
     @abstractmethod
-    def encode(self, state: State, batch: Batch) -> Encoded:
-        """A batch as the state keeps it: whatever of a write can fail, or takes time, is here."""
+    def encode(self, learned: Learned, batch: Batch) -> tuple[Learned, tuple[Step, ...]]:
+        """What writes a batch whose slots are distinct, and what is learned from it.
+
+        Whatever of a write can fail, or takes time on the host, is here.
+        """
 
     @abstractmethod
-    def write(self, state: State, encoded: Encoded, *, in_place: bool) -> State:
-        """The state with an encoded batch written; its slots are distinct."""
+    def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
+        """What copies the rows at `sources` to `targets`; no slot is in both."""
 
     @abstractmethod
-    def move(
-        self, state: State, sources: Int32Array, targets: Int32Array, *, in_place: bool
-    ) -> State:
-        """The state with the rows at `sources` copied to `targets`; no slot is in both."""
-
-    @abstractmethod
-    def grow(self, state: State, capacity: int) -> State:
-        """A new state with room for `capacity` rows; the old one stays."""
+    def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
+        """New blocks with room for `capacity` rows; the old ones stay."""
 
     @abstractmethod
     def read(self, state: State, slots: Int32Array) -> Array | Float32Array:
@@ -125,21 +145,21 @@ class Backend(ABC):
         may hand back fewer of them, the likeliest to be among the `k` best.
         """
 
-    def needs_training(self, state: State) -> bool:
+    def needs_training(self, learned: Learned) -> bool:
         """Whether the next rows written are what a codec learns from."""
         return False
-
-    def wait(self, state: State) -> None:
-        """Return when the state is there and no memory of a caller is read any more."""
-        for array in self.arrays(state).values():
-            array.block_until_ready()
 
     def parameters(self, state: State) -> Mapping[str, NDArray[Any]]:
         """What a codec has learned: nothing where there is nothing to learn."""
         return {}
 
-    def with_codebook(self, state: State, codebook: Float32Array, count: int) -> State:
-        """A new state whose rows are encoded by this codebook. Raises InvalidOption."""
+    def with_codebook(
+        self, state: State, codebook: Float32Array, count: int
+    ) -> tuple[Learned, tuple[Block, ...]]:
+        """New blocks whose rows are encoded by this codebook. Raises InvalidOption.
+
+        Arrays of float32 rows are those of the state: who holds them holds the new blocks, too.
+        """
         raise InvalidOption(
             "this kind of collection has no codebook",
             got=f"a codebook of shape {codebook.shape}",
@@ -159,8 +179,10 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> State:
-        """A new state of what `content` has named, with the room that `count` rows are given."""
+    def adopt(
+        self, content: Mapping[str, NDArray[Any]], count: int
+    ) -> tuple[Learned, tuple[Block, ...]]:
+        """New blocks of what `content` has named, with the room that `count` rows are given."""
 
     @abstractmethod
     def arrays(self, state: State) -> Mapping[str, Array]:
@@ -177,42 +199,32 @@ class ExactBackend(Backend):
         self.metric = metric
         self.placement = placement
 
-    def empty(self) -> CollectionState:
+    def empty(self) -> tuple[Learned, tuple[Block, ...]]:
         """Zeros, committed to the placement: every program follows them there."""
-        return CollectionState(
-            rows=jnp.zeros((CAPACITY_MIN, self.dim), jnp.float32, device=self.placement),
-            norms=jnp.zeros((CAPACITY_MIN,), jnp.float32, device=self.placement),
-        )
+        rows = jnp.zeros((CAPACITY_MIN, self.dim), jnp.float32, device=self.placement)
+        norms = jnp.zeros((CAPACITY_MIN,), jnp.float32, device=self.placement)
+        return None, ((rows, norms),)
 
-    def capacity(self, state: CollectionState) -> int:
-        """The length of the arrays."""
-        return int(state.rows.shape[0])
+    def state(self, learned: Learned, blocks: Sequence[Block]) -> CollectionState:
+        """The rows and norms of the one block."""
+        return CollectionState(*blocks[0])
 
-    def encode(self, state: CollectionState, batch: Batch) -> Encoded:
-        """Slots, rows and norms."""
+    def encode(self, learned: Learned, batch: Batch) -> tuple[Learned, tuple[Step, ...]]:
+        """One scatter of rows and norms."""
         norms = np.zeros(len(batch.slots), np.float32)
         norms[: batch.row_count] = stored_norms(batch.rows[: batch.row_count])
-        return batch.slots, batch.rows, norms
+        return None, (self._step("write", batch.slots, (batch.rows, norms)),)
 
-    def write(self, state: CollectionState, encoded: Encoded, *, in_place: bool) -> CollectionState:
-        """One scatter."""
-        write = compiled.write_in_place if in_place else compiled.write_copy
-        slots, rows, norms = encoded
-        arrays = write((state.rows, state.norms), slots, (rows, norms), dim=self.dim)
-        return CollectionState(*arrays)
-
-    def move(
-        self, state: CollectionState, sources: Int32Array, targets: Int32Array, *, in_place: bool
-    ) -> CollectionState:
+    def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
         """One gather and one scatter."""
-        move = compiled.move_in_place if in_place else compiled.move_copy
-        arrays = move((state.rows, state.norms), sources, targets, dim=self.dim)
-        return CollectionState(*arrays)
+        return (self._step("move", sources, targets),)
 
-    def grow(self, state: CollectionState, capacity: int) -> CollectionState:
+    def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
         """The arrays, padded with zeros."""
-        arrays = (state.rows, state.norms)
-        return CollectionState(*compiled.grow(arrays, capacity=capacity, dim=self.dim))
+        return (compiled.grow(blocks[0], capacity=capacity, dim=self.dim),)
+
+    def _step(self, name: str, *arguments: Any) -> Step:
+        return step(0, name, *arguments, self.dim)
 
     def read(self, state: CollectionState, slots: Int32Array) -> Array:
         """One gather, not waited for."""
@@ -238,7 +250,7 @@ class ExactBackend(Backend):
         k: int,
     ) -> Pending:
         """Upper bounds of all scores, and the rows of the largest."""
-        batch, capacity = len(prepared.targets), self.capacity(state)
+        batch, capacity = len(prepared.targets), len(state.rows)
         queries = ScaledQueries(*[padded(each) for each in prepared])
         whole_mask = None if mask is None else padded(mask, capacity)
         width = min(width, capacity)
@@ -279,16 +291,16 @@ class ExactBackend(Backend):
         """The rows; norms are made of them."""
         return {"rows": self.rows(state, count)}
 
-    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> CollectionState:
+    def adopt(
+        self, content: Mapping[str, NDArray[Any]], count: int
+    ) -> tuple[Learned, tuple[Block, ...]]:
         """The rows behind each other in memory that a CPU device takes without another copy."""
         capacity = self.capacity_for(count)
         rows = aligned_zeros((capacity, self.dim))
         rows[:count] = content["rows"]
         norms = np.zeros(capacity, np.float32)
         norms[:count] = stored_norms(rows[:count])
-        return CollectionState(
-            rows=jax.device_put(rows, self.placement), norms=jax.device_put(norms, self.placement)
-        )
+        return None, (tuple(jax.device_put((rows, norms), self.placement)),)
 
     def capacity_for(self, count: int) -> int:
         """How much room a state gets that begins with `count` rows."""
@@ -297,3 +309,9 @@ class ExactBackend(Backend):
     def arrays(self, state: CollectionState) -> Mapping[str, Array]:
         """Rows and norms."""
         return {"rows": state.rows, "norms": state.norms}
+
+
+def step(block: int, name: str, *arguments: Any) -> Step:
+    """A step by the programs of one name for arrays on one device."""
+    in_place, copying = getattr(compiled, f"{name}_in_place"), getattr(compiled, f"{name}_copy")
+    return Step(block, in_place, copying, compiled.DONATING[name], arguments)

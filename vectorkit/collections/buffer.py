@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -26,59 +27,56 @@ class Batch(NamedTuple):
 
 
 class WriteBuffer:
-    """Rows by slot, one row a slot: a later write to the same slot overwrites.
+    """Rows and their slots in the order in which they were accepted; the last one of a slot counts.
 
-    A flush gives its arrays away and starts with new ones, since JAX may read the memory of the old
-    ones until the scatter has run.
+    How many of them are accepted says whoever holds the buffer, so that accepting is one store of
+    a number: what lies behind them is nothing yet, and is overwritten. A flush takes another
+    buffer, since JAX may read the memory of this one until the scatter has run.
     """
 
-    __slots__ = ("_position_of", "_rows", "dim")
+    __slots__ = ("_looked_at", "_position_of", "rows", "slots")
 
     def __init__(self, dim: int) -> None:
-        self.dim = dim
-        self.clear()
-
-    def __len__(self) -> int:
-        return len(self._position_of)
-
-    def clear(self) -> None:
-        """Forget everything."""
+        self.rows: Float32Array = np.empty((BUFFER_ROWS, dim), np.float32)
+        self.slots = [0] * BUFFER_ROWS
         self._position_of: dict[int, int] = {}
-        self._rows: Float32Array = np.empty((BUFFER_ROWS, self.dim), np.float32)
+        self._looked_at = 0
 
     @property
     def nbytes(self) -> int:
         """Host bytes."""
-        return self._rows.nbytes
+        return self.rows.nbytes + sys.getsizeof(self.slots) + sys.getsizeof(self._position_of)
 
-    def has_room(self, count: int) -> bool:
-        """Whether `count` more rows fit, whatever their slots."""
-        return len(self._position_of) + count <= BUFFER_ROWS
+    def put(self, used: int, slots: Int32Array, rows: Float32Array) -> int:
+        """Put rows (count, dim) behind the first `used` ones, where there is room for them.
 
-    def put(self, slot: int, row: Float32Array) -> bool:
-        """Accept one row of shape (dim,) if there is room, and say so."""
-        count = len(self._position_of)
-        if count == BUFFER_ROWS:
-            return False
-        self._rows[self._position_of.setdefault(slot, count)] = row
-        return True
+        Returns the number of rows that the buffer has once these are accepted.
+        """
+        end = used + len(slots)
+        self.rows[used:end] = rows
+        self.slots[used:end] = slots.tolist()
+        return end
 
-    def put_many(self, slots: Int32Array, rows: Float32Array) -> None:
-        """Accept rows (count, dim) for distinct slots; there must be room."""
-        if len(slots) == 1:
-            self.put(slots.item(), rows[0])
-            return
-        position_of = self._position_of
-        places = [position_of.setdefault(slot, len(position_of)) for slot in slots.tolist()]
-        self._rows[places] = rows
+    def find(self, slot: int, used: int) -> Float32Array | None:
+        """The last row for a slot among the first `used` ones; it shares the buffer's memory."""
+        first = self._looked_at
+        self._position_of.update(zip(self.slots[first:used], range(first, used), strict=True))
+        self._looked_at = used
+        position = self._position_of.get(slot)
+        return None if position is None else self.rows[position]
 
-    def batch(self, capacity: int) -> Batch:
-        """Everything accepted, for one scatter."""
-        count = len(self._position_of)
+    def batch(self, used: int, capacity: int) -> Batch:
+        """The first `used` rows, one for each slot, for one scatter."""
+        position_of = dict(zip(self.slots[:used], range(used), strict=True))
+        count = len(position_of)
         size = padded_size(count)
         slots = np.full(size, capacity, np.int32)
-        slots[:count] = list(self._position_of)
-        return Batch(slots, self._rows[:size], count)
+        slots[:count] = list(position_of)
+        if count == used:
+            return Batch(slots, self.rows[:size], count)
+        rows = np.zeros((size, self.rows.shape[1]), np.float32)
+        rows[:count] = self.rows[list(position_of.values())]
+        return Batch(slots, rows, count)
 
 
 def padded_batch(slots: Int32Array, rows: Float32Array, capacity: int) -> Batch:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import islice
+import sys
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -16,26 +16,38 @@ SLOTS_MAX: Final = 1_024
 
 
 class ChangeLog:
-    """The slots that the last `WRITES_KEPT` writes changed, one entry a version.
+    """The slots that the last `WRITES_KEPT` writes changed, one entry for each version.
 
-    A slot that a deletion has emptied is not named: it is at or beyond the count.
+    An entry has its place by its version, so that noting a write again changes nothing. `version`
+    is the last one noted. A slot that a deletion has emptied is not named: it is at or beyond the
+    count.
     """
 
-    def __init__(self) -> None:
-        self._entries: deque[int | Int32Array | None] = deque(maxlen=WRITES_KEPT)
-        self.add = self._entries.append
+    def __init__(self, version: int = 0) -> None:
+        self._first = self.version = version
+        self._entries: list[int | Int32Array | None] = [None] * WRITES_KEPT
 
-    def add_many(self, slots: Int32Array) -> None:
-        """A write has changed these slots."""
-        self.add(slots if len(slots) <= SLOTS_MAX else None)
+    def note(self, version: int, slots: Int32Array) -> None:
+        """The write that made `version`, the present one or the next, has changed these slots."""
+        entry = slots.item() if len(slots) == 1 else slots
+        self._entries[version % WRITES_KEPT] = entry if len(slots) <= SLOTS_MAX else None
+        self.version = version
+
+    def note_each(self, version: int, slots: Iterable[int]) -> None:
+        """The writes up to `version` have changed one slot each."""
+        entries = self._entries
+        for number, slot in enumerate(slots, self.version + 1):
+            entries[number % WRITES_KEPT] = slot
+        self.version = version
 
     def last(self, count: int) -> Int32Array | None:
         """The distinct slots that the last `count` writes changed, ascending; None: unknown."""
-        if count > len(self._entries):
+        if count > min(WRITES_KEPT, self.version - self._first):
             return None
         single: list[int] = []
         several: list[Int32Array] = []
-        for entry in islice(reversed(self._entries), count):
+        for number in range(self.version - count + 1, self.version + 1):
+            entry = self._entries[number % WRITES_KEPT]
             if entry is None:
                 return None
             if isinstance(entry, int):
@@ -47,5 +59,6 @@ class ChangeLog:
 
     @property
     def nbytes(self) -> int:
-        """Host bytes of the slots that are kept."""
-        return sum(entry.nbytes for entry in self._entries if isinstance(entry, np.ndarray))
+        """Host bytes of the entries that are kept."""
+        arrays = (entry.nbytes for entry in self._entries if isinstance(entry, np.ndarray))
+        return sys.getsizeof(self._entries) + sum(arrays)

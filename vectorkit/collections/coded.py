@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -12,7 +12,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
-from vectorkit.collections.backend import Backend, Candidates, Encoded, Pending
+from vectorkit.collections.backend import Backend, Block, Candidates, Pending, Step, step
 from vectorkit.collections.buffer import Batch
 from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded, padded_size
@@ -29,18 +29,33 @@ _BLOCK_ROWS: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class QuantizedState:
-    """Codes of all rows, the codec that made them, and the float32 rows where they are kept.
+class Learning:
+    """A codec and how old what it has learned is.
 
-    `codes` and `rows` have the slots as their first axis. `training_error` is the codec's relative
-    error on the rows that it has learned from, `written_since` how many rows were written later.
+    `training_error` is the codec's relative error on the rows that it has learned from,
+    `written_since` how many rows were written later.
     """
 
     codec: Codec
+    training_error: float = 0.0
+    written_since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizedState:
+    """Codes of all rows, the codec that made them, and the float32 rows where they are kept.
+
+    `codes` and `rows` have the slots as their first axis.
+    """
+
+    learned: Learning
     codes: tuple[Array, ...]
     rows: Array | None
-    training_error: float
-    written_since: int
+
+    @property
+    def codec(self) -> Codec:
+        """What has made the codes."""
+        return self.learned.codec
 
 
 class QuantizedBackend(Backend):
@@ -60,81 +75,77 @@ class QuantizedBackend(Backend):
             self.rows_device = host_device()
         self._codec = codec
 
-    def empty(self) -> QuantizedState:
+    def empty(self) -> tuple[Learning, tuple[Block, ...]]:
         """Zeros. A codec that has to learn learns from the first rows that are written."""
         codec = self._codec
-        codes = jax.device_put(codec.empty(CAPACITY_MIN), self.device)
-        rows = None
-        if self.rows_device is not None:
-            rows = jax.device_put(np.zeros((CAPACITY_MIN, codec.dim), np.float32), self.rows_device)
-        return QuantizedState(codec, codes, rows, 0.0, 0)
+        return Learning(codec), self._blocks(codec.empty(CAPACITY_MIN), self._no_rows(CAPACITY_MIN))
 
-    def capacity(self, state: QuantizedState) -> int:
-        """The length of the arrays."""
-        return int(state.codes[0].shape[0])
+    def state(self, learned: Learning, blocks: Sequence[Block]) -> QuantizedState:
+        """Codes from the first block, rows from its end or from the second."""
+        arrays = [array for block in blocks for array in block]
+        rows = arrays.pop() if self.keeps_rows else None
+        return QuantizedState(learned, tuple(arrays), rows)
 
-    def needs_training(self, state: QuantizedState) -> bool:
+    def needs_training(self, learned: Learning) -> bool:
         """Whether the next rows written are what the codec learns from."""
-        return state.codec.needs_training
+        return learned.codec.needs_training
 
-    def encode(self, state: QuantizedState, batch: Batch) -> Encoded:
-        """The codec, trained if it has to be, slots, codes and rows."""
-        codec, real = state.codec, batch.rows[: batch.row_count]
-        since = state.written_since + batch.row_count
-        if codec.needs_training:
-            state, since = _trained(codec.trained(real), real, state), 0
-        codes = state.codec.empty(len(batch.slots))
-        for whole, some in zip(codes, state.codec.encode(real), strict=True):
-            whole[: batch.row_count] = some
-        return replace(state, written_since=since), batch.slots, codes, batch.rows
+    def encode(self, learned: Learning, batch: Batch) -> tuple[Learning, tuple[Step, ...]]:
+        """The codec, trained if it has to be, and one scatter of codes and rows.
 
-    def write(self, state: QuantizedState, encoded: Encoded, *, in_place: bool) -> QuantizedState:
-        """One scatter into codes and rows, so that both change or neither."""
-        slots, codes, rows = encoded[1:]
-        learned: QuantizedState = encoded[0]
-        write = compiled.write_in_place if in_place else compiled.write_copy
-        return self._changed(
-            state,
-            lambda arrays, first: write(
-                arrays, slots, (*codes, rows)[first : first + len(arrays)], dim=state.codec.dim
-            ),
-            learned,
-        )
-
-    def move(
-        self, state: QuantizedState, sources: Int32Array, targets: Int32Array, *, in_place: bool
-    ) -> QuantizedState:
-        """Codes and rows move as they are: nothing is encoded again."""
-        move = compiled.move_in_place if in_place else compiled.move_copy
-        return self._changed(
-            state, lambda arrays, _: move(arrays, sources, targets, dim=state.codec.dim), state
-        )
-
-    def grow(self, state: QuantizedState, capacity: int) -> QuantizedState:
-        """The arrays, padded with zeros."""
-        dim = state.codec.dim
-        return self._changed(
-            state, lambda arrays, _: compiled.grow(arrays, capacity=capacity, dim=dim), state
-        )
-
-    def _changed(
-        self,
-        state: QuantizedState,
-        program: Callable[[tuple[Array, ...], int], tuple[Array, ...]],
-        learned: QuantizedState,
-    ) -> QuantizedState:
-        """All arrays changed by one call of a program; by one a device where rows lie apart.
-
-        The program is told which of the arrays, codes before rows, its first one is.
+        Where they lie on different devices it is one each.
         """
-        count = len(state.codes)
-        if state.rows is None:
-            return replace(learned, codes=program(state.codes, 0), rows=None)
-        if self.rows_device != self.device:
-            (rows,) = program((state.rows,), count)
-            return replace(learned, codes=program(state.codes, 0), rows=rows)
-        *codes, rows = program((*state.codes, state.rows), 0)
-        return replace(learned, codes=tuple(codes), rows=rows)
+        real = batch.rows[: batch.row_count]
+        if learned.codec.needs_training:
+            learned = _trained(learned.codec.trained(real), real)
+        else:
+            learned = replace(learned, written_since=learned.written_since + batch.row_count)
+        codec = learned.codec
+        codes = codec.empty(len(batch.slots))
+        for whole, some in zip(codes, codec.encode(real), strict=True):
+            whole[: batch.row_count] = some
+        blocks = self._parts(codes, batch.rows)
+        return learned, tuple(
+            [
+                step(place, "write", batch.slots, block, codec.dim)
+                for place, block in enumerate(blocks)
+            ]
+        )
+
+    def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
+        """Codes and rows move as they are: nothing is encoded again."""
+        places, dim = range(2 if self._lies_apart else 1), self._codec.dim
+        return tuple([step(place, "move", sources, targets, dim) for place in places])
+
+    def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
+        """The arrays, padded with zeros."""
+        dim = self._codec.dim
+        return tuple([compiled.grow(block, capacity=capacity, dim=dim) for block in blocks])
+
+    @property
+    def _lies_apart(self) -> bool:
+        """Whether rows are kept on another device than codes: in a block of their own."""
+        return self.keeps_rows and self.rows_device != self.device
+
+    def _no_rows(self, capacity: int) -> Float32Array:
+        return np.zeros((capacity if self.keeps_rows else 0, self._codec.dim), np.float32)
+
+    def _parts(self, codes: tuple[Any, ...], rows: Any) -> tuple[tuple[Any, ...], ...]:
+        """Codes and rows as the blocks have them; rows that are not kept are left out."""
+        if self._lies_apart:
+            return codes, (rows,)
+        return ((*codes, rows) if self.keeps_rows else codes,)
+
+    def _blocks(self, codes: tuple[Any, ...], rows: Any) -> tuple[Block, ...]:
+        """The same on their devices."""
+        devices = (self.device, self.rows_device)
+        parts = self._parts(codes, rows)
+        return tuple(
+            [
+                tuple(jax.device_put(part, device))
+                for part, device in zip(parts, devices[: len(parts)], strict=True)
+            ]
+        )
 
     def read(self, state: QuantizedState, slots: Int32Array) -> Array | Float32Array:
         """Rows as they were given where they are kept, else decoded."""
@@ -170,7 +181,7 @@ class QuantizedBackend(Backend):
 
         One program where codes and rows lie together. Rows that are not kept are decoded.
         """
-        codec, (queries, batch), capacity = state.codec, prepared, self.capacity(state)
+        codec, (queries, batch), capacity = state.codec, prepared, len(state.codes[0])
         width = min(width, capacity)
         kept = min(width, padded_size(super().candidate_count(k)))
         scanned = (
@@ -227,18 +238,18 @@ class QuantizedBackend(Backend):
 
     def with_codebook(
         self, state: QuantizedState, codebook: Float32Array, count: int
-    ) -> QuantizedState:
-        """A new state: every row encoded again, and the age of the codebook zero."""
+    ) -> tuple[Learning, tuple[Block, ...]]:
+        """Every row encoded again, and the age of the codebook zero."""
         old = state.codec
         codec = codec_of(old.name, old.dim, old.seed, {"codebook": codebook})
-        codes = codec.empty(self.capacity(state))
+        codes = codec.empty(len(state.codes[0]))
         rows = self.rows(state, count)
         for start in range(0, count, _BLOCK_ROWS):
             block = slice(start, min(start + _BLOCK_ROWS, count))
             for whole, some in zip(codes, codec.encode(rows[block]), strict=True):
                 whole[block] = some
-        learned = _trained(codec, rows, state)
-        return replace(learned, codes=jax.device_put(codes, self.device))
+        there = tuple(jax.device_put(codes, self.device))
+        return _trained(codec, rows), self._parts(there, state.rows)
 
     def host_names(self) -> frozenset[str]:
         """The float32 rows, where they were asked to be."""
@@ -251,23 +262,21 @@ class QuantizedBackend(Backend):
     def content(self, state: QuantizedState, count: int) -> Mapping[str, NDArray[Any]]:
         """Codes, rows where they are kept, the codebook, and its age."""
         whole = {name: np.asarray(array)[:count] for name, array in self.arrays(state).items()}
-        age = np.array([state.training_error, state.written_since])
+        age = np.array([state.learned.training_error, state.learned.written_since])
         return {**whole, **state.codec.parameters, _AGE: age}
 
-    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> QuantizedState:
+    def adopt(
+        self, content: Mapping[str, NDArray[Any]], count: int
+    ) -> tuple[Learning, tuple[Block, ...]]:
         """Codes as they were saved: nothing is encoded again."""
-        blank, capacity = self.empty(), max(CAPACITY_MIN, grown_capacity(0, count))
-        names = [field.name for field in blank.codec.fields]
+        old, capacity = self._codec, max(CAPACITY_MIN, grown_capacity(0, count))
+        names = [field.name for field in old.fields]
         learned = {name: each for name, each in content.items() if name not in {*names, "rows"}}
         error, since = learned.pop(_AGE).tolist()
-        codec = codec_of(blank.codec.name, blank.codec.dim, blank.codec.seed, learned)
-        codes = jax.device_put(
-            tuple(padded(content[name], capacity) for name in names), self.device
-        )
-        rows = blank.rows
-        if rows is not None:
-            rows = jax.device_put(padded(content["rows"], capacity), self.rows_device)
-        return QuantizedState(codec, codes, rows, error, int(since))
+        codec = codec_of(old.name, old.dim, old.seed, learned)
+        codes = tuple([padded(content[name], capacity) for name in names])
+        rows = padded(content["rows"], capacity) if self.keeps_rows else None
+        return Learning(codec, error, int(since)), self._blocks(codes, rows)
 
     def arrays(self, state: QuantizedState) -> Mapping[str, Array]:
         """Codes by the names of the codec's fields, and rows where they are kept."""
@@ -281,8 +290,7 @@ def host_device() -> jax.Device:
     return jax.local_devices(backend="cpu")[0]
 
 
-def _trained(codec: Codec, rows: Float32Array, state: QuantizedState) -> QuantizedState:
-    """The state with a codec that has just learned from rows."""
-    step = max(1, len(rows) // SAMPLE_ROWS)
-    error = codec.relative_error(rows[::step])
-    return replace(state, codec=codec, training_error=error, written_since=0)
+def _trained(codec: Codec, rows: Float32Array) -> Learning:
+    """A codec that has just learned from rows."""
+    sampled = rows[:: max(1, len(rows) // SAMPLE_ROWS)]
+    return Learning(codec, codec.relative_error(sampled))

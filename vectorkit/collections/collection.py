@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from operator import call
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -22,12 +21,14 @@ from vectorkit.collections.checks import (
     mixed_ids,
 )
 from vectorkit.collections.files import Contents
-from vectorkit.collections.filtering import refuse_write, running
+from vectorkit.collections.filters import Filter
+from vectorkit.collections.guard import Guard
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.payloads import checked_payload, checked_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
+from vectorkit.collections.redo import Change, Head
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.storage import PIECE_ROWS, Change, Storage
+from vectorkit.collections.storage import PIECE_ROWS, Storage
 from vectorkit.collections.tables import View
 from vectorkit.errors import InvalidInput, VectorExists
 from vectorkit.operations import (
@@ -38,7 +39,7 @@ from vectorkit.operations import (
     UpdateVectors,
     Upsert,
 )
-from vectorkit.types import KEEP, Id, Keep, Metric, Payload
+from vectorkit.types import KEEP, Float32Array, Id, Keep, MaskArray, Metric, Payload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +55,13 @@ class Collection(Reader):
     call version and digest are what they were. A reader in any thread sees the state before or
     after a write call, never between, and every read made after a write returned sees it.
 
-    Writes are accepted into a host buffer and reach the device before the next read as one
+    This also holds when an exception arrives in the middle of a call, whatever raises it and
+    wherever it arrives: Ctrl-C or Jupyter's stop button, a signal handler, an alarm. Each call
+    then has happened completely or not at all, as with a database whose connection breaks while
+    it commits; `version` says which. The collection stays usable, snapshots stay as they are,
+    and nothing needs to be repaired.
+
+    Writes are accepted into a host buffer and reach the device before the next search as one
     scatter in place, so a single `update_vector` costs microseconds. One lock covers "flush, take
     the state, dispatch"; waiting for results happens outside it.
 
@@ -73,7 +80,7 @@ class Collection(Reader):
         self._dim = self.config.dim
         self._backend = self._make_backend()
         self._storage = Storage(self.config, self._backend)
-        self._lock = threading.RLock()
+        self._guard = Guard()
         self._commit: Commit | None = None
         self._incarnation = object()
         """Whatever the name: no other collection has the same."""
@@ -89,10 +96,10 @@ class Collection(Reader):
     @property
     def version(self) -> int:
         """How many writes have changed this collection since it was made."""
-        return self._storage.version
+        return self._head.version
 
     def __len__(self) -> int:
-        return len(self._storage)
+        return self._head.size
 
     def upsert(
         self,
@@ -127,18 +134,7 @@ class Collection(Reader):
         >>> c.insert([1], [[1, 0]]).inserted
         1
         """
-        operation = self._upsert(ids, vectors, payloads)
-        with self._lock:
-            present = [row_id for row_id in operation.ids if row_id in self._storage.slot_of]
-            if present:
-                raise VectorExists(
-                    f"{len(present)} of {len(operation.ids)} ids are there already",
-                    got=repr(present[0]),
-                    wanted="new ids only",
-                    remedy="use upsert to replace rows, or leave these ids out",
-                    ids=present,
-                )
-            return self._write(operation)
+        return self._guard.run(self._insert, self._upsert(ids, vectors, payloads))
 
     def update_vector(self, row_id: Id, vector: Any) -> WriteResult:
         """Replace the vector of one row: old or new, never neither, never half; payload kept.
@@ -159,13 +155,7 @@ class Collection(Reader):
         if self._commit is not None:
             rows = row.copy()[None, :]
             return self._write(UpdateVectors(self.name, (wanted,), rows, KEEP))
-        with self._lock:
-            if running.locks:
-                refuse_write(self._lock)
-            slot = self._storage.slot_of.get(wanted)
-            if slot is None:
-                raise not_found(wanted, self)
-            return self._storage.put(slot, row)
+        return self._guard.run(self._put, wanted, row)
 
     def update_vectors(self, ids: Iterable[Id], vectors: Any) -> WriteResult:
         """Replace the vectors of all these rows or of none; payloads kept.
@@ -229,11 +219,7 @@ class Collection(Reader):
                 wanted="'raise' or 'ignore'",
                 remedy="pass one of these",
             )
-        names = checked_ids(ids)
-        with self._lock:
-            if missing == "ignore":
-                names = tuple(name for name in names if name in self._storage.slot_of)
-            return self._write(Delete(self.name, names))
+        return self._guard.run(self._delete, checked_ids(ids), missing == "ignore")
 
     def snapshot(self) -> Snapshot:
         """The present rows, immutable, in constant time; the next write copies the rows once.
@@ -245,8 +231,8 @@ class Collection(Reader):
         >>> len(before), len(c)
         (0, 1)
         """
-        with self._lock:
-            return Snapshot(self.name, self.config, self._backend, self._storage.hold())
+        view = self._guard.run(self._storage.hold)
+        return Snapshot(self.name, self.config, self._backend, view)
 
     def reserve(self, count: int) -> None:
         """Make room for `count` rows at once, so that no write up to there has to grow.
@@ -257,18 +243,14 @@ class Collection(Reader):
         >>> c.memory().device["rows"]
         8192
         """
-        wanted = checked_row_count(count)
-        with self._lock:
-            refuse_write(self._lock)
-            self._storage.reserve(wanted)
+        self._guard.run(self._reserve, checked_row_count(count))
 
     def memory(self) -> Memory:
         """Every byte that this collection holds, on its devices and on the host.
 
         Walks all ids and payloads, so it costs a moment where there are many.
         """
-        with self._lock:
-            return self._storage.memory()
+        return self._guard.run(self._storage.memory)
 
     def compile_report(self) -> pd.DataFrame:
         """One row a program compiled for vectors of this dimension since the process began.
@@ -284,8 +266,7 @@ class Collection(Reader):
 
         Costs the rows changed since it was last asked for.
         """
-        with self._lock:
-            return self._storage.digest()
+        return self._guard.run(self._storage.digest)
 
     @classmethod
     def from_frame(
@@ -326,11 +307,12 @@ class Collection(Reader):
         self._storage.adopt(contents)
 
     def _plan(self, operation: RowOperation | SetCodebook) -> Change:
-        """Everything of an operation that can be refused; calling the result makes it happen.
+        """Everything of an operation that can be refused; the result makes it happen.
 
         For a commit path that holds this collection's lock from the plan to the change.
         """
         storage = self._storage
+        storage.finish()
         if isinstance(operation, SetCodebook):
             return storage.plan_codebook(operation.codebook)
         if isinstance(operation, Upsert):
@@ -341,10 +323,17 @@ class Collection(Reader):
             return storage.plan_delete(np.array(slots, np.int32))
         return storage.plan_update(slots, operation.vectors, operation.payloads)
 
-    def _bind(self, commit: Commit, lock: threading.RLock) -> None:
-        """Make every write go through `commit`, under the lock of the store that it belongs to."""
+    def _bind(self, commit: Commit, guard: Guard) -> None:
+        """Make every write go through `commit`, under the guard of the store that it belongs to."""
         self._commit = commit
-        self._lock = lock
+        self._guard = guard
+
+    @property
+    def _head(self) -> Head:
+        """What the last write that has happened has left."""
+        if self._guard.pending is None:
+            return self._storage.head
+        return self._guard.run(lambda: self._storage.head)
 
     def _upsert(
         self, ids: Iterable[Id], vectors: Any, payloads: Iterable[Payload | None] | None
@@ -362,12 +351,42 @@ class Collection(Reader):
         return self._commit_or_do(operation)
 
     def _commit_or_do(self, operation: RowOperation | SetCodebook) -> WriteResult:
-        with self._lock:
-            if running.locks:
-                refuse_write(self._lock)
-            if self._commit is not None:
-                return self._commit(self, operation)
-            return self._plan(operation)()
+        return self._guard.run(self._commit_now, operation)
+
+    def _commit_now(self, operation: RowOperation | SetCodebook) -> WriteResult:
+        self._guard.refuse_in_filter()
+        if self._commit is not None:
+            return self._commit(self, operation)
+        return self._plan(operation).make()
+
+    def _reserve(self, count: int) -> None:
+        self._guard.refuse_in_filter()
+        self._storage.reserve(count)
+
+    def _put(self, row_id: Id, row: Float32Array) -> WriteResult:
+        self._guard.refuse_in_filter()
+        storage = self._storage
+        slot = storage.find(row_id)
+        if slot is None:
+            raise not_found(row_id, self)
+        return storage.put(slot, row)
+
+    def _insert(self, operation: Upsert) -> WriteResult:
+        present = [row_id for row_id in operation.ids if self._storage.find(row_id) is not None]
+        if present:
+            raise VectorExists(
+                f"{len(present)} of {len(operation.ids)} ids are there already",
+                got=repr(present[0]),
+                wanted="new ids only",
+                remedy="use upsert to replace rows, or leave these ids out",
+                ids=present,
+            )
+        return self._write(operation)
+
+    def _delete(self, names: tuple[Id, ...], ignores_missing: bool) -> WriteResult:
+        if ignores_missing:
+            names = tuple([name for name in names if self._storage.find(name) is not None])
+        return self._write(Delete(self.name, names))
 
     def _present(self, ids: tuple[Id, ...]) -> list[int]:
         try:
@@ -380,26 +399,38 @@ class Collection(Reader):
             known = type(self._storage.tables.ids[0]).__name__
             raise mixed_ids(f"{type(ids[0]).__name__} into a collection of {known}")
 
-    @property
-    def _write_lock(self) -> object:
-        return self._lock
+    def _filtered(self, wanted: Filter, view: View) -> MaskArray:
+        run = self._guard.run_filter if wanted.key is None else call
+        return run(wanted.mask, view.tables.columns, view.count)
 
     def _peek(self, look: Callable[[View], Any]) -> Any:
-        with self._lock:
-            return look(self._storage.view())
+        return self._guard.run(lambda: look(self._storage.peek()))
 
     def _slot(self, row_id: Id, view: View) -> int | None:
         return self._storage.slot_of.get(row_id)
 
-    @contextmanager
-    def _read(self, dispatch: Callable[[View], Any]) -> Iterator[tuple[View, Any]]:
-        with self._lock:
-            self._storage.flush()
-            view = self._storage.view()
-            output = dispatch(view)
-            view.tables.pins += 1
-        try:
-            yield view, output
-        finally:
-            with self._lock:
-                view.tables.pins -= 1
+    def _row(self, row_id: Id) -> tuple[Any, Payload | None]:
+        return self._guard.run(self._newest_row, row_id)
+
+    def _newest_row(self, row_id: Id) -> tuple[Any, Payload | None]:
+        """A row that waits in the buffer needs no device, and no other has to be there yet."""
+        storage = self._storage
+        slot = storage.find(row_id)
+        if slot is None:
+            raise not_found(row_id, self)
+        payload: Payload | None = storage.tables.payloads[slot]
+        if self._backend.keeps_rows:
+            row = storage.buffered(slot)
+            if row is not None:
+                return row, payload
+            state = storage.state
+        else:
+            state = storage.view().state
+        return self._backend.read(state, np.full(1, slot, np.int32)), payload
+
+    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+        return self._guard.run(self._dispatched, dispatch)
+
+    def _dispatched(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+        view = self._storage.view()
+        return view, dispatch(view)

@@ -9,10 +9,9 @@ and then looked up by code, numbers stay exact, and counts of codes tell a unifo
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import compress
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +28,7 @@ from vectorkit.collections.dictionary import (
     Int64Array,
     canonical_json,
 )
+from vectorkit.collections.guard import Guard
 from vectorkit.collections.state import padded_size
 from vectorkit.types import Float64Array, Int32Array, Payload
 
@@ -117,7 +117,7 @@ class Columns:
     def __init__(self, payloads: list[Payload | None]) -> None:
         self._payloads = payloads
         self._columns: dict[str, _Column] = {}
-        self._lock = Lock()
+        self._guard = Guard()
 
     def __len__(self) -> int:
         return len(self._payloads)
@@ -125,8 +125,7 @@ class Columns:
     @property
     def nbytes(self) -> int:
         """The memory of the columns made so far, without the texts they share with payloads."""
-        with self._lock:
-            return sum(column.nbytes for column in self._columns.values())
+        return self._guard.run(lambda: sum(column.nbytes for column in self._columns.values()))
 
     def keys(self, count: int) -> list[str]:
         """All keys of the first `count` payloads, sorted. It looks at every one of them."""
@@ -134,43 +133,50 @@ class Columns:
 
     def column(self, key: str, count: int) -> ColumnView:
         """The first `count` rows of a key, made or brought up to date as needed."""
-        with self._lock:
-            column = self._columns.pop(key, None) or _Column(key)
-            if column.count < count:
-                column = column.owned()
-                column.append(self._payloads[column.count : count])
-            self._columns[key] = column
-            if len(self._columns) > COLUMNS_MAX:
-                del self._columns[next(iter(self._columns))]
-            return column.view(count)
+        return self._guard.run(self._column, key, count)
 
     def reread(self, slots: Sequence[int]) -> None:
         """Take over the payloads that these slots hold now."""
-        if not self._columns:
-            return
-        with self._lock:
-            for key in self._columns:
-                self._own(key).rewrite(slots, self._payloads)
+        if self._columns:
+            self._guard.run(self._change, lambda column: column.rewrite(slots, self._payloads))
 
     def truncate(self, count: int) -> None:
         """Forget the rows from `count` on."""
-        with self._lock:
-            for key, column in self._columns.items():
-                if column.count > count:
-                    self._own(key).truncate(count)
-
-    def _own(self, key: str) -> _Column:
-        self._columns[key] = column = self._columns[key].owned()
-        return column
+        if self._columns:
+            self._guard.run(self._change, lambda column: column.truncate(count))
 
     def copy(self, payloads: list[Payload | None]) -> Columns:
         """The columns of an equal list; what both have is copied when one of them changes it."""
         twin = Columns(payloads)
-        with self._lock:
-            for column in self._columns.values():
-                column.is_shared = True
-            twin._columns = self._columns.copy()
+        twin._columns = self._guard.run(self._shared)
         return twin
+
+    def _column(self, key: str, count: int) -> ColumnView:
+        column = self._columns.get(key) or _Column(key)
+        self._columns.pop(key, None)
+        if column.count < count:
+            column = column.owned()
+            column.append(self._payloads[column.count : count])
+        self._columns[key] = column
+        if len(self._columns) > COLUMNS_MAX:
+            del self._columns[next(iter(self._columns))]
+        return column.view(count)
+
+    def _change(self, change: Callable[[_Column], None]) -> None:
+        """Change all columns, in their order.
+
+        A column is taken out while it changes: where an exception breaks the change off, it is
+        made anew when a filter next asks, and nobody ever sees the half of it.
+        """
+        for key in list(self._columns):
+            column = self._columns.pop(key).owned()
+            change(column)
+            self._columns[key] = column
+
+    def _shared(self) -> dict[str, _Column]:
+        for column in self._columns.values():
+            column.is_shared = True
+        return self._columns.copy()
 
 
 class _Column:
@@ -238,6 +244,8 @@ class _Column:
         self._compact()
 
     def truncate(self, count: int) -> None:
+        if self.count <= count:
+            return
         if self.count - count <= _FEW:
             for slot in range(count, self.count):
                 self._put(slot, None)

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 import jax
+import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from vectorkit.collections.state import CollectionState
@@ -134,6 +135,28 @@ scan_and_rescore: Final = jax.jit(
     _scan_and_rescore, static_argnames=("tile_scores", "metric", "width", "kept")
 )
 
+DONATING: Final = {"write": write_in_place, "move": move_in_place}
+"""The programs that donate the arrays of a block."""
+
+_warm: Final[set[tuple[Any, ...]]] = set()
+
+
+def warm_up(program: Callable[..., Any], arrays: Arrays, arguments: tuple[Any, ...]) -> None:
+    """Run a program that donates on zeros like `arrays`, once for each of their shapes.
+
+    The first call for such arrays traces and compiles, and goes on in Python after it has donated
+    them: an exception there would lose them. Every later call is one of C from end to end. The
+    arguments are NumPy arrays of fixed types, the first as long as the others, and perhaps a
+    static one.
+    """
+    like = tuple([(each.shape, each.dtype, each.sharding) for each in arrays])
+    key = (program, like, len(arguments[0]), arguments[2:])
+    if key not in _warm:
+        zeros = [np.zeros(shape, dtype) for shape, dtype, _ in like]
+        blank = tuple(jax.device_put(zeros, [sharding for *_, sharding in like]))
+        jax.block_until_ready(program(blank, *arguments))
+        _warm.add(key)
+
 
 class ShardedPrograms(NamedTuple):
     """The same programs for rows over the devices of one mesh."""
@@ -154,19 +177,20 @@ def sharded_programs(placement: NamedSharding) -> ShardedPrograms:
     count = mesh.shape[axis]
     everywhere = NamedSharding(mesh, PartitionSpec())
 
-    def write(state: CollectionState, slots: Array, rows: Array, norms: Array) -> CollectionState:
-        record("write", state.rows.shape[1], state.rows, len(slots))
-        written = sharded.write_sharded(state.rows, state.norms, slots, rows, norms, count)
-        return CollectionState(*written)
+    def write(block: Arrays, slots: Array, new: Rows) -> Arrays:
+        (rows, norms), (new_rows, new_norms) = block, new
+        record("write", rows.shape[1], rows, len(slots))
+        return sharded.write_sharded(rows, norms, slots, new_rows, new_norms, count)
 
-    def move(state: CollectionState, sources: Array, targets: Array) -> CollectionState:
-        record("move", state.rows.shape[1], state.rows, len(sources))
-        moved = sharded.move_sharded(state.rows, state.norms, sources, targets, count)
-        return CollectionState(*moved)
+    def move(block: Arrays, sources: Array, targets: Array) -> Arrays:
+        rows, norms = block
+        record("move", rows.shape[1], rows, len(sources))
+        return sharded.move_sharded(rows, norms, sources, targets, count)
 
-    def grow(state: CollectionState, capacity: int) -> CollectionState:
-        record("grow", state.rows.shape[1], state.rows, capacity, f"to {capacity}")
-        return CollectionState(*sharded.grow_sharded(state.rows, state.norms, capacity, count))
+    def grow(block: Arrays, capacity: int) -> Arrays:
+        rows, norms = block
+        record("grow", rows.shape[1], rows, capacity, f"to {capacity}")
+        return sharded.grow_sharded(rows, norms, capacity, count)
 
     def read(state: CollectionState, slots: Array) -> Array:
         record("read", state.rows.shape[1], state.rows, len(slots))

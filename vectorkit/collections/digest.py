@@ -71,45 +71,61 @@ def combine(config: CollectionConfig, parameters: bytes, total: int, count: int)
 class DigestFold:
     """A running sum of row hashes that folds in only what has changed since it was last asked.
 
-    A slot's hash is zero until it has been folded in.
+    A slot's hash is zero until it has been folded in, and again once a fold finds no row there.
+    A fold is one store of what is to be put where, and then done; an exception in between leaves
+    the rest to the next call.
     """
 
     def __init__(self) -> None:
-        self.total = 0
+        self._total = 0
         self._hashes: Hashes = np.zeros((0, 2), np.uint64)
-        self.marks = bytearray()
-        self.reserve(CAPACITY_MIN)
+        self._is_dirty: NDArray[np.bool_] = np.zeros(CAPACITY_MIN, np.bool_)
+        self._folding: tuple[Int32Array, Hashes, int] | None = None
+
+    @property
+    def total(self) -> int:
+        """The sum as of the last fold."""
+        self._finish()
+        return self._total
 
     def reserve(self, capacity: int) -> None:
         """Make room for the slots below `capacity`."""
-        self.marks = self.marks + bytes(capacity - len(self.marks))
-        self._is_dirty: NDArray[np.bool_] = np.frombuffer(self.marks, np.bool_)
+        self._finish()
+        if capacity > len(self._is_dirty):
+            longer = np.zeros(capacity, np.bool_)
+            longer[: len(self._is_dirty)] = self._is_dirty
+            self._is_dirty = longer
 
-    def mark(self, slots: Int32Array | list[int]) -> None:
-        """These slots have changed. For one slot, `marks[slot] = 1` is the short way."""
+    def mark(self, slots: Int32Array | list[int] | slice) -> None:
+        """These slots have changed: another row, or none any more."""
+        self._finish()
         self._is_dirty[slots] = True
-
-    def truncate(self, count: int) -> None:
-        """The slots from `count` on are gone."""
-        self.total -= total_of(self._hashes[count:])
-        self._hashes[count:] = 0
-        self._is_dirty[count:] = False
 
     def dirty(self) -> Int32Array:
         """The slots that have changed since the last fold, ascending."""
+        self._finish()
         return np.flatnonzero(self._is_dirty).astype(np.int32)
 
     def replace(self, slots: Int32Array, hashes: Hashes) -> None:
-        """Put the new hashes of all dirty slots in place of the old ones."""
-        if len(self._hashes) < len(self.marks):
-            grown = np.zeros((len(self.marks), 2), np.uint64)
+        """Put the new hashes of all dirty slots in place of the old ones; zero for no row."""
+        self._finish()
+        if len(self._hashes) < len(self._is_dirty):
+            grown = np.zeros((len(self._is_dirty), 2), np.uint64)
             grown[: len(self._hashes)] = self._hashes
             self._hashes = grown
-        self.total += total_of(hashes) - total_of(self._hashes[slots])
-        self._hashes[slots] = hashes
-        self._is_dirty[slots] = False
+        total = self._total + total_of(hashes) - total_of(self._hashes[slots])
+        self._folding = slots, hashes, total
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._folding is not None:
+            slots, hashes, total = self._folding
+            self._hashes[slots] = hashes
+            self._is_dirty[slots] = False
+            self._total = total
+            self._folding = None
 
     @property
     def nbytes(self) -> int:
         """Host bytes."""
-        return len(self.marks) + self._hashes.nbytes
+        return self._is_dirty.nbytes + self._hashes.nbytes

@@ -98,12 +98,14 @@ class QuantizedCollection(Collection):
             slots = np.arange(0, view.count, step, dtype=np.int32)
             return len(slots), self._backend.read(view.state, padded(slots))
 
-        with self._read(sample) as (view, (count, read)):
-            state: QuantizedState = view.state
-            rows = None if read is None else np.asarray(read)[:count]
-        codec, age = state.codec, state.written_since
+        view, (count, read) = self._read(sample)
+        state: QuantizedState = view.state
+        rows = None if read is None else np.asarray(read)[:count]
+        codec, learned = state.codec, state.learned
         error = None if rows is None else codec.relative_error(rows)
-        return CodecReport(codec.name, codec.row_bytes, state.training_error, error, age)
+        return CodecReport(
+            codec.name, codec.row_bytes, learned.training_error, error, learned.written_since
+        )
 
     def retrain(self) -> WriteResult:
         """Learn the codebook anew from all present rows and encode them by it; one write.
@@ -118,19 +120,20 @@ class QuantizedCollection(Collection):
         >>> c.retrain().updated, c.codec_report().error
         (2, 0.0)
         """
-        with self._lock:
-            self._storage.flush()
-            state, count = self._storage.state, len(self)
-            codec: Codec = state.codec
-            if not codec.parameters and not codec.needs_training:
-                raise InvalidOption(
-                    "this codec learns nothing from rows",
-                    got=f"codec={codec.name!r}",
-                    wanted="codec='pq'",
-                    remedy="leave it: its codes never age",
-                )
-            book = codec.trained(self._backend.rows(state, count)).parameters["codebook"]
-            return self._commit_or_do(SetCodebook(self.name, book))
+        return self._guard.run(self._retrain)
+
+    def _retrain(self) -> WriteResult:
+        view = self._storage.view()
+        codec: Codec = view.state.codec
+        if not codec.parameters and not codec.needs_training:
+            raise InvalidOption(
+                "this codec learns nothing from rows",
+                got=f"codec={codec.name!r}",
+                wanted="codec='pq'",
+                remedy="leave it: its codes never age",
+            )
+        book = codec.trained(self._backend.rows(view.state, view.count)).parameters["codebook"]
+        return self._commit_or_do(SetCodebook(self.name, book))
 
 
 @dataclass(frozen=True, slots=True)

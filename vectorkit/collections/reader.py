@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from vectorkit.collections.checks import (
     checked_rows,
 )
 from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
-from vectorkit.collections.filtering import filter_function
 from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
@@ -68,10 +66,9 @@ class Reader(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
-    @property
     @abstractmethod
-    def _write_lock(self) -> object:
-        """What every write to these rows holds; None where nothing can write to them."""
+    def _filtered(self, wanted: Filter, view: View) -> MaskArray:
+        """The rows that pass; where it calls a function, that cannot write to these rows."""
 
     @abstractmethod
     def _peek(self, look: Callable[[View], Any]) -> Any:
@@ -82,8 +79,12 @@ class Reader(ABC):
         """The slot of a row in this view."""
 
     @abstractmethod
-    def _read(self, dispatch: Callable[[View], Any]) -> AbstractContextManager[tuple[View, Any]]:
-        """Run `dispatch` on the present state and keep that state's tables meanwhile."""
+    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+        """Run `dispatch` on the present state; its tables stay as long as the view is there."""
+
+    @abstractmethod
+    def _row(self, row_id: Id) -> tuple[Any, Payload | None]:
+        """A row as dim numbers, not waited for, and its payload. Raises VectorNotFound."""
 
     def __contains__(self, row_id: object) -> bool:
         """Whether a row has this id. An object that cannot be an id is in no collection."""
@@ -95,8 +96,7 @@ class Reader(ABC):
 
     def ids(self) -> list[Id]:
         """All ids in slot order, as a new list."""
-        with self._read(lambda view: view.ids) as (_, ids):
-            return list(ids)
+        return list(self._peek(lambda view: view.ids))
 
     def get(self, row_id: Id) -> Row:
         """The row as it was put in, bit for bit; its vector (dim,) and payload are copies.
@@ -111,17 +111,9 @@ class Reader(ABC):
         Row(id='a', vector=array([1., 2.], dtype=float32), payload={'year': 1990})
         """
         wanted = checked_id(row_id)
-
-        def dispatch(view: View) -> tuple[int, Any]:
-            slot = self._slot(wanted, view)
-            if slot is None:
-                raise not_found(wanted, self)
-            return slot, self._backend.read(view.state, np.full(1, slot, np.int32))
-
-        with self._read(dispatch) as (view, (slot, rows)):
-            payload = view.tables.payloads[slot]
-            is_decoded = not self._backend.keeps_rows
-            return Row(wanted, np.array(rows)[0], deepcopy(payload), is_decoded)
+        row, payload = self._row(wanted)
+        vector = np.array(row).reshape(self.dim)
+        return Row(wanted, vector, deepcopy(payload), not self._backend.keeps_rows)
 
     def payload(self, row_id: Id) -> Payload | None:
         """The payload of a row, as a copy, or None; no vector is read. Raises VectorNotFound.
@@ -245,10 +237,7 @@ class Reader(ABC):
             return find_best(self, queries, k, self.metric)
 
         def select(view: View) -> MaskArray:
-            if wanted.key is not None:
-                return wanted.mask(view.tables.columns, view.count)
-            with filter_function(self._write_lock):
-                return wanted.mask(view.tables.columns, view.count)
+            return self._filtered(wanted, view)
 
         return find_best(self, queries, k, self.metric, select)
 
@@ -329,16 +318,22 @@ class Snapshot(Reader):
             self._slot_of = {name: slot for slot, name in enumerate(view.ids)}
         return self._slot_of.get(row_id)
 
-    @property
-    def _write_lock(self) -> None:
-        return None
+    def _filtered(self, wanted: Filter, view: View) -> MaskArray:
+        return wanted.mask(view.tables.columns, view.count)
 
     def _peek(self, look: Callable[[View], Any]) -> Any:
         return look(self._view)
 
-    @contextmanager
-    def _read(self, dispatch: Callable[[View], Any]) -> Iterator[tuple[View, Any]]:
-        yield self._view, dispatch(self._view)
+    def _row(self, row_id: Id) -> tuple[Any, Payload | None]:
+        view = self._view
+        slot = self._slot(row_id, view)
+        if slot is None:
+            raise not_found(row_id, self)
+        row = self._backend.read(view.state, np.full(1, slot, np.int32))
+        return row, view.tables.payloads[slot]
+
+    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+        return self._view, dispatch(self._view)
 
 
 def not_found(row_id: Id, reader: Reader) -> VectorNotFound:

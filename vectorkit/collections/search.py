@@ -10,7 +10,6 @@ over all rows by the canonical formula itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
@@ -55,8 +54,8 @@ class Source(Protocol):
         """The present state, held."""
         ...
 
-    def _read(self, dispatch: Callable[[View], Any]) -> AbstractContextManager[tuple[View, Any]]:
-        """Run `dispatch` on the present state and keep that state's tables meanwhile."""
+    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+        """Run `dispatch` on the present state; its tables stay as long as the view is there."""
         ...
 
 
@@ -155,11 +154,11 @@ class _Search:
                     return _gather(backend, view, np.flatnonzero(mask), len(asked))
             return backend.search(view.state, prepared, view.count, mask, width, self.k)
 
-        with source._read(dispatch) as (view, begun):
-            slots, rows, outside = begun()
-            scores = canonical_scores(rows, asked, self.metric)
-            scores[slots >= view.count] = -np.inf
-            self._put(pending, view, slots, scores)
+        view, begun = source._read(dispatch)
+        slots, rows, outside = begun()
+        scores = canonical_scores(rows, asked, self.metric)
+        scores[slots >= view.count] = -np.inf
+        self._put(pending, view, slots, scores)
         if outside is None or self.k == 0:
             return view.version, np.ones(len(asked), np.bool_)
         return view.version, outside < self.matches.scores[pending, self.k - 1]
@@ -171,14 +170,14 @@ class _Search:
             mask = None if self.select is None else self.select(view)
             return source._backend.rows(view.state, view.count), mask
 
-        with source._read(dispatch) as (view, (rows, mask)):
-            slots = np.arange(view.count, dtype=np.int32)
-            wanted = rows if mask is None else rows[mask]
-            slots = slots if mask is None else slots[mask]
-            for index in pending:
-                scores = _score_all(wanted, self.queries[index], self.metric)
-                best = np.argsort(-scores, kind="stable")[: self.k]
-                self._put(index[None], view, slots[None, best], scores[None, best])
+        view, (rows, mask) = source._read(dispatch)
+        slots = np.arange(view.count, dtype=np.int32)
+        wanted = rows if mask is None else rows[mask]
+        slots = slots if mask is None else slots[mask]
+        for index in pending:
+            scores = _score_all(wanted, self.queries[index], self.metric)
+            best = np.argsort(-scores, kind="stable")[: self.k]
+            self._put(index[None], view, slots[None, best], scores[None, best])
 
     def _put(
         self, indices: NDArray[np.int64], view: View, slots: Int32Array, scores: Float32Array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import jax
@@ -13,7 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
-from vectorkit.collections.backend import Backend, Encoded, ExactBackend
+from vectorkit.collections.backend import Backend, Block, ExactBackend, Learned, Step
 from vectorkit.collections.checks import nearest
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.not_storable import short
@@ -68,34 +68,23 @@ class ShardedBackend(ExactBackend):
         self._shard_count: int = mesh.shape[axis]
         self._programs = compiled.sharded_programs(placement)
 
-    def empty(self) -> CollectionState:
+    def empty(self) -> tuple[Learned, tuple[Block, ...]]:
         """Zeros, on every device its own."""
         capacity = self._rounded(CAPACITY_MIN)
-        return CollectionState(
-            rows=jnp.zeros((capacity, self.dim), jnp.float32, device=self.placement),
-            norms=jnp.zeros((capacity,), jnp.float32, device=self.placement),
-        )
+        rows = jnp.zeros((capacity, self.dim), jnp.float32, device=self.placement)
+        norms = jnp.zeros((capacity,), jnp.float32, device=self.placement)
+        return None, ((rows, norms),)
 
-    def write(self, state: CollectionState, encoded: Encoded, *, in_place: bool) -> CollectionState:
-        """One scatter: every device takes the rows of its own slots."""
+    def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
+        """Longer shards, padded with zeros; no row changes its device."""
+        grown: Block = self._programs.grow(blocks[0], capacity=self._rounded(capacity))
+        return (grown,)
+
+    def _step(self, name: str, *arguments: Any) -> Step:
+        """Every device takes the rows of its own slots; only moved rows travel."""
         programs = self._programs
-        write = programs.write_in_place if in_place else programs.write_copy
-        written: CollectionState = write(state, *encoded)
-        return written
-
-    def move(
-        self, state: CollectionState, sources: Int32Array, targets: Int32Array, *, in_place: bool
-    ) -> CollectionState:
-        """One gather and one scatter; only the moved rows travel."""
-        programs = self._programs
-        move = programs.move_in_place if in_place else programs.move_copy
-        moved: CollectionState = move(state, sources, targets)
-        return moved
-
-    def grow(self, state: CollectionState, capacity: int) -> CollectionState:
-        """Longer blocks, padded with zeros; no row changes its device."""
-        grown: CollectionState = self._programs.grow(state, capacity=self._rounded(capacity))
-        return grown
+        in_place = getattr(programs, f"{name}_in_place")
+        return Step(0, in_place, getattr(programs, f"{name}_copy"), in_place, arguments)
 
     def read(self, state: CollectionState, slots: Int32Array) -> Array:
         """One gather, to every device; not waited for."""
@@ -112,7 +101,9 @@ class ShardedBackend(ExactBackend):
             block[:] = np.asarray(self.read(state, slots))[: len(block)]
         return rows
 
-    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> CollectionState:
+    def adopt(
+        self, content: Mapping[str, NDArray[Any]], count: int
+    ) -> tuple[Learned, tuple[Block, ...]]:
         """Rows and norms, dealt out on the host."""
         capacity = self._rounded(self.capacity_for(count))
         slots = np.arange(count)
@@ -120,9 +111,7 @@ class ShardedBackend(ExactBackend):
         places += slots // self._shard_count
         rows, norms = np.zeros((capacity, self.dim), np.float32), np.zeros(capacity, np.float32)
         rows[places], norms[places] = content["rows"], stored_norms(content["rows"])
-        return CollectionState(
-            rows=jax.device_put(rows, self.placement), norms=jax.device_put(norms, self.placement)
-        )
+        return None, (tuple(jax.device_put((rows, norms), self.placement)),)
 
     def _find(
         self,

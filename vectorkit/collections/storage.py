@@ -1,85 +1,271 @@
-"""The single-writer core of a collection: state, tables, buffer and digest, changed as one.
+"""The single-writer core of a collection: rows, tables, buffer and digest, changed as one.
 
-Every write is planned first: whatever can fail (an unknown id, growth, padding, copies to the
-device) happens in the plan, on values that no reader sees. Calling the plan makes one state change.
+A write is a log of one entry. It is planned first: whatever can be refused or fail (an unknown id,
+growth, padding, compilation, copies) happens in the plan, on values that no reader sees. Then one
+store of one immutable record, the `Head`, commits it. What the record still asks for is done at
+once, and every part of that may be done again: an exception that breaks it off, at whatever
+bytecode, leaves it to the next call, which finishes it before it looks at anything. So a write has
+happened as soon as its head is stored, and not before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from itertools import starmap
+from typing import Final
 
+import jax
 import numpy as np
 
-from vectorkit.collections.backend import Backend, State
-from vectorkit.collections.buffer import BUFFERED_BATCH_MAX, WriteBuffer, padded_batch
+from vectorkit.collections.backend import Backend, Block, Learned, State, Step
+from vectorkit.collections.buffer import (
+    BUFFER_ROWS,
+    BUFFERED_BATCH_MAX,
+    WriteBuffer,
+    padded_batch,
+)
 from vectorkit.collections.changes import ChangeLog
+from vectorkit.collections.compiled import warm_up
 from vectorkit.collections.digest import DigestFold, combine, parameter_bytes, row_hashes
 from vectorkit.collections.files import Contents
 from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
+from vectorkit.collections.pins import Pinned
+from vectorkit.collections.redo import Change, Growth, Head, Redo, Rows
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
 from vectorkit.errors import CorruptSnapshot
 from vectorkit.operations import CollectionConfig, Payloads
-from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep
-
-Change = Callable[[], WriteResult]
-"""A planned write: calling it makes it happen."""
+from vectorkit.types import Float32Array, Id, Int32Array, Keep
 
 PIECE_ROWS: Final = 1 << 16
-"""Larger batches that grow the state, or rewrite most of it, are written in pieces of this size to
-a state aside, which is published whole."""
+"""Larger batches go to the device in pieces of this size. Those that grow the rows, or rewrite most
+of them, are written to blocks aside, which are published whole."""
 
-_result: Final = tuple.__new__
+_new: Final = tuple.__new__
 """Makes a named tuple in half the time, for the short ways of one row."""
 
 _DIGEST_BLOCK: Final = 1 << 16
 
 
-class Growth(NamedTuple):
-    """The rows got a larger array: at which version, from what capacity, to what capacity."""
-
-    version: int
-    before: int
-    after: int
-
-
 class Storage:
-    """Rows with their ids and payloads. Not thread-safe: the collection's lock guards it."""
+    """Rows with their ids and payloads. Not thread-safe: the collection's guard guards it."""
 
     def __init__(self, config: CollectionConfig, backend: Backend) -> None:
         self.config = config
         self.backend = backend
-        self.state: State = backend.empty()
         self.tables = Tables()
         self.slot_of: dict[Id, int] = {}
-        self.version = 0
-        self.changes = ChangeLog()
         self.growths: list[Growth] = []
-        self._buffer = WriteBuffer(config.dim)
+        self.head = Head(0, 0, WriteBuffer(config.dim), 0, None)
+        self._learned, blocks = backend.empty()
+        self._blocks = list(blocks)
+        self._pinned = [Pinned() for _ in blocks]
+        self._changes = ChangeLog()
         self._fold = DigestFold()
         self._fold.reserve(self.capacity)
-        self._is_state_held = False
+
+    @property
+    def version(self) -> int:
+        """How many writes have changed the rows."""
+        return self.head.version
 
     def __len__(self) -> int:
-        return len(self.tables.ids)
+        return self.head.size
 
     @property
     def capacity(self) -> int:
         """How many rows the present arrays have room for."""
-        return self.backend.capacity(self.state)
+        return self.backend.capacity(self._blocks)
 
-    def view(self) -> View:
-        """The present rows; the buffer must have been flushed."""
+    @property
+    def state(self) -> State:
+        """The rows on the devices, without those in the buffer."""
+        return self.backend.state(self._learned, self._blocks)
+
+    # Reading
+
+    def peek(self) -> View:
+        """The present tables; the newest rows may still be in the buffer."""
+        self.finish()
         return View(self.state, self.tables, len(self), self.version)
 
-    def hold(self) -> View:
-        """The present rows, never changed in place from now on."""
+    def view(self) -> View:
+        """The present rows. Their tables stay as they are as long as the view is there."""
         self.flush()
-        self._is_state_held = True
-        self.tables.is_held = True
-        return self.view()
+        pins = (self.tables.pinned.hold(),)
+        return View(self.state, self.tables, len(self), self.version, pins)
+
+    def hold(self) -> View:
+        """The present rows, never changed in place as long as the view is there."""
+        view = self.view()
+        pins = (*view.pins, *[each.hold() for each in self._pinned])
+        return View(view.state, view.tables, view.count, view.version, pins)
+
+    def find(self, row_id: Id) -> int | None:
+        """The slot of a row."""
+        self.finish()
+        return self.slot_of.get(row_id)
+
+    def buffered(self, slot: int) -> Float32Array | None:
+        """The row of a slot while it waits in the buffer, as a copy."""
+        head = self.head
+        row = head.buffer.find(slot, head.accepted) if head.accepted else None
+        return None if row is None else row.copy()
+
+    def changed_since(self, version: int) -> Int32Array | None:
+        """The distinct slots changed after `version`, ascending; None where nobody knows."""
+        self._settle()
+        return self._changes.last(self.version - version)
+
+    # Writing
+
+    def put(self, slot: int, row: Float32Array) -> WriteResult:
+        """Overwrite the vector of one present row: the short way of `plan_update`.
+
+        Marks and the log of changes are brought up to date when somebody asks.
+        """
+        version, count, buffer, accepted, redo = self.head
+        if redo is not None or accepted == BUFFER_ROWS:
+            self.flush()
+            version, count, buffer, accepted, _ = self.head
+        buffer.rows[accepted] = row
+        buffer.slots[accepted] = slot
+        version += 1
+        self.head = _new(Head, (version, count, buffer, accepted + 1, None))
+        return _new(WriteResult, (0, 1, 0, version))
+
+    def plan_upsert(
+        self, ids: Sequence[Id], rows: Float32Array, payloads: Payloads | None
+    ) -> Change:
+        """Write whole rows, new ids to the slots behind the last."""
+        self._settle()
+        count = len(self)
+        known = list(map(self.slot_of.get, ids))
+        filled = payloads if payloads is not None else (None,) * len(ids)
+        old = [(slot, each) for slot, each in zip(known, filled, strict=True) if slot is not None]
+        old_slots = [slot for slot, _ in old]
+        is_old = np.array([slot is not None for slot in known], np.bool_)
+        fresh = [row_id for row_id, slot in zip(ids, known, strict=True) if slot is None]
+        slots = np.empty(len(ids), np.int32)
+        slots[is_old], slots[~is_old] = old_slots, range(count, count + len(fresh))
+        redo = Redo(
+            self._plan_rows(slots, rows, count + len(fresh)),
+            self.tables.for_overwriting() if old_slots else self.tables,
+            slots=slots,
+            payload_slots=old_slots,
+            payloads=[payload for _, payload in old],
+            appended_at=count,
+            ids=fresh,
+            id_payloads=[each for each, slot in zip(filled, known, strict=True) if slot is None],
+        )
+        return self._change(redo, count + len(fresh), WriteResult(len(fresh), len(old_slots)))
+
+    def plan_update(
+        self,
+        slots: list[int],
+        rows: Float32Array | Keep,
+        payloads: Payloads | Keep | None,
+    ) -> Change:
+        """Overwrite the vectors, the payloads or both of present rows; None clears payloads."""
+        if isinstance(payloads, Keep) and not isinstance(rows, Keep) and len(slots) == 1:
+            return self._plan_put(slots[0], rows)
+        self._settle()
+        filled = (None,) * len(slots) if payloads is None else payloads
+        places, tables = np.array(slots, np.int32), self.tables
+        planned = Rows(self.head.accepted, self._learned)
+        if not isinstance(rows, Keep):
+            planned = self._plan_rows(places, rows, len(self))
+        redo = Redo(planned, tables, slots=places)
+        if not isinstance(filled, Keep):
+            tables = tables.for_overwriting()
+            redo = redo._replace(tables=tables, payload_slots=slots, payloads=filled)
+        return self._change(redo, len(self), WriteResult(updated=len(slots)))
+
+    def _plan_put(self, slot: int, rows: Float32Array) -> Change:
+        """`put`, planned: as most writes of a store are."""
+        version, count, buffer, accepted, redo = self.head
+        if redo is not None or accepted == BUFFER_ROWS:
+            self.flush()
+            version, count, buffer, accepted, _ = self.head
+        buffer.rows[accepted] = rows[0]
+        buffer.slots[accepted] = slot
+        head = Head(version + 1, count, buffer, accepted + 1, None)
+
+        def change() -> WriteResult:
+            self.head = head
+            return _new(WriteResult, (0, 1, 0, head.version))
+
+        return Change(change, lambda: self.head.version >= head.version)
+
+    def plan_delete(self, slots: Int32Array) -> Change:
+        """Take rows out and move the last ones into the holes."""
+        self.flush()
+        self._settle()
+        count = len(self)
+        remaining = count - len(slots)
+        sources, targets = close_holes(slots, count)
+        size = padded_size(len(sources))
+        padded_sources = np.zeros(size, np.int32)
+        padded_targets = np.full(size, self.capacity, np.int32)
+        padded_sources[: len(sources)] = sources
+        padded_targets[: len(targets)] = targets
+        steps = self.backend.move(padded_sources, padded_targets) if len(sources) else ()
+        ids, payloads, moved_from = self.tables.ids, self.tables.payloads, sources.tolist()
+        moved_to = targets.tolist()
+        redo = Redo(
+            self._placed(steps, self._learned),
+            self.tables.for_overwriting(),
+            slots=targets,
+            payload_slots=moved_to,
+            payloads=[payloads[slot] for slot in moved_from],
+            appended_at=remaining,
+            moved=[ids[slot] for slot in moved_from],
+            moved_to=moved_to,
+            gone=[ids[slot] for slot in slots.tolist()],
+        )
+        return self._change(redo, remaining, WriteResult(deleted=len(slots)))
+
+    def plan_codebook(self, codebook: Float32Array) -> Change:
+        """Encode all rows anew."""
+        self.flush()
+        self._settle()
+        count = len(self)
+        learned, blocks = self.backend.with_codebook(self.state, codebook, count)
+        # Arrays of float32 rows are still those of a snapshot: its pins go on.
+        published = tuple([(place, block, True) for place, block in enumerate(blocks)])
+        rows = Rows(0, learned, published=published)
+        redo = Redo(rows, self.tables, slots=np.arange(count, dtype=np.int32))
+        return self._change(redo, count, WriteResult(updated=count))
+
+    def reserve(self, count: int) -> None:
+        """Make room for `count` rows, so that no write up to there has to grow."""
+        self.finish()
+        if count > self.capacity:
+            self.flush()
+            capacity = grown_capacity(self.capacity, count)
+            blocks = self.backend.grow(self._blocks, capacity)
+            published = tuple([(place, block, False) for place, block in enumerate(blocks)])
+            redo = Redo(Rows(0, self._learned, published=published), self.tables)
+            self._commit(self._head(redo, self.version, len(self)))
+
+    def flush(self) -> None:
+        """Send accepted rows to the device by one scatter. If it fails they stay accepted."""
+        self.finish()
+        head = self.head
+        if head.accepted:
+            self._settle()
+            batch = head.buffer.batch(head.accepted, self.capacity)
+            learned, steps = self.backend.encode(self._learned, batch)
+            redo = Redo(self._placed(steps, learned), self.tables)
+            buffer = WriteBuffer(self.config.dim)
+            self._commit(Head(head.version, head.size, buffer, 0, redo))
+
+    def finish(self) -> None:
+        """Do what the last write still asks for, if an exception has broken it off."""
+        head = self.head
+        if head.redo is not None:
+            self._finish(head, head.redo)
 
     def adopt(self, contents: Contents) -> None:
         """Begin with these rows in place of none, as if all writes up to their version were here.
@@ -95,160 +281,24 @@ class Storage:
                 wanted="distinct ids and a payload for each",
                 remedy="save it again, or take another copy",
             )
-        self.state = self.backend.adopt(contents.arrays, count)
+        self._learned, blocks = self.backend.adopt(contents.arrays, count)
+        self._blocks = list(blocks)
         self._fold.reserve(self.capacity)
         self._fold.mark(np.arange(count, dtype=np.int32))
-        self.tables.append(ids, payloads)
+        self.tables.append(0, ids, payloads)
         self.slot_of = slot_of
-        self.version = contents.version
+        self._changes = ChangeLog(contents.version)
+        self.head = Head(contents.version, count, self.head.buffer, 0, None)
 
-    def flush(self) -> None:
-        """Send accepted rows to the device by one scatter. If it fails they stay accepted."""
-        if len(self._buffer):
-            encoded = self.backend.encode(self.state, self._buffer.batch(self.capacity))
-            in_place = not self._is_state_held
-            self._publish(self.backend.write(self.state, encoded, in_place=in_place))
-            self._buffer.clear()
-
-    def put(self, slot: int, row: Float32Array) -> WriteResult:
-        """Overwrite the vector of one present row: the short way of `plan_update`."""
-        if not self._buffer.put(slot, row):
-            self.flush()
-            self._buffer.put(slot, row)
-        self._fold.marks[slot] = 1
-        self.changes.add(slot)
-        self.version += 1
-        return _result(WriteResult, (0, 1, 0, self.version))
-
-    def plan_upsert(
-        self, ids: Sequence[Id], rows: Float32Array, payloads: Payloads | None
-    ) -> Change:
-        """Write whole rows, new ids to the slots behind the last."""
-        count = len(self)
-        known = list(map(self.slot_of.get, ids))
-        filled = payloads if payloads is not None else (None,) * len(ids)
-        old = [(slot, each) for slot, each in zip(known, filled, strict=True) if slot is not None]
-        old_slots = [slot for slot, _ in old]
-        is_old = np.array([slot is not None for slot in known], np.bool_)
-        fresh = [row_id for row_id, slot in zip(ids, known, strict=True) if slot is None]
-        fresh_payloads = [each for each, slot in zip(filled, known, strict=True) if slot is None]
-        new_slots = range(count, count + len(fresh))
-        slots = np.empty(len(ids), np.int32)
-        slots[is_old], slots[~is_old] = old_slots, new_slots
-        write = self._plan_rows(slots, rows, count + len(fresh))
-
-        def change() -> WriteResult:
-            if old_slots:
-                self.tables = self.tables.for_overwriting()
-            write()
-            self.tables.set_payloads(old_slots, [payload for _, payload in old])
-            self.tables.append(fresh, fresh_payloads)
-            self.slot_of.update(zip(fresh, new_slots, strict=True))
-            return self._changed(slots, WriteResult(len(fresh), len(old_slots)))
-
-        return change
-
-    def plan_update(
-        self,
-        slots: list[int],
-        rows: Float32Array | Keep,
-        payloads: Payloads | Keep | None,
-    ) -> Change:
-        """Overwrite the vectors, the payloads or both of present rows; None clears payloads."""
-        filled = (None,) * len(slots) if payloads is None else payloads
-        if len(slots) == 1 and not self.backend.needs_training(self.state):
-            return self._plan_put(slots[0], rows, filled)
-        places = np.array(slots, np.int32)
-        write = None if isinstance(rows, Keep) else self._plan_rows(places, rows, len(self))
-
-        def change() -> WriteResult:
-            if not isinstance(filled, Keep):
-                self.tables = self.tables.for_overwriting()
-            if write is not None:
-                write()
-            if not isinstance(filled, Keep):
-                self.tables.set_payloads(slots, filled)
-            return self._changed(places, WriteResult(updated=len(slots)))
-
-        return change
-
-    def _plan_put(self, slot: int, rows: Float32Array | Keep, payloads: Payloads | Keep) -> Change:
-        """`plan_update` of one row, as most writes are: no array, nothing to gather."""
-        if not isinstance(rows, Keep) and not self._buffer.has_room(1):
-            self.flush()
-
-        def change() -> WriteResult:
-            if payloads is not KEEP:
-                self.tables = self.tables.for_overwriting()
-            if rows is not KEEP:
-                self._buffer.put(slot, rows[0])
-            if payloads is not KEEP:
-                self.tables.set_payloads((slot,), payloads)
-            self._fold.marks[slot] = 1
-            self.changes.add(slot)
-            self.version += 1
-            return _result(WriteResult, (0, 1, 0, self.version))
-
-        return change
-
-    def plan_delete(self, slots: Int32Array) -> Change:
-        """Take rows out and move the last ones into the holes."""
-        count = len(self)
-        remaining = count - len(slots)
-        sources, targets = close_holes(slots, count)
-        self.flush()
-        size = padded_size(len(sources))
-        padded_sources = np.zeros(size, np.int32)
-        padded_targets = np.full(size, self.capacity, np.int32)
-        padded_sources[: len(sources)] = sources
-        padded_targets[: len(targets)] = targets
-        moved_from, moved_to = sources.tolist(), targets.tolist()
-
-        def change() -> WriteResult:
-            self.tables = self.tables.for_overwriting()
-            if moved_to:
-                in_place = not self._is_state_held
-                self._publish(
-                    self.backend.move(self.state, padded_sources, padded_targets, in_place=in_place)
-                )
-            ids = self.tables.ids
-            gone = [ids[slot] for slot in slots.tolist()]
-            self.tables.move(moved_from, moved_to)
-            self.slot_of.update((ids[target], target) for target in moved_to)
-            self.tables.truncate(remaining)
-            for row_id in gone:
-                del self.slot_of[row_id]
-            self._fold.truncate(remaining)
-            return self._changed(targets, WriteResult(deleted=len(slots)))
-
-        return change
-
-    def plan_codebook(self, codebook: Float32Array) -> Change:
-        """Encode all rows anew."""
-        self.flush()
-        count = len(self)
-        state = self.backend.with_codebook(self.state, codebook, count)
-
-        def change() -> WriteResult:
-            is_held = self._is_state_held
-            self._publish(state)
-            self._is_state_held = is_held  # The float32 rows are still those of a snapshot.
-            return self._changed(np.arange(count, dtype=np.int32), WriteResult(updated=count))
-
-        return change
-
-    def reserve(self, count: int) -> None:
-        """Make room for `count` rows, so that no write up to there has to grow."""
-        if count > self.capacity:
-            self.flush()
-            self._publish(self.backend.grow(self.state, grown_capacity(self.capacity, count)))
+    # The whole
 
     def memory(self) -> Memory:
         """Bytes by what holds them."""
         self.flush()
-        arrays, on_host = self.backend.arrays(self.state), self.backend.host_names()
+        state = self.state
+        arrays, on_host = self.backend.arrays(state), self.backend.host_names()
         sizes = {name: int(array.nbytes) for name, array in arrays.items()}
-        learned = self.backend.parameters(self.state).values()
+        learned = self.backend.parameters(state).values()
         return Memory(
             row_count=len(self),
             device={name: size for name, size in sizes.items() if name not in on_host},
@@ -258,75 +308,176 @@ class Storage:
                 "ids": sizeof_ids(self.tables.ids, self.slot_of),
                 "payloads": sizeof_payloads(self.tables.payloads),
                 "columns": self.tables.columns.nbytes,
-                "write_buffer": self._buffer.nbytes,
+                "write_buffer": self.head.buffer.nbytes,
                 "digest": self._fold.nbytes,
-                "change_log": self.changes.nbytes,
+                "change_log": self._changes.nbytes,
             },
         )
 
     def digest(self) -> str:
         """The content hash: folds in the rows changed since it was last asked for."""
         self.flush()
+        self._settle()
+        state, ids, payloads = self.state, self.tables.ids, self.tables.payloads
         dirty = self._fold.dirty()
-        hashes = []
-        for start in range(0, len(dirty), _DIGEST_BLOCK):
-            block = dirty[start : start + _DIGEST_BLOCK]
+        present = dirty[: np.searchsorted(dirty, len(self))]
+        hashes = np.zeros((len(dirty), 2), np.uint64)
+        for start in range(0, len(present), _DIGEST_BLOCK):
+            block = present[start : start + _DIGEST_BLOCK]
             slots = np.zeros(padded_size(len(block)), np.int32)
             slots[: len(block)] = block
-            rows = np.asarray(self.backend.read(self.state, slots))[: len(block)]
-            names = [self.tables.ids[slot] for slot in block.tolist()]
-            payloads = [self.tables.payloads[slot] for slot in block.tolist()]
-            hashes.append(row_hashes(names, rows, payloads))
-        if hashes:
-            self._fold.replace(dirty, np.concatenate(hashes))
-        learned = parameter_bytes(self.backend.parameters(self.state))
+            rows = np.asarray(self.backend.read(state, slots))[: len(block)]
+            names = [ids[slot] for slot in block.tolist()]
+            extras = [payloads[slot] for slot in block.tolist()]
+            hashes[start : start + len(block)] = row_hashes(names, rows, extras)
+        if len(dirty):
+            self._fold.replace(dirty, hashes)
+        learned = parameter_bytes(self.backend.parameters(state))
         return combine(self.config, learned, self._fold.total, len(self))
 
-    def _plan_rows(self, slots: Int32Array, rows: Float32Array, count: int) -> Callable[[], None]:
+    # Plans
+
+    def _plan_rows(self, slots: Int32Array, rows: Float32Array, count: int) -> Rows:
         """Write rows to distinct slots below `count`."""
         is_small = len(slots) <= BUFFERED_BATCH_MAX and count <= self.capacity
-        if is_small and not self.backend.needs_training(self.state):
-            if not self._buffer.has_room(len(slots)):
+        if is_small and not self.backend.needs_training(self._learned):
+            if self.head.accepted + len(slots) > BUFFER_ROWS:
                 self.flush()
-            return lambda: self._buffer.put_many(slots, rows)
+            accepted = self.head.buffer.put(self.head.accepted, slots, rows)
+            return Rows(accepted, self._learned)
         self.flush()
-        backend, state, is_mine = self.backend, self.state, False
-        if count > self.capacity:
-            state, is_mine = backend.grow(state, grown_capacity(self.capacity, count)), True
-        capacity = backend.capacity(state)
-        is_large = len(slots) > PIECE_ROWS
-        if not is_large or (not is_mine and padded_size(len(slots)) <= capacity // 2):
-            encoded = backend.encode(state, padded_batch(slots, rows, capacity))
-            in_place = is_mine or not self._is_state_held
-
-            def write() -> None:
-                self._publish(backend.write(state, encoded, in_place=in_place))
-                if is_large:
-                    backend.wait(self.state)  # The caller may reuse its memory from here on.
-
-            return write
+        backend, learned, capacity = self.backend, self._learned, self.capacity
+        made: list[Block] = list(self._blocks)
+        mine, is_large = set[int](), len(slots) > PIECE_ROWS
+        is_aside = is_large and padded_size(len(slots)) > capacity // 2
+        if count > capacity:
+            made[:], is_aside = backend.grow(made, grown_capacity(capacity, count)), True
+            mine, capacity = set(range(len(made))), backend.capacity(made)
+        steps: list[Step] = []
         for start in range(0, len(slots), PIECE_ROWS):
             piece = slice(start, start + PIECE_ROWS)
-            encoded = backend.encode(state, padded_batch(slots[piece], rows[piece], capacity))
-            state, is_mine = backend.write(state, encoded, in_place=is_mine), True
-            backend.wait(state)  # Else the copies of all pieces would wait in line together.
-        return lambda: self._publish(state)
+            # A step that waits for its turn keeps rows of its own: the caller may change his.
+            some = np.array(rows[piece]) if is_large and not is_aside else rows[piece]
+            learned, asked = backend.encode(learned, padded_batch(slots[piece], some, capacity))
+            steps += self._aside(made, mine, asked, is_aside=is_aside)
+            if is_large and is_aside:
+                jax.block_until_ready(made)  # Else the copies of all pieces would wait in line.
+        published = tuple([(place, made[place], False) for place in sorted(mine)])
+        return Rows(0, learned, tuple(steps), published)
 
-    def _publish(self, state: State) -> None:
-        before, after = self.capacity, self.backend.capacity(state)
-        self.state = state
-        self._is_state_held = False
-        if after != before:
-            self._fold.reserve(after)
-            self.growths.append(Growth(self.version, before, after))
+    def _placed(self, steps: Sequence[Step], learned: Learned) -> Rows:
+        """The steps in place; blocks that somebody holds are changed aside."""
+        made, mine = list(self._blocks), set[int]()
+        rest = self._aside(made, mine, steps, is_aside=False)
+        return Rows(0, learned, rest, tuple([(place, made[place], False) for place in mine]))
 
-    def _changed(self, slots: Int32Array, result: WriteResult) -> WriteResult:
-        if len(slots) == 1:
-            slot = slots.item()
-            self._fold.marks[slot] = 1
-            self.changes.add(slot)
-        else:
+    def _aside(
+        self, made: list[Block], mine: set[int], steps: Sequence[Step], *, is_aside: bool
+    ) -> tuple[Step, ...]:
+        """Run the steps whose blocks must not change in place; those that may are returned.
+
+        `mine` are the places of `made` that hold blocks nobody else has.
+        """
+        rest = []
+        for step in steps:
+            place = step.block
+            if place in mine:
+                made[place] = step.in_place(made[place], *step.arguments)
+            elif is_aside or self._pinned[place].is_held:
+                made[place] = step.copying(made[place], *step.arguments)
+                mine.add(place)
+            else:
+                warm_up(step.warm, made[place], step.arguments)
+                rest.append(step)
+        return tuple(rest)
+
+    def _change(self, redo: Redo, count: int, result: WriteResult) -> Change:
+        head = self._head(redo, self.version + 1, count)
+        done = result._replace(version=head.version)
+
+        def change() -> WriteResult:
+            self._commit(head)
+            return done
+
+        return Change(change, lambda: self.head.version >= head.version)
+
+    def _head(self, redo: Redo, version: int, count: int) -> Head:
+        published = redo.rows.published
+        if published and published[0][0] == 0:
+            before, after = self.capacity, self.backend.capacity([published[0][1]])
+            if before != after:
+                redo = redo._replace(growth=Growth(self.version, before, after))
+        return Head(version, count, self.head.buffer, redo.rows.accepted, redo)
+
+    # What a committed write asks for
+
+    def _commit(self, head: Head) -> None:
+        before, redo = self.head, head.redo
+        self.head = head
+        if redo is not None:
+            self._finish(head, redo, before)
+
+    def _finish(self, head: Head, redo: Redo, before: Head | None = None) -> None:
+        for step in redo.rows.steps:
+            self._run(step, before)
+            before = None
+        self._publish(redo.rows)
+        if redo.growth is not None:
+            self._fold.reserve(redo.growth.after)
+            if redo.growth not in self.growths[-1:]:
+                self.growths.append(redo.growth)
+        tables = redo.tables
+        self.tables = tables
+        if redo.payload_slots:
+            tables.set_payloads(redo.payload_slots, redo.payloads)
+        if redo.ids:
+            tables.append(redo.appended_at, redo.ids, redo.id_payloads)
+            self.slot_of.update(zip(redo.ids, range(redo.appended_at, head.size), strict=True))
+        if redo.gone:
+            tables.set_ids(redo.moved_to, redo.moved)
+            self.slot_of.update(zip(redo.moved, redo.moved_to, strict=True))
+            for row_id in redo.gone:
+                self.slot_of.pop(row_id, None)
+            tables.truncate(head.size)
+            self._fold.mark(slice(head.size, head.size + len(redo.gone)))
+        if redo.slots is not None:
+            self._fold.mark(redo.slots)
+            self._changes.note(head.version, redo.slots)
+        self.head = Head(head.version, head.size, head.buffer, head.accepted, None)
+
+    def _run(self, step: Step, before: Head | None) -> None:
+        """Change a block in place.
+
+        `starmap` calls the program and the slice takes its result within one bytecode: nothing
+        can arrive between the donation of the old arrays and the store of the new ones. Where the
+        device refuses the first step of a write, nothing has happened, and `before` comes back.
+        """
+        blocks, place = self._blocks, step.block
+        block = blocks[place]
+        try:
+            blocks[place : place + 1] = starmap(step.in_place, ((block, *step.arguments),))
+        except Exception:
+            is_as_it_was = blocks[place] is block and not any(each.is_deleted() for each in block)
+            if before is not None and is_as_it_was:
+                self.head = before
+            raise
+
+    def _publish(self, rows: Rows) -> None:
+        self._learned = rows.learned
+        for place, block, is_shared in rows.published:
+            self._blocks[place] = block
+            if not is_shared:
+                self._pinned[place] = Pinned()
+
+    def _settle(self) -> None:
+        """Bring the marks of the digest and the log of changes up to the present version.
+
+        Every write that they do not know yet is one row of the buffer's end.
+        """
+        self.finish()
+        version, _, buffer, accepted, _ = self.head
+        missing = version - self._changes.version
+        if missing:
+            slots = buffer.slots[accepted - missing : accepted]
             self._fold.mark(slots)
-            self.changes.add_many(slots)
-        self.version += 1
-        return result._replace(version=self.version)
+            self._changes.note_each(version, slots)

@@ -9,39 +9,39 @@ from typing import Any
 import numpy as np
 
 from vectorkit.collections.columns import Columns
+from vectorkit.collections.pins import Pin, Pinned
 from vectorkit.types import Id, Int32Array, Payload
 
 
 class Tables:
     """Ids and payloads by slot. Appending may be shared, overwriting may not.
 
-    `pins` counts the searches that still translate slots with these tables, `is_held` says that a
-    snapshot does. Whoever wants to overwrite an entry asks `for_overwriting` first. `columns` are
-    the payloads as filters read them, made when a filter first asks.
+    Whoever wants to overwrite an entry asks `for_overwriting` first. `columns` are the payloads as
+    filters read them, made when a filter first asks. Every method may be called again with the
+    same arguments after an exception has broken it off.
     """
 
-    __slots__ = ("columns", "ids", "is_held", "payloads", "pins")
+    __slots__ = ("columns", "ids", "payloads", "pinned")
 
     def __init__(self) -> None:
         self.ids: list[Id] = []
         self.payloads: list[Payload | None] = []
         self.columns = Columns(self.payloads)
-        self.pins = 0
-        self.is_held = False
+        self.pinned = Pinned()
 
     def for_overwriting(self) -> Tables:
         """These tables if nobody else reads them, else a copy."""
-        if self.pins == 0 and not self.is_held:
+        if not self.pinned.is_held:
             return self
         twin = Tables()
         twin.ids, twin.payloads = self.ids.copy(), self.payloads.copy()
         twin.columns = self.columns.copy(twin.payloads)
         return twin
 
-    def append(self, ids: Sequence[Id], payloads: Sequence[Payload | None]) -> None:
-        """New rows behind the last."""
-        self.ids.extend(ids)
-        self.payloads.extend(payloads)
+    def append(self, count: int, ids: Sequence[Id], payloads: Sequence[Payload | None]) -> None:
+        """New rows behind the first `count`, in place of whatever is there."""
+        self.ids[count:] = ids
+        self.payloads[count:] = payloads
 
     def set_payloads(self, slots: Sequence[int], payloads: Sequence[Payload | None]) -> None:
         """Overwrite the payloads of present rows."""
@@ -49,12 +49,10 @@ class Tables:
             self.payloads[slot] = payload
         self.columns.reread(slots)
 
-    def move(self, sources: Sequence[int], targets: Sequence[int]) -> None:
-        """Copy the entries at `sources` over those at `targets`."""
-        ids, payloads = self.ids, self.payloads
-        for source, target in zip(sources, targets, strict=True):
-            ids[target], payloads[target] = ids[source], payloads[source]
-        self.columns.reread(targets)
+    def set_ids(self, slots: Sequence[int], ids: Sequence[Id]) -> None:
+        """Overwrite the ids of present rows."""
+        for slot, row_id in zip(slots, ids, strict=True):
+            self.ids[slot] = row_id
 
     def truncate(self, count: int) -> None:
         """Drop the entries from `count` on."""
@@ -66,13 +64,15 @@ class Tables:
 class View:
     """One published value: a state, its tables, and how many rows of them are in use.
 
-    The state is opaque here: only the collection's backend understands it.
+    The state is opaque here: only the collection's backend understands it. As long as the view is
+    there, its `pins` keep what they belong to as it is.
     """
 
     state: Any
     tables: Tables
     count: int
     version: int
+    pins: tuple[Pin, ...] = ()
 
     @property
     def ids(self) -> list[Id]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain, repeat
+from operator import call, length_hint
 from typing import Any, Literal, Protocol
 
 from vectorkit.cache import QueryCache, checked_cache
@@ -16,8 +18,9 @@ from vectorkit.collections import (
     WriteResult,
 )
 from vectorkit.collections.checks import checked_name
-from vectorkit.collections.filtering import refuse_write, running
+from vectorkit.collections.guard import Guard
 from vectorkit.collections.kinds import config_of, make_collection
+from vectorkit.collections.redo import Change
 from vectorkit.errors import (
     CollectionExists,
     CollectionNotFound,
@@ -77,9 +80,8 @@ class VectorStore:
         self._cache = None if cache is None else checked_cache(cache)
         self._collections: dict[str, Collection] = {}
         self._subscribers: list[Subscriber] = []
-        self._lock = threading.RLock()
+        self._guard = Guard()
         self._journal: Journal | None = None
-        self._is_notifying = False
 
     # Collections
 
@@ -107,9 +109,7 @@ class VectorStore:
         self._admit()
         config = config_of(kind, dim, metric, codec=codec, rescore=rescore, rows=rows)
         operation = CreateCollection(checked_name(name), config)
-        with self._lock:
-            self._commit(operation)
-            return self._collections[operation.collection]
+        return self._guard.run(self._create, operation)
 
     def drop_collection(self, name: str) -> None:
         """Take a collection out, with all its rows. Raises CollectionNotFound."""
@@ -126,21 +126,21 @@ class VectorStore:
 
     def __getitem__(self, name: str) -> Collection:
         """The collection of this name; it writes through the store's commit path."""
-        with self._lock:
-            if name not in self._collections:
-                raise self._not_found(name)
-            return self._collections[name]
+        found = self._present.get(name)
+        if found is None:
+            raise self._not_found(name)
+        return found
 
     def __contains__(self, name: object) -> bool:
-        return name in self._collections
+        return name in self._present
 
     def __iter__(self) -> Iterator[str]:
         """The names of the collections, in the order of their creation."""
-        return iter(list(self._collections))
+        return iter(list(self._present))
 
     def __len__(self) -> int:
         """How many collections there are."""
-        return len(self._collections)
+        return len(self._present)
 
     # Rows: the methods of the collection, by its name
 
@@ -215,141 +215,150 @@ class VectorStore:
                 wanted="a function of one operation",
                 remedy="pass the function itself",
             )
-        with self._lock:
-            self._subscribers.append(on_operation)
+        self._guard.run(self._subscribers.append, on_operation)
         return lambda: self._unsubscribe(on_operation)
 
     def snapshot(self) -> StoreSnapshot:
         """All collections as they are now, in constant time a collection."""
-        with self._lock:
-            return StoreSnapshot([each.snapshot() for each in self._collections.values()])
+        return self._guard.run(
+            lambda: StoreSnapshot([each.snapshot() for each in self._collections.values()])
+        )
 
     def digest(self) -> str:
         """A hash over all collections by name: equal stores have equal digests."""
-        with self._lock:
-            return store_digest((each.name, each.digest()) for each in self._collections.values())
+        return self._guard.run(
+            lambda: store_digest((each.name, each.digest()) for each in self._collections.values())
+        )
 
     def attach(self, journal: Journal) -> Applier:
         """Put a journal into the commit path; only its holder can write around it, by the result.
 
         A store takes one journal, for life.
         """
-        with self._lock:
-            if self._journal is not None:
-                raise WriteRefused(
-                    "this store has a journal already",
-                    got=repr(journal),
-                    wanted="a store of its own",
-                    remedy="make a new VectorStore for this node",
-                )
-            self._journal = journal
+        self._guard.run(self._attach, journal)
         return Applier(self)
 
     def __repr__(self) -> str:
-        inside = ", ".join(f"{name!r}: {len(each):,}" for name, each in self._collections.items())
+        inside = ", ".join(f"{name!r}: {len(each):,}" for name, each in self._present.items())
         return f"VectorStore({{{inside}}})"
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html
 
-        return html.collections(self._collections.values())
+        return html.collections(self._present.values())
 
     # The commit path
 
     def _commit(self, operation: Operation, *, is_from_client: bool = True) -> WriteResult:
-        with self._lock:
-            if running.locks:
-                refuse_write(self._lock)
-            if self._is_notifying:
-                raise WriteInSubscriber(
-                    "a subscriber cannot write to the store that called it",
-                    got=type(operation).__name__,
-                    wanted="no write before the subscriber returns",
-                    remedy="queue the write and make it after the call",
-                )
-            if is_from_client:
-                self._admit()
-            change = self._plan(operation)
-            journal = self._journal if is_from_client else None
-            encoded = b"" if journal is None else encode(operation)
-            result = change()  # The last step that can fail.
-            if journal is not None:
-                journal.append(operation, encoded)
-            self._notify(operation)
-            return result
+        return self._guard.run(self._commit_now, operation, is_from_client)
+
+    def _commit_now(self, operation: Operation, is_from_client: bool) -> WriteResult:
+        guard = self._guard
+        guard.refuse_in_filter()
+        if guard.pending is not None:
+            # A call from outside finishes what is pending first, so this one comes from within.
+            raise WriteInSubscriber(
+                "a subscriber cannot write to the store that called it",
+                got=type(operation).__name__,
+                wanted="no write before the subscriber returns",
+                remedy="queue the write and make it after the call",
+            )
+        if is_from_client:
+            self._admit()
+        change = self._plan(operation)
+        journal = self._journal if is_from_client else None
+        encoded = b"" if journal is None else encode(operation)
+        if journal is None and not self._subscribers:
+            return change.make()  # Nobody else has to hear of it.
+        commit = _Commit(guard, change, operation, encoded, journal, self._subscribers)
+        guard.pending = commit
+        return commit.finish()
 
     def _commit_rows(
         self, collection: Collection, operation: RowOperation | SetCodebook
     ) -> WriteResult:
-        with self._lock:
-            self._admit()
-            if self._collections.get(operation.collection) is not collection:
-                raise self._not_found(operation.collection)
-            return self._commit(operation)
+        self._admit()
+        if self._collections.get(operation.collection) is not collection:
+            raise self._not_found(operation.collection)
+        return self._commit_now(operation, is_from_client=True)
 
-    def _plan(self, operation: Operation) -> Callable[[], WriteResult]:
+    @property
+    def _present(self) -> dict[str, Collection]:
+        """The collections, with those of a change that an exception has broken off."""
+        if self._guard.pending is None:
+            return self._collections
+        return self._guard.run(lambda: self._collections)
+
+    def _create(self, operation: CreateCollection) -> Collection:
+        self._commit_now(operation, is_from_client=True)
+        return self._collections[operation.collection]
+
+    def _attach(self, journal: Journal) -> None:
+        if self._journal is not None:
+            raise WriteRefused(
+                "this store has a journal already",
+                got=repr(journal),
+                wanted="a store of its own",
+                remedy="make a new VectorStore for this node",
+            )
+        self._journal = journal
+
+    def _plan(self, operation: Operation) -> Change:
+        """What makes an operation happen; calling it again at once changes nothing.
+
+        All collections by name are one value, which each change replaces by one store.
+        """
         match operation:
             case Upsert() | UpdateVectors() | Delete() | SetCodebook():
                 return self[operation.collection]._plan(operation)
             case CreateCollection():
                 self._refuse_existing(operation.collection)
                 made = make_collection(operation.collection, operation.config)
-                return lambda: self._add(made)
+                made._bind(self._commit_rows, self._guard)
+                return self._replacing({**self._collections, made.name: made}, WriteResult())
             case DropCollection():
                 dropped = self[operation.collection]
-                return lambda: self._remove(dropped)
+                rest = {name: c for name, c in self._collections.items() if c is not dropped}
+                return self._replacing(rest, WriteResult(deleted=len(dropped)))
             case RenameCollection():
-                renamed = self[operation.collection]
-                self._refuse_existing(operation.new_name)
-                return lambda: self._rename(renamed, operation.new_name)
+                renamed, new_name = self[operation.collection], operation.new_name
+                self._refuse_existing(new_name)
+                after = {
+                    new_name if each is renamed else name: each
+                    for name, each in self._collections.items()
+                }
+                return self._replacing(after, WriteResult(), renamed)
             case EpochStart():
-                return WriteResult
+                return Change(WriteResult, _always)
 
-    def _add(self, collection: Collection) -> WriteResult:
-        collection._bind(self._commit_rows, self._lock)
-        self._collections[collection.name] = collection
-        return WriteResult()
+    def _replacing(
+        self,
+        collections: dict[str, Collection],
+        result: WriteResult,
+        renamed: Collection | None = None,
+    ) -> Change:
+        def change() -> WriteResult:
+            self._collections = collections
+            if renamed is not None:
+                renamed.name = next(name for name, c in collections.items() if c is renamed)
+            return result
 
-    def _remove(self, collection: Collection) -> WriteResult:
-        del self._collections[collection.name]
-        return WriteResult(deleted=len(collection))
-
-    def _rename(self, collection: Collection, new_name: str) -> WriteResult:
-        self._collections = {
-            new_name if each is collection else name: each
-            for name, each in self._collections.items()
-        }
-        collection.name = new_name
-        return WriteResult()
+        return Change(change, _always)
 
     def _install(self, other: VectorStore) -> None:
-        with self._lock:
-            refuse_write(self._lock)
-            for collection in other._collections.values():
-                collection._bind(self._commit_rows, self._lock)
-            self._collections = other._collections
+        collections = other._collections
 
-    def _notify(self, operation: Operation) -> None:
-        if not self._subscribers:
-            return
-        failures = []
-        self._is_notifying = True
-        try:
-            for subscriber in list(self._subscribers):
-                try:
-                    subscriber(operation)
-                except Exception as error:
-                    failures.append((subscriber, error))
-        finally:
-            self._is_notifying = False
-        for subscriber, failure in failures:
-            text = f"subscriber {subscriber!r} raised {failure!r}; the write stands"
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        def install() -> None:
+            self._guard.refuse_in_filter()
+            for collection in collections.values():
+                collection._bind(self._commit_rows, self._guard)
+            self._collections = collections
+
+        self._guard.run(install)
 
     def _unsubscribe(self, on_operation: Subscriber) -> None:
-        with self._lock:
-            if on_operation in self._subscribers:
-                self._subscribers.remove(on_operation)
+        with suppress(ValueError):  # It has ended already.
+            self._guard.run(self._subscribers.remove, on_operation)
 
     def _admit(self) -> None:
         if self._journal is not None:
@@ -378,6 +387,74 @@ class VectorStore:
             remedy="create it with store.create_collection; a replica gets it from its master",
             names=names,
         )
+
+
+class _Commit:
+    """A write that has happened, as soon as it is what the store's guard has pending.
+
+    Every part of `finish` goes on where an exception has broken it off: the change may be made
+    twice, the journal knows an operation that it has, and the subscribers are called one by one
+    from within C, so that each is entered exactly once.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        change: Change,
+        operation: Operation,
+        encoded: bytes,
+        journal: Journal | None,
+        subscribers: Iterable[Subscriber],
+    ) -> None:
+        self._guard = guard
+        self._change = change
+        self._operation = operation
+        self._encoded = encoded
+        self._journal = journal
+        self._called = tuple(subscribers)
+        self._waiting = iter(self._called)
+        self._calls = map(call, chain(self._waiting, repeat(_no_more)), repeat(operation))
+        self._result: WriteResult | None = None
+        self._failures: list[str] = []
+
+    def finish(self) -> WriteResult:
+        """Make the change, record it, and show it."""
+        if self._result is None:
+            self._result = self._made()
+        if self._journal is not None:
+            self._journal.append(self._operation, self._encoded)
+            self._journal = None
+        self._notify()
+        self._guard.pending = None
+        for text in self._failures:
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return self._result
+
+    def _made(self) -> WriteResult:
+        try:
+            return self._change.make()
+        except Exception:
+            if not self._change.has_happened():
+                self._guard.pending = None
+            raise
+
+    def _notify(self) -> None:
+        outcome: object = None
+        while outcome is not _no_more:
+            try:
+                outcome = next(self._calls)
+            except Exception as error:
+                last = self._called[len(self._called) - length_hint(self._waiting) - 1]
+                self._failures.append(f"subscriber {last!r} raised {error!r}; the write stands")
+
+
+def _always() -> bool:
+    return True
+
+
+def _no_more(_: Operation) -> object:
+    """Called behind the last subscriber."""
+    return _no_more
 
 
 class Applier:

@@ -1,0 +1,93 @@
+"""The lock of a collection or a store, and the committed change that it may have to finish."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec, Protocol, TypeVar, cast
+
+from vectorkit.errors import WriteInFilter
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Unfinished(Protocol):
+    """A committed change of which not all has been done."""
+
+    def finish(self) -> object:
+        """Do the rest. Calling it again after an exception goes on where it broke off."""
+        ...
+
+
+class _Lock(Protocol):
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *_: object) -> None: ...
+    def release(self) -> None: ...
+    def _is_owned(self) -> bool: ...
+
+
+class Guard:
+    """Runs one call at a time, and first finishes what an interrupted call has committed.
+
+    `pending` is that change. A call made from within another one (by a subscriber, say) runs
+    inside it: what is pending then is the outer call's, which finishes it.
+
+    A function as `where` runs in the middle of a search: a write of its would replace the state
+    that the search has already taken, so `refuse_in_filter` refuses it.
+    """
+
+    __slots__ = ("_lock", "_runs_filter", "pending")
+
+    def __init__(self) -> None:
+        self._lock = cast("_Lock", threading.RLock())
+        self._runs_filter = False
+        self.pending: Unfinished | None = None
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether the calling thread is inside a call."""
+        return self._lock._is_owned()
+
+    def run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Call a function under the lock.
+
+        An exception that arrives between the last line of the block and the release of the lock,
+        or while another one leaves the block, would leave it locked for ever: no statement of
+        Python rules that out. So the outermost call of a thread looks again.
+        """
+        lock = self._lock
+        is_inside = lock._is_owned()
+        try:
+            with lock:
+                if not is_inside:
+                    self._runs_filter = False
+                    if self.pending is not None:
+                        self.pending.finish()
+                return function(*arguments, **options)
+        except BaseException:
+            while not is_inside and lock._is_owned():
+                lock.release()
+            raise
+
+    def run_filter(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Call under the lock a function that writes of the same thread are refused in."""
+        return self.run(self._run_filter, partial(function, *arguments, **options))
+
+    def _run_filter(self, function: Callable[[], R]) -> R:
+        outer, self._runs_filter = self._runs_filter, True
+        try:
+            return function()
+        finally:
+            self._runs_filter = outer
+
+    def refuse_in_filter(self) -> None:
+        """Raise WriteInFilter inside `run_filter`. Called inside `run` only."""
+        if self._runs_filter:
+            raise WriteInFilter(
+                "a filter function cannot write to the collection or store that is being searched",
+                got="a write inside the function passed as `where`",
+                wanted="no write before the search returns",
+                remedy="collect what to write, and write it after the search",
+            )
