@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vectorkit import KEEP, CpuCollection, sim
+from vectorkit.sim.trace_events import NodeStarted
 from vectorkit.testing import assert_same_trace, count_traces
 
 
@@ -26,17 +27,17 @@ def test_equal_runs_have_the_same_trace():
 def test_the_first_difference_of_two_traces_is_shown():
     link = sim.ClusterOptions(replicas=1, link=sim.Link(delay_ms=1, jitter_ms=2))
     runs = [sim.simulate(link, duration_ms=300, seed=seed) for seed in (7, 8)]
-    first, second = (run.trace.rows for run in runs)
+    first, second = (run.trace.events for run in runs)
     place = next(i for i, pair in enumerate(zip(first, second, strict=False)) if pair[0] != pair[1])
-    expected = f"the traces part at row {place}:\n  {first[place]}\n  {second[place]}"
+    expected = f"the traces part at event {place}:\n  {first[place]}\n  {second[place]}"
     with pytest.raises(AssertionError, match=re.escape(expected)):
         assert_same_trace(*runs)
 
 
 def test_a_trace_that_goes_on_differs_where_the_other_ends():
     runs = [sim.simulate(duration_ms=ms, seed=7) for ms in (300, 300)]
-    runs[1].trace.add(1, "fault")
-    with pytest.raises(AssertionError, match=f"part at row {len(runs[0].trace)}:\n  None\n"):
+    runs[1].trace.add(NodeStarted(1, "node-0", "restart", boot=2))
+    with pytest.raises(AssertionError, match=f"part at event {len(runs[0].trace)}:\n  None\n"):
         assert_same_trace(*runs)
 
 

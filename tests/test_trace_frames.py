@@ -1,6 +1,7 @@
 """Messages, roles and faults of a run as frames: every row of the trace is somewhere, once."""
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -9,7 +10,6 @@ import pytest
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import run_frames, sim
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.trace import Trace
 
 LOAD = sim.Workload(writes_per_s=40, reads_per_s=20, source="uniform:20x4", client_timeout_ms=300)
 ROUGH = sim.Link(delay_ms=5, jitter_ms=20, loss=0.05, duplication=0.1)
@@ -22,11 +22,8 @@ FRAMES = {
 
 def told(tape, *, end_ms=100.0):
     """What frames may know of a run, from a trace made by hand."""
-    trace = Trace()
-    for row in tape.rows:
-        trace.add(*row)
     return SimpleNamespace(
-        trace=trace, facts=tape.facts(), options=tape.options, duration_ms=end_ms
+        trace=tape.trace(), facts=tape.facts(), options=tape.options, duration_ms=end_ms
     )
 
 
@@ -96,7 +93,7 @@ def test_a_loss_right_after_the_sending_is_of_the_message_just_sent():
 
 def test_a_loss_on_arrival_is_of_the_message_sent_first():
     tape = deliver(lose(send(send(Tape(), 1), 2), 5, "down"), 6)
-    tape.rows.insert(2, tape.rows[0]._replace(time_ns=3_000_000, node="node-2"))
+    tape.events.insert(2, replace(tape.events[0], time_ns=3_000_000, source="node-2"))
     frame = run_frames.messages(told(tape))
     assert frame["fate"].tolist() == ["down", "delivered", "in_flight"]
 
@@ -192,6 +189,6 @@ def test_a_cut_by_hand_is_a_fault_until_it_is_healed():
 
 def test_a_fault_that_found_no_master_has_no_window():
     tape = Tape()
-    tape.add(5, "fault", kind="none", number=0, text='{"kind":"Crash","node":"CURRENT_MASTER"}')
+    tape.fault(5, sim.Crash(at_ms=5, node=sim.CURRENT_MASTER), phase="none")
     assert run_frames.fault_windows(told(tape)).empty
     assert isinstance(run_frames.fault_windows(told(tape)), pd.DataFrame)

@@ -16,6 +16,7 @@ import pandas as pd
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader, compiled
 from vectorkit.replication import ReplicaInfo
 from vectorkit.sim import Fault, fault_from_dict
+from vectorkit.sim.trace_events import DigestTaken, SyncReported
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -225,30 +226,31 @@ def syncs(run: Run) -> pd.DataFrame:
     """
     began: dict[tuple[str, str], tuple[int, int]] = {}
     rows: list[list[Any]] = []
-    for row in run.trace.rows:
-        if row.event != "sync" or row.node == row.peer:  # What a replica says of itself.
+    for event in run.trace.of(SyncReported):
+        master, node = event.node, event.peer
+        if master == node:  # What a replica says of itself.
             continue
-        phase, _, reason = row.text.partition(" ")
-        time_ms = ns_to_ms(row.time_ns)
-        if phase == "started":
-            began[row.node, row.peer] = (len(rows), row.time_ns)
-            rows.append([row.peer, row.node, time_ms, np.nan, np.nan, row.kind, reason, "open"])
+        time_ms = ns_to_ms(event.time_ns)
+        if event.phase == "started":
+            began[master, node] = (len(rows), event.time_ns)
+            rows.append([node, master, time_ms, np.nan, np.nan, event.kind, event.reason, "open"])
         else:
-            index, started_ns = began[row.node, row.peer]
-            rows[index][3:5] = time_ms, ns_to_ms(row.time_ns - started_ns)
-            rows[index][7] = phase
+            index, started_ns = began[master, node]
+            rows[index][3:5] = time_ms, ns_to_ms(event.time_ns - started_ns)
+            rows[index][7] = event.phase
     return of_rows(rows, SYNCS)
 
 
 def nodes(run: Run) -> pd.DataFrame:
     """One row per node at the end: offset, digest, and its ReplicationStats."""
-    ends = {row.node: row for row in run.trace.rows if row.event == "digest" and row.kind == "end"}
+    digests = run.trace.of(DigestTaken)
+    ends = {event.node: event for event in digests if event.moment == "end"}
     rows = [
         {
             **asdict(stats),
             "node": node,
-            "offset": ends[node].number,
-            "digest": ends[node].text,
+            "offset": ends[node].offset,
+            "digest": ends[node].digest,
             "partial_sync_refusals": _listed(stats.partial_sync_refusals),
         }
         for node, stats in run.stats.items()

@@ -5,7 +5,6 @@ Each frame has a schema; one without rows has the same columns and dtypes.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +15,17 @@ from vectorkit.frames import Schema, of_rows
 from vectorkit.sim.checks import Findings
 from vectorkit.sim.checks.reads import staleness_of_reads
 from vectorkit.sim.explain import Explanation
+from vectorkit.sim.faults import Partition
 from vectorkit.sim.lives import Life, lives_of
+from vectorkit.sim.trace_events import (
+    MESSAGE_EVENTS,
+    FaultChanged,
+    MessageDelivered,
+    MessageSent,
+    NodeCrashed,
+    NodeStarted,
+    RoleTaken,
+)
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -195,22 +204,23 @@ def messages(run: Run) -> pd.DataFrame:
     sent: list[list[Any]] = []
     on_their_way: dict[tuple[str, str, str, int, int], deque[int]] = defaultdict(deque)
     newest = -1  # The message that the last row has sent: its loss, if any, is told at once.
-    for row in run.trace.rows:
-        is_arrival = row.event == "deliver"
-        ends = (row.peer, row.node) if is_arrival else (row.node, row.peer)
-        what = (*ends, row.kind, row.number, row.value)
-        time_ms, newest = ns_to_ms(row.time_ns), -1 if row.event != "lost" else newest
-        if row.event == "send":
+    for event in run.trace.events:
+        if not isinstance(event, MESSAGE_EVENTS):
+            newest = -1
+            continue
+        ends = event.source, event.target
+        what = (*ends, event.message, event.number, event.size_bytes)
+        time_ms, waiting = ns_to_ms(event.time_ns), on_their_way[what]
+        if isinstance(event, MessageSent):
             newest = len(sent)
-            on_their_way[what].append(newest)
-            sent.append([*what, time_ms, np.nan, np.nan, "in_flight", row.text == "copy"])
-        elif is_arrival:
-            index = on_their_way[what].popleft()
+            waiting.append(newest)
+            sent.append([*what, time_ms, np.nan, np.nan, "in_flight", event.note == "copy"])
+        elif isinstance(event, MessageDelivered):
+            index, newest = waiting.popleft(), -1
             sent[index][6], sent[index][8] = time_ms, "delivered"
-        elif row.event == "lost":
-            waiting = on_their_way[what]
+        else:
             index = waiting.pop() if newest in waiting else waiting.popleft()
-            sent[index][7:9] = time_ms, row.text
+            sent[index][7:9] = time_ms, event.reason
             newest = -1
     return of_rows(sent, MESSAGES)
 
@@ -230,24 +240,23 @@ def roles(run: Run) -> pd.DataFrame:
     """
     end_ms = run.duration_ms
     stretches: dict[str, list[list[Any]]] = {node: [] for node in run.options.node_ids}
-    for row in run.trace.rows:
-        if row.event not in ("role", "start", "crash"):
-            continue
+    for event in run.trace.of(RoleTaken, NodeStarted, NodeCrashed):
         epoch = None
-        if row.event == "role":
-            role, cause = row.kind, "role"
-            has_epoch = role in ("master", "candidate")
-            epoch = run.facts.epoch_name(row.number) if has_epoch else None
-        elif row.event == "start":
-            role, cause = "starting", row.kind
-        else:
-            role, cause = "down", row.kind or "crash"
-        time_ms, own = ns_to_ms(row.time_ns), stretches[row.node]
+        match event:
+            case RoleTaken(role=role):
+                cause = "role"
+                has_epoch = role in ("master", "candidate")
+                epoch = run.facts.epoch_name(event.epoch) if has_epoch else None
+            case NodeStarted(cause=cause):
+                role = "starting"
+            case NodeCrashed(kind=kind):
+                role, cause = "down", kind or "crash"
+        time_ms, own = ns_to_ms(event.time_ns), stretches[event.node]
         if own and own[-1][1] == time_ms:  # It was the one before for no time at all.
             own.pop()
         if own:
             own[-1][2] = time_ms
-        own.append([row.node, time_ms, end_ms, role, epoch, cause])
+        own.append([event.node, time_ms, end_ms, role, epoch, cause])
     return of_rows([each for own in stretches.values() for each in own], ROLES)
 
 
@@ -264,18 +273,14 @@ def fault_windows(run: Run) -> pd.DataFrame:
     [['Partition', 100.0, 300.0, 'node-1']]
     """
     rows: dict[int, list[Any]] = {}
-    for _, row in run.facts.events:
-        if row.event != "fault" or row.kind == "none":
-            continue
-        time_ms = ns_to_ms(row.time_ns)
-        if row.kind == "start":
-            told = json.loads(row.text)
-            named = [told[name] for name in ("node", "source", "target") if name in told]
-            names = told.get("isolate") or named
-            node = " ".join(names) or None
-            rows[row.number] = [row.number, told["kind"], time_ms, time_ms, node, row.text]
-        else:
-            rows[row.number][3] = time_ms
+    for event in run.trace.of(FaultChanged):
+        time_ms, number, fault = ns_to_ms(event.time_ns), event.number, event.fault
+        if event.phase == "start":
+            names = fault.isolate if isinstance(fault, Partition) else fault.names
+            node, details = " ".join(names) or None, event.row()[7]
+            rows[number] = [number, type(fault).__name__, time_ms, time_ms, node, details]
+        elif event.phase == "end":
+            rows[number][3] = time_ms
     return of_rows(list(rows.values()), FAULT_WINDOWS)
 
 

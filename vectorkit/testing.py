@@ -40,6 +40,6 @@ def assert_same_trace(first: Run, second: Run) -> None:
     """
     if first.trace_hash == second.trace_hash:
         return
-    rows = zip_longest(first.trace.rows, second.trace.rows)
-    place, pair = next((i, pair) for i, pair in enumerate(rows) if pair[0] != pair[1])
-    raise AssertionError(f"the traces part at row {place}:\n  {pair[0]}\n  {pair[1]}")
+    events = zip_longest(first.trace.events, second.trace.events)
+    place, pair = next((i, pair) for i, pair in enumerate(events) if pair[0] != pair[1])
+    raise AssertionError(f"the traces part at event {place}:\n  {pair[0]}\n  {pair[1]}")

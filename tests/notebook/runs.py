@@ -3,24 +3,20 @@
 from tests.sim.tape import FIRST, SECOND, WEAK, Tape
 from vectorkit import sim
 from vectorkit.sim.observer import HealthSample, LogSample
-from vectorkit.sim.trace import Trace
 
 
 def run_of(tape, *, duration_ms, samples=(), log_samples=()):
     """The run of a tape."""
-    trace = Trace()
-    for row in tape.rows:
-        trace.append(tuple(row))
     return sim.Run(
         options=tape.options,
         seed=7,
         faults=(),
-        trace=trace,
+        trace=tape.trace(),
         samples=tuple(samples),
         stats={},
         replicas=(),
         duration_ms=duration_ms,
-        event_count=len(tape.rows),
+        event_count=len(tape.events),
         log_samples=tuple(log_samples),
     )
 
@@ -36,7 +32,7 @@ def window(time_ms, node, first_offset, head_offset):
 
 
 def fault(tape, start_ms, end_ms, number, text):
-    """A fault, from when to when; its rows stand where they are written."""
+    """A fault, from when to when; its events stand where they are written."""
     tape.add(start_ms, "fault", kind="start", number=number, text=text)
     return lambda: tape.add(end_ms, "fault", kind="end", number=number, text=text)
 

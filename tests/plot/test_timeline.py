@@ -15,7 +15,7 @@ from vectorkit.frames import of_rows
 from vectorkit.plot import plot_timeline
 from vectorkit.plot.style import MESSAGE_COLOURS, node_colour
 from vectorkit.plot.timeline import MESSAGE_CLASSES
-from vectorkit.sim.network import MESSAGE_NAMES
+from vectorkit.replication.messages import MESSAGE_NAMES
 
 NAN = np.nan
 

@@ -2,10 +2,12 @@
 
 import json
 
+from tests.sim.decode import event_of
 from vectorkit.replication import majority
 from vectorkit.sim import ClusterOptions
 from vectorkit.sim.checks import Facts
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace import Trace, TraceRow
+from vectorkit.sim.trace_events import FaultChanged
 from vectorkit.units import ms_to_ns
 
 FIRST = 1 << 16
@@ -26,18 +28,29 @@ def hash_of(epoch, offset):
 
 
 class Tape:
-    """Rows in the order in which they are written; each method returns the tape."""
+    """Events in the order in which they are written; each method returns the tape."""
 
     def __init__(self, options=SAFE):
         self.options = options
-        self.rows = []
+        self.events = []
 
     def add(self, ms, event, node="", peer="", kind="", number=0, value=0, text=""):
-        self.rows.append(TraceRow(ms_to_ns(ms), event, node, peer, kind, number, value, text))
+        row = TraceRow(ms_to_ns(ms), event, node, peer, kind, number, value, text)
+        self.events.append(event_of(row))
         return self
 
+    def fault(self, ms, fault, *, phase="start", number=0):
+        self.events.append(FaultChanged(ms_to_ns(ms), phase, number, fault))
+        return self
+
+    def trace(self):
+        trace = Trace()
+        for event in self.events:
+            trace.add(event)
+        return trace
+
     def facts(self, *, samples=(), stats=None):
-        return Facts(self.options, self.rows, samples, stats or {})
+        return Facts(self.options, self.events, samples, stats or {})
 
     # History
 

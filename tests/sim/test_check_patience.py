@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.tape import FIRST, SAFE, SECOND, Tape
+from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
 from vectorkit.sim import Failover
 from vectorkit.sim.checks.patience import check_attempts, check_candidates, check_silence
@@ -51,7 +52,7 @@ def test_progress_and_another_beginning_end_the_row(event):
 
 
 def test_with_clocks_that_went_wrong_no_wait_is_promised():
-    tape = Tape(TWICE).begin().add(1, "fault", kind="start", text='{"kind":"ClockJump"}')
+    tape = Tape(TWICE).begin().fault(1, sim.ClockJump(at_ms=1, node="node-1", by_ms=500))
     found = check_attempts(begun(tape, 10, 20, 30).facts())
     assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 1)
 

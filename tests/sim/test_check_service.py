@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.sim.tape import FIRST, SECOND, Tape
+from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
 from vectorkit.sim import ClusterOptions
 from vectorkit.sim.checks.service import check_lag, check_links, check_status, check_syncs
@@ -104,7 +105,7 @@ CAUSES = {
         "its history up to 4 is the master's",
     ),
     "digest_mismatch": (
-        full(synced().add(30, "fault", kind="start", text="FlipBit node-1"), "digest_mismatch"),
+        full(synced().fault(30, sim.FlipBit(at_ms=30, node="node-1", offset=2)), "digest_mismatch"),
         "nothing was damaged",
     ),
     "poisoned": (

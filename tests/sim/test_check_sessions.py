@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, WEAK, Tape
+from vectorkit import sim
 from vectorkit.sim.checks.reads import (
     check_staleness,
     check_values,
@@ -207,9 +208,9 @@ def test_a_read_is_as_stale_as_the_oldest_record_that_it_lacks():
 
 def test_the_staleness_is_that_of_the_moment_in_which_the_node_answers():
     tape = stale()
-    answered = tape.rows.pop()
+    answered = tape.events.pop()
     tape.add(301, "send", "node-1", "client-0", "ClientReply", 1, 50)
-    tape.append(302, "node-0", FIRST, 5).rows.append(answered)
+    tape.append(302, "node-0", FIRST, 5).events.append(answered)
     (found,) = staleness_of_reads(tape.facts()).values()
     assert (found.age_ns, found.operation_count) == (201_000_000, 2)
 
@@ -232,7 +233,7 @@ def test_the_bound_is_not_promised_of_a_master_that_is_no_longer_the_highest():
 
 
 def test_the_bound_is_not_promised_where_clocks_go_wrong():
-    tape = stale().add(400, "fault", kind="start", text="ClockDrift node-1")
+    tape = stale().fault(400, sim.ClockDrift(at_ms=400, node="node-1", ppm=500))
     found = check_staleness(tape.facts())
     assert told(found) == ("not_exercised", False, 1)
     assert found.evidence[0] == "not promised: clocks were made to go wrong"

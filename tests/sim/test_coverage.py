@@ -1,4 +1,4 @@
-"""What a run has been through, told from its rows."""
+"""What a run has been through, told from its trace."""
 
 from types import SimpleNamespace
 
@@ -6,13 +6,15 @@ import pytest
 
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import sim
+from vectorkit.replication.messages import MESSAGE_NAMES
 from vectorkit.sim.coverage import PLACES, places_of
 from vectorkit.sim.fault_lists import FAULTS
-from vectorkit.sim.network import MESSAGE_NAMES
+
+PAUSE = '{"kind": "Pause", "at_ms": 0, "node": "node-1"}'
 
 
 def seen(tape, stuck=()):
-    run = SimpleNamespace(trace=SimpleNamespace(rows=tape.rows), stuck=stuck)
+    run = SimpleNamespace(trace=tape.trace(), stuck=stuck)
     return [tuple(place) for place in places_of(run)]
 
 
@@ -34,7 +36,7 @@ def row(*fields, **named):
         (row("lost", kind="Ack", text="down"), "message to a node that is down"),
         (row("crash", kind="lost_disk"), "disk lost"),
         (row("crash", kind="torn", number=2), "unsynced records kept"),
-        (row("fault", kind="none", text='{"kind": "Pause"}'), "fault without a master to befall"),
+        (row("fault", kind="none", text=PAUSE), "fault without a master to befall"),
         (row("lost_state", number=258), "state lost"),
         (row("retire", number=2), "index retired"),
         (row("quarantine", number=9), "operation quarantined"),
@@ -51,8 +53,8 @@ def test_a_rare_path_is_told_by_its_row(found, name):
 @pytest.mark.parametrize(
     ("found", "places"),
     [
-        (row("fault", kind="start", text='{"kind": "Pause"}'), [("fault", "Pause")]),
-        (row("fault", kind="end", text='{"kind": "Pause"}'), []),
+        (row("fault", kind="start", text=PAUSE), [("fault", "Pause")]),
+        (row("fault", kind="end", text=PAUSE), []),
         (row("sync", kind="partial", text="started"), [("sync", "partial")]),
         (
             row("sync", kind="full", text="started too_old"),

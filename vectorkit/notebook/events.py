@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from vectorkit.sim import Block, Fault, Partition, fault_from_dict
+from vectorkit.sim import Block, Fault, Partition
 from vectorkit.sim.faults import LinkFault
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    FaultChanged,
+    HealthChanged,
+    NodeCrashed,
+    NodeStarted,
+    RoleTaken,
+    SyncReported,
+    TraceEvent,
+)
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -31,43 +38,43 @@ def events_of(run: Run) -> list[Event]:
     """
     events: list[Event] = []
     roles: dict[str, str] = {}
-    for _, row in run.facts.events:
-        if row.event == "role" and roles.get(row.node) == row.kind == "replica":
-            continue  # It follows another master, as the health of all will tell.
-        if row.event in ("role", "crash"):
-            roles[row.node] = row.kind
-        time_ms, text = ns_to_ms(row.time_ns), _told(run, row)
-        if row.event == "status" and events and events[-1].time_ms == time_ms:
+    for _, event in run.facts.events:
+        if isinstance(event, RoleTaken):
+            if roles.get(event.node) == event.role == "replica":
+                continue  # It follows another master, as the health of all will tell.
+            roles[event.node] = event.role
+        elif isinstance(event, NodeCrashed):
+            roles[event.node] = "down"
+        time_ms, text = ns_to_ms(event.time_ns), _told(run, event)
+        if isinstance(event, HealthChanged) and events and events[-1].time_ms == time_ms:
             head, _, names = events[-1].text.partition(": ")
-            if head == row.kind:  # All at once, as when the master goes: one line is enough.
-                events[-1] = Event(time_ms, f"{head}: {names}, {row.peer}")
+            if head == event.status:  # All at once, as when the master goes: one line is enough.
+                events[-1] = Event(time_ms, f"{head}: {names}, {event.node}")
                 continue
         if text:
             events.append(Event(time_ms, text))
     return events
 
 
-def _told(run: Run, row: TraceRow) -> str:
-    """What a row says; nothing where it is not worth a line."""
+def _told(run: Run, event: TraceEvent) -> str:
+    """What an event says; nothing where it is not worth a line."""
     text = ""
-    match row.event:
-        case "fault":
-            fault = describe(fault_from_dict(json.loads(row.text)))
-            text = f"{fault} {row.kind}s" if row.kind != "none" else f"{fault}: there is none"
-        case "role":
-            epoch = run.facts.epoch_name(row.number)
-            named = f" ({epoch})" if row.kind in ("master", "candidate") else ""
-            text = f"{row.node} is {row.kind}{named}"
-        case "crash":
-            text = f"{row.node} goes down" + (", disk lost" if row.kind == "lost_disk" else "")
-        case "start" if row.kind == "restart":
-            text = f"{row.node} starts again"
-        case "status":
-            text = f"{row.kind}: {row.peer}"
-        case "sync" if row.node != row.peer:
-            phase, _, reason = row.text.partition(" ")
+    match event:
+        case FaultChanged(phase=phase, fault=fault):
+            ending = f" {phase}s" if phase != "none" else ": there is none"
+            text = f"{describe(fault)}{ending}"
+        case RoleTaken(node=node, role=role, epoch=epoch):
+            named = role in ("master", "candidate")
+            text = f"{node} is {role}" + (f" ({run.facts.epoch_name(epoch)})" if named else "")
+        case NodeCrashed(node=node, kind=kind):
+            text = f"{node} goes down" + (", disk lost" if kind == "lost_disk" else "")
+        case NodeStarted(node=node, cause="restart"):
+            text = f"{node} starts again"
+        case HealthChanged(node=node, status=status):
+            text = f"{status}: {node}"
+        case SyncReported(node=node, peer=peer, phase=phase, reason=reason) if node != peer:
             cause = f" ({reason.replace('_', ' ')})" if reason and phase == "started" else ""
-            text = f"{row.kind} sync of {row.peer} {phase}{cause}"
+            text = f"{event.kind} sync of {peer} {phase}{cause}"
     return text
 
 

@@ -32,6 +32,7 @@ from vectorkit.sim import (
 )
 from vectorkit.sim.faults import LinkFault
 from vectorkit.sim.inject import cut_by
+from vectorkit.sim.trace_events import RoleTaken
 from vectorkit.types import Float64Array
 from vectorkit.units import ns_to_ms
 
@@ -313,9 +314,9 @@ def _healths(run: Run) -> dict[str, list[tuple[float, Health | None]]]:
     for each in run.samples:
         health = (each.status, each.lag_ms, each.lag_ms_true)
         found[each.node].append((each.time_ms, health))
-    for _, row in run.facts.events:
-        if row.event == "role" and row.kind == "master":
-            found[row.node].append((ns_to_ms(row.time_ns), None))
+    for event in run.trace.of(RoleTaken):
+        if event.role == "master":
+            found[event.node].append((ns_to_ms(event.time_ns), None))
     return {node: sorted(own, key=lambda each: each[0]) for node, own in found.items()}
 
 

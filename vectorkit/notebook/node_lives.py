@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    NODE_EVENTS,
+    AckSent,
+    DiskFlushed,
+    EpochPromised,
+    HistoryApplied,
+    NodeCrashed,
+    NodeEvent,
+    NodeStarted,
+    RecordAppended,
+    RecordsDiscarded,
+    RoleTaken,
+    StateLost,
+)
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -12,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class NodeLife(NamedTuple):
-    """A node between two rows of the trace. A node that is down has applied nothing."""
+    """A node between two events of the trace. A node that is down has applied nothing."""
 
     role: str = "starting"
     epoch: int = 0
@@ -32,45 +45,41 @@ def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
     """
     now = {node: NodeLife() for node in run.options.node_ids}
     found: dict[str, list[tuple[float, NodeLife]]] = {node: [] for node in now}
-    for _, row in run.facts.events:
-        if row.node in now:
-            life = _after(now[row.node], row)
-            if life != now[row.node]:
-                now[row.node] = life
-                found[row.node].append((ns_to_ms(row.time_ns), life))
+    for _, event in run.facts.events:
+        if isinstance(event, NODE_EVENTS):
+            life = _after(now[event.node], event)
+            if life != now[event.node]:
+                now[event.node] = life
+                found[event.node].append((ns_to_ms(event.time_ns), life))
     return found
 
 
-def _after(life: NodeLife, row: TraceRow) -> NodeLife:
-    """The life after a row of the trace."""
-    if row.event in ("append", "apply", "flush", "ack"):
-        return _after_write(life, row)
-    match row.event:
-        case "start":
+def _after(life: NodeLife, event: NodeEvent) -> NodeLife:
+    """The life after an event of the node."""
+    match event:
+        case DiskFlushed(offset=offset):
+            received = max(life.received, offset)
+            life = life._replace(received=received, flushed=offset, is_disk_lost=False)
+        case AckSent(received_offset=received):
+            life = life._replace(received=received)
+        case HistoryApplied(source="stream" | "replay", offset=offset):
+            life = life._replace(received=max(life.received, offset), applied=offset)
+        case RecordAppended(offset=offset) | HistoryApplied(offset=offset):
+            life = life._replace(received=offset, applied=offset)
+        case NodeStarted():
             life = life._replace(role="starting")
-        case "crash" if row.kind == "lost_disk":
+        case NodeCrashed(kind="lost_disk"):
             life = NodeLife(role="down", is_disk_lost=True)
-        case "crash":
-            kept = life.flushed + row.number
+        case NodeCrashed(kept_count=kept_count):
+            kept = life.flushed + kept_count
             life = life._replace(role="down", received=kept, flushed=kept, applied=0)
-        case "lost_state":
+        case StateLost():
             life = life._replace(received=0, flushed=0, applied=0)
-        case "role":
-            life = life._replace(role=row.kind, epoch=max(life.epoch, row.number))
-        case "promise":
-            life = life._replace(epoch=max(life.epoch, row.number))
-        case "discard":
-            received, flushed, applied = (min(each, row.value) for each in life[2:5])
+        case RoleTaken(role=role, epoch=epoch):
+            life = life._replace(role=role, epoch=max(life.epoch, epoch))
+        case EpochPromised(epoch=epoch):
+            life = life._replace(epoch=max(life.epoch, epoch))
+        case RecordsDiscarded(shared_offset=shared):
+            received, flushed, applied = (min(each, shared) for each in life[2:5])
             life = life._replace(received=received, flushed=flushed, applied=applied)
     return life
-
-
-def _after_write(life: NodeLife, row: TraceRow) -> NodeLife:
-    number, received = row.number, max(life.received, row.number)
-    if row.event == "flush":
-        return life._replace(received=received, flushed=number, is_disk_lost=False)
-    if row.event == "ack":
-        return life._replace(received=int(row.text.partition(" ")[0]))
-    if row.kind in ("stream", "replay"):
-        return life._replace(received=received, applied=number)
-    return life._replace(received=number, applied=number)  # Appended, or a snapshot.

@@ -389,6 +389,7 @@ MASTER_TYPES: Final = (
 )
 """Those that a master sends within a connection."""
 
+MESSAGE_NAMES: Final = tuple(kind.__name__ for kind in MESSAGE_TYPES)
 
 _INDEX_OF: Final[dict[type, Callable[[Any], int]]] = {
     **dict.fromkeys(

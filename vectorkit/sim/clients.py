@@ -13,6 +13,7 @@ from vectorkit.replication.routing import View, target
 from vectorkit.replication.wire import wire_size
 from vectorkit.sim.engine import Engine
 from vectorkit.sim.requests import Requests, request_number
+from vectorkit.sim.trace_events import RequestCompleted, RequestInvoked
 from vectorkit.store import VectorStore
 from vectorkit.types import Id
 from vectorkit.units import NS_PER_MS, ms_to_ns
@@ -93,7 +94,7 @@ class Client:
 
 
 class Clients:
-    """All clients of a run. Each request is a row `invoke` of the trace, its end a row `complete`.
+    """All clients of a run. The trace has a RequestInvoked and a RequestCompleted of each request.
 
     A request is sent once. Without an answer in time it ends as "silent": its outcome is unknown.
     """
@@ -106,12 +107,9 @@ class Clients:
         self._avoid_ns = load.avoid_ms * NS_PER_MS
         self._think_ns = ms_to_ns(load.think_ms)
         self._reads_master = load.read_policy in MASTER_POLICIES
-        self._bound = ""
-        if self._load.read_policy == "bounded_staleness":
-            self._bound = f',"bound_ms":{self._load.bound_ms}'
+        self._bound_ms = load.bound_ms if load.read_policy == "bounded_staleness" else None
         self._carries_token = load.read_policy == "read_your_writes"
         self._keeps_time = load.loop == "open" or load.requests is not None
-        self._keys: dict[Id, str] = {}
         node_ids = engine.options.node_ids
         options = engine.options
         self._clients = [
@@ -211,15 +209,13 @@ class Clients:
         policy: str,
     ) -> None:
         engine = self._engine
-        if key not in self._keys:
-            self._keys[key] = json.dumps(key, ensure_ascii=False)
-        token = client.token
-        text = (
-            f'{{"key":{self._keys[key]},"policy":"{policy}",'
-            f'"token":[{token.epoch},{token.offset}]{self._bound}}}'
-        )
         now_ns, number = engine.now_ns, message.request
-        engine.trace.add(now_ns, "invoke", client.id, node_id, kind, number, 0, text)
+        token = client.token.epoch, client.token.offset
+        engine.trace.add(
+            RequestInvoked(
+                now_ns, client.id, node_id, kind, number, key, policy, token, self._bound_ms
+            )
+        )
         asks_master = kind != "read" or self._reads_master
         deadline_ns = now_ns + self._patience_ns
         client.waiting[number] = _Waiting(kind, node_id, asks_master, deadline_ns)
@@ -265,19 +261,19 @@ class Clients:
 
     def _complete(self, client: Client, node_id: str, reply: ClientReply, value: int) -> None:
         engine, here = self._engine, reply.position
-        text = (
-            f'{{"epoch":{here.epoch},"error":"{reply.error}",'
-            f'"hash":"{here.hash.hex()}","value":{value}}}'
-        )
         engine.trace.add(
-            engine.now_ns,
-            "complete",
-            client.id,
-            node_id,
-            reply.outcome,
-            reply.request,
-            here.offset,
-            text,
+            RequestCompleted(
+                engine.now_ns,
+                client.id,
+                node_id,
+                reply.outcome,
+                reply.request,
+                here.offset,
+                here.epoch,
+                here.hash.hex(),
+                value,
+                reply.error,
+            )
         )
         if not self._keeps_time and not self._is_over:
             self._think(client)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -22,6 +20,7 @@ from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
 from vectorkit.sim.fault_lists import checked_faults
 from vectorkit.sim.faults import ClockOffset, Fault, Partition
+from vectorkit.sim.garbage import uncollected
 from vectorkit.sim.inject import Injector, clock_offsets_ns
 from vectorkit.sim.liveness import stuck_nodes
 from vectorkit.sim.network import LinkCounts
@@ -35,6 +34,7 @@ from vectorkit.sim.options import (
 from vectorkit.sim.recall import RecallProbe
 from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
+from vectorkit.sim.trace_events import DigestTaken
 from vectorkit.sim.workload import Workload, refuse_reads
 from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
@@ -147,7 +147,7 @@ class Cluster:
         refuse_negative("ms", ms)
         until_ns = self._engine.now_ns + ms_to_ns(ms)
         self._engine.flush()
-        with _uncollected():
+        with uncollected():
             self._engine.run(until_ns)
         self._engine.observe()
 
@@ -317,15 +317,7 @@ class Cluster:
         for node_id, machine in engine.machines.items():
             here, digest = machine.node.member.applied, machine.node.store.digest()
             history = int.from_bytes(here.hash[:8], "little")
-            engine.trace.add(
-                now_ns,
-                "digest",
-                node_id,
-                kind="end",
-                number=here.offset,
-                value=history,
-                text=digest,
-            )
+            engine.trace.add(DigestTaken(now_ns, node_id, "end", here.offset, history, digest))
         self._observer.sample_all()
         return Run(
             options=self.options,
@@ -390,21 +382,6 @@ class Cluster:
                 wanted=" or ".join(known),
                 remedy="name nodes of this cluster",
             )
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the collector of cycles: records live as long as their log, and it visits them all.
-
-    It takes a fifth of a run, and finds next to nothing.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _refused(node_id: str, promotion: Promotion | None) -> PromotionRefused:

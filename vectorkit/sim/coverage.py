@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from typing import Final, NamedTuple, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 from vectorkit.replication import ReplicaStatus
+from vectorkit.replication.messages import MESSAGE_NAMES
 from vectorkit.replication.role import RoleName
 from vectorkit.sim.checks.service import REASONS
 from vectorkit.sim.fault_lists import FAULTS
-from vectorkit.sim.network import MESSAGE_NAMES
 from vectorkit.sim.run import Run
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    ConcernDegraded,
+    ConcernTimedOut,
+    FaultChanged,
+    HealthChanged,
+    HistoryApplied,
+    IndexRetired,
+    MessageDelivered,
+    MessageLost,
+    MessageSent,
+    NodeCrashed,
+    NodeStarted,
+    RecordQuarantined,
+    RecordsDiscarded,
+    RequestCompleted,
+    RoleTaken,
+    StateLost,
+    SyncReported,
+    TraceEvent,
+)
 
 
 class Place(NamedTuple):
@@ -22,28 +40,27 @@ class Place(NamedTuple):
     name: str
 
 
-_BY_EVENT: Final = {
-    "lost_state": "state lost",
-    "retire": "index retired",
-    "quarantine": "operation quarantined",
-    "discard": "acknowledged write given up",
-    "degrade": "write answered as degraded",
-    "timeout": "write concern timed out",
+_BY_EVENT: Final[dict[type[TraceEvent], str]] = {
+    StateLost: "state lost",
+    IndexRetired: "index retired",
+    RecordQuarantined: "operation quarantined",
+    RecordsDiscarded: "acknowledged write given up",
+    ConcernDegraded: "write answered as degraded",
+    ConcernTimedOut: "write concern timed out",
 }
-_BY_KIND: Final = {
-    ("send", "Resume"): "gap resumed",
-    ("send", "Stand"): "candidacy delegated",
-    ("send", "Reject"): "promise refused",
-    ("crash", "lost_disk"): "disk lost",
-    ("fault", "none"): "fault without a master to befall",
+_BY_MESSAGE: Final = {
+    "Resume": "gap resumed",
+    "Stand": "candidacy delegated",
+    "Reject": "promise refused",
 }
-_BY_TEXT: Final = {
-    ("send", "copy"): "message duplicated",
-    ("send", "corrupt"): "chunk corrupted",
-    ("lost", "loss"): "message lost",
-    ("lost", "cut"): "message cut",
-    ("lost", "blocked"): "message blocked",
-    ("lost", "down"): "message to a node that is down",
+_DISK_LOST: Final = "disk lost"
+_NO_MASTER: Final = "fault without a master to befall"
+_BY_NOTE: Final = {"copy": "message duplicated", "corrupt": "chunk corrupted"}
+_BY_LOSS: Final = {
+    "loss": "message lost",
+    "cut": "message cut",
+    "blocked": "message blocked",
+    "down": "message to a node that is down",
 }
 _OUTCOMES: Final = ("ok", "degraded", "timeout", "refused", "not_master", "silent")
 _FORCED: Final = "epoch forced"
@@ -63,7 +80,8 @@ PLACES: Final = tuple(
         (
             "rare path",
             (
-                *(*_BY_EVENT.values(), *_BY_KIND.values(), *_BY_TEXT.values()),
+                *(*_BY_EVENT.values(), *_BY_MESSAGE.values(), _DISK_LOST, _NO_MASTER),
+                *(*_BY_NOTE.values(), *_BY_LOSS.values()),
                 *(_KEPT, _REPLAYED, _FORCED, _STUCK),
             ),
         ),
@@ -82,76 +100,75 @@ def places_of(run: Run) -> tuple[Place, ...]:
     >>> [place.name for place in places_of(run) if place.group == "full sync"]
     ['first_sync']
     """
-    seen = {place for row in run.trace.rows if row.event in _READERS for place in _places(row)}
+    seen = {Place(*place) for event in run.trace.events for place in _places(event)}
     seen |= {Place("rare path", _REPLAYED)} if _has_checkpoint_replay(run) else set()
     seen |= {Place("rare path", _STUCK)} if run.stuck else set()
     return tuple(place for place in PLACES if place in seen)
 
 
-def _places(row: TraceRow) -> Iterator[Place]:
-    for group, name in _READERS[row.event](row):
-        yield Place(group, name)
+def _places(event: TraceEvent) -> Iterator[tuple[str, str]]:
+    kind = type(event)
+    if kind in _READERS:
+        yield from _READERS[kind](event)
+    elif kind in _BY_EVENT:
+        yield "rare path", _BY_EVENT[kind]
 
 
-def _rare(row: TraceRow) -> Iterator[tuple[str, str]]:
-    for table, key in ((_BY_KIND, row.kind), (_BY_TEXT, row.text)):
-        if (row.event, key) in table:
-            yield "rare path", table[row.event, key]
-    if row.event in _BY_EVENT:
-        yield "rare path", _BY_EVENT[row.event]
+def _sent(event: MessageSent) -> Iterator[tuple[str, str]]:
+    if event.message in _BY_MESSAGE:
+        yield "rare path", _BY_MESSAGE[event.message]
+    if event.note:
+        yield "rare path", _BY_NOTE[event.note]
 
 
-def _fault(row: TraceRow) -> Iterator[tuple[str, str]]:
-    yield from _rare(row)
-    if row.kind == "start":
-        yield "fault", json.loads(row.text)["kind"]
+def _fault(event: FaultChanged) -> Iterator[tuple[str, str]]:
+    if event.phase == "none":
+        yield "rare path", _NO_MASTER
+    elif event.phase == "start":
+        yield "fault", type(event.fault).__name__
 
 
-def _sync(row: TraceRow) -> Iterator[tuple[str, str]]:
-    phase, _, reason = row.text.partition(" ")
-    yield "sync", "lost" if phase == "lost" else row.kind
-    if reason:
-        yield "full sync", reason
+def _sync(event: SyncReported) -> Iterator[tuple[str, str]]:
+    yield "sync", "lost" if event.phase == "lost" else event.kind
+    if event.reason:
+        yield "full sync", event.reason
 
 
-def _role(row: TraceRow) -> Iterator[tuple[str, str]]:
-    yield "role", row.kind
-    if row.value:
+def _role(event: RoleTaken) -> Iterator[tuple[str, str]]:
+    yield "role", event.role
+    if event.is_forced:
         yield "rare path", _FORCED
 
 
-def _crash(row: TraceRow) -> Iterator[tuple[str, str]]:
-    yield from _rare(row)
-    if row.number:
+def _crash(event: NodeCrashed) -> Iterator[tuple[str, str]]:
+    if event.kind == "lost_disk":
+        yield "rare path", _DISK_LOST
+    if event.kept_count:
         yield "rare path", _KEPT
 
 
-def _message(row: TraceRow) -> Iterator[tuple[str, str]]:
-    yield "message", row.kind
-
-
-_READERS: Final[dict[str, Callable[[TraceRow], Iterator[tuple[str, str]]]]] = {
-    "fault": _fault,
-    "sync": _sync,
-    "role": _role,
-    "deliver": _message,
-    "send": _rare,
-    "lost": _rare,
-    "crash": _crash,
-    **dict.fromkeys(_BY_EVENT, _rare),
-    "status": lambda row: iter([("status", row.kind)]),
-    "complete": lambda row: iter([("outcome", row.kind)]),
+_READERS: Final[dict[type[TraceEvent], Callable[[Any], Iterator[tuple[str, str]]]]] = {
+    MessageSent: _sent,
+    MessageLost: lambda event: iter([("rare path", _BY_LOSS[event.reason])]),
+    MessageDelivered: lambda event: iter([("message", event.message)]),
+    FaultChanged: _fault,
+    SyncReported: _sync,
+    RoleTaken: _role,
+    NodeCrashed: _crash,
+    HealthChanged: lambda event: iter([("status", event.status)]),
+    RequestCompleted: lambda event: iter([("outcome", event.outcome)]),
 }
 
 
 def _has_checkpoint_replay(run: Run) -> bool:
     """Whether a node started again from a checkpoint and replayed what came after it."""
     starting: set[str] = set()
-    for row in run.trace.rows:
-        if row.event == "start" and row.kind == "restart":
-            starting.add(row.node)
-        elif row.event == "apply" and row.node in starting:
-            starting.discard(row.node)
-            if row.kind == "replay" and row.number > 1:
+    for event in run.trace.of(NodeStarted, HistoryApplied):
+        if isinstance(event, NodeStarted):
+            if event.cause == "restart":
+                starting.add(event.node)
+        elif event.node in starting:
+            starting.discard(event.node)
+            if event.source == "replay" and event.offset > 1:
                 return True
     return False

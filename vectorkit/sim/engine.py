@@ -24,8 +24,10 @@ from vectorkit.replication.messages import Ack, Message, ReplicaHeartbeat
 from vectorkit.sim.clock import Scheduler
 from vectorkit.sim.machine import Machine
 from vectorkit.sim.network import Network, Packet
+from vectorkit.sim.noted import event_of
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import Trace
+from vectorkit.sim.trace_events import NodeCrashed, NodeStarted, RoleTaken, SyncReported
 
 _CRASH_STREAM: Final = 6
 _NEVER: Final = 1 << 62
@@ -70,7 +72,7 @@ class Engine:
         self.on_change: Callable[[str], object] = lambda _: None
         """Called after anything that may have changed what a master thinks of a node."""
         self.on_fault: Callable[[], None] = lambda: None
-        """Called after a fault has begun or ended, with the trace's row for it."""
+        """Called after a fault has begun or ended, with the trace's event for it."""
         self.on_appended: Callable[[str, Position], None] = lambda *_: None
         self.master_id: str | None = None
         """The node that serves the highest epoch; None where none does."""
@@ -116,7 +118,7 @@ class Engine:
     def start(self) -> None:
         """Start every machine for the first time."""
         for machine in self.machines.values():
-            self.trace.add(self.now_ns, "start", machine.id, kind="first", number=1)
+            self.trace.add(NodeStarted(self.now_ns, machine.id, "first", boot=1))
             self.perform(machine.id, machine.start(self.now_ns))
 
     def node(self, node_id: str) -> Node:
@@ -164,7 +166,7 @@ class Engine:
         self._timers.pop(node_id, None)
         self._note_master()
         kind = "lost_disk" if loses_disk else "torn" if keeps_unsynced else ""
-        self.trace.add(self.now_ns, "crash", node_id, kind=kind, number=kept)
+        self.trace.add(NodeCrashed(self.now_ns, node_id, kind, kept))
         self.on_change(node_id)
 
     def restart(self, node_id: str) -> None:
@@ -173,7 +175,7 @@ class Engine:
         if machine.is_up:
             return
         boot = machine.drive.image.boot + 1
-        self.trace.add(self.now_ns, "start", node_id, kind="restart", number=boot)
+        self.trace.add(NodeStarted(self.now_ns, node_id, "restart", boot))
         self.perform(node_id, machine.restart(self.now_ns))
         self.on_change(node_id)
 
@@ -210,9 +212,9 @@ class Engine:
     def _send(self, node_id: str, effect: Send) -> None:
         message = effect.message
         if type(message) is Ack:
-            self._note_ack(node_id, effect.target, message, "")
+            self._note_ack(node_id, effect.target, message, is_heartbeat=False)
         elif type(message) is ReplicaHeartbeat:
-            self._note_ack(node_id, effect.target, message.ack, "heartbeat")
+            self._note_ack(node_id, effect.target, message.ack, is_heartbeat=True)
         self.network.send(node_id, effect.target, message, effect.size_bytes)
 
     def _persist(self, node_id: str, effect: Persist) -> None:
@@ -220,26 +222,38 @@ class Engine:
         self.begin_write(node_id)
 
     def _appended(self, node_id: str, effect: Appended) -> None:
-        self._note("append", node_id, effect.operation_type, effect.position)
+        epoch, offset, history = effect.position
+        self.trace.add_raw(
+            (
+                "RecordAppended",
+                self.scheduler.now_ns,
+                node_id,
+                effect.operation_type,
+                offset,
+                epoch,
+                history.hex(),
+            )
+        )
         self.on_appended(node_id, effect.position)
 
     def _applied(self, node_id: str, effect: Applied) -> None:
-        self._note("apply", node_id, effect.source, effect.position)
+        epoch, offset, history = effect.position
+        now_ns = self.scheduler.now_ns
+        self.trace.add_raw(
+            ("HistoryApplied", now_ns, node_id, effect.source, offset, epoch, history.hex())
+        )
 
     def _sync_changed(self, node_id: str, effect: SyncChanged) -> None:
-        text = f"{effect.phase} {effect.reason}".rstrip()
-        self.trace.add(self.now_ns, "sync", node_id, effect.peer, effect.kind, text=text)
+        kind, phase, reason = effect.kind, effect.phase, effect.reason
+        self.trace.add(SyncReported(self.now_ns, node_id, effect.peer, kind, phase, reason))
 
     def _role_changed(self, node_id: str, effect: RoleChanged) -> None:
         self._note_master()
-        role, epoch, is_forced = effect.role, effect.epoch, int(effect.is_forced)
-        self.trace.add(self.now_ns, "role", node_id, "", role, epoch, is_forced, effect.detail)
+        role, epoch, is_forced = effect.role, effect.epoch, effect.is_forced
+        self.trace.add(RoleTaken(self.now_ns, node_id, role, epoch, is_forced, effect.detail))
 
     def _noted(self, node_id: str, effect: Noted) -> None:
-        number, value = effect.number, effect.value
-        self.trace.add(
-            self.now_ns, effect.event, node_id, effect.peer, effect.kind, number, value, effect.text
-        )
+        self.trace.add(event_of(effect, self.now_ns, node_id))
 
     def begin_write(self, node_id: str) -> None:
         """Let a node's disk begin with what waits, if it can."""
@@ -258,15 +272,21 @@ class Engine:
             self._timers[node_id] = at_ns, local_ns
             self.scheduler.at(at_ns, "timer", (node_id, at_ns))
 
-    def _note(self, event: str, node_id: str, kind: str, position: Position) -> None:
-        epoch, offset, history = position
-        now_ns, text = self.scheduler.now_ns, history.hex()
-        self.trace.append((now_ns, event, node_id, "", kind, offset, epoch, text))
-
-    def _note_ack(self, node_id: str, master: str, ack: Ack, kind: str) -> None:
-        offset, epoch, now_ns = ack.flushed_offset, ack.position.epoch, self.scheduler.now_ns
-        text = f"{ack.received_offset} {ack.applied_offset} {ack.visible_offset}"
-        self.trace.append((now_ns, "ack", node_id, master, kind, offset, epoch, text))
+    def _note_ack(self, node_id: str, master: str, ack: Ack, *, is_heartbeat: bool) -> None:
+        self.trace.add_raw(
+            (
+                "AckSent",
+                self.scheduler.now_ns,
+                node_id,
+                master,
+                is_heartbeat,
+                ack.position.epoch,
+                ack.received_offset,
+                ack.flushed_offset,
+                ack.applied_offset,
+                ack.visible_offset,
+            )
+        )
 
     # Events
 
@@ -300,7 +320,7 @@ class Engine:
             return
         number, mark, size_bytes = machine.drive.complete()
         now_ns = self.scheduler.now_ns
-        self.trace.append((now_ns, "flush", node_id, "", "", mark, size_bytes, ""))
+        self.trace.add_raw(("DiskFlushed", now_ns, node_id, mark, size_bytes))
         if machine.is_busy:
             machine.inbox.append(("disk", number))
         else:

@@ -11,6 +11,7 @@ from vectorkit.sim.checks.acknowledged import lost_writes
 from vectorkit.sim.checks.history import Place
 from vectorkit.sim.checks.requests import Request
 from vectorkit.sim.lives import Life, lives_of
+from vectorkit.sim.trace_events import ConcernDegraded, ConcernTimedOut
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -156,11 +157,14 @@ def _answered(facts: Facts, life: Life) -> list[Step]:
     if life.confirmed_ns is not None:
         detail = "the write concern holds"
         steps.append(Step(ns_to_ms(life.confirmed_ns), "confirmed", life.master, detail))
-    for _, row in facts.events:
-        is_late = row.event in ("degrade", "timeout") and row.number == life.place[1]
-        if is_late and row.node == life.master and row.time_ns >= life.written_ns:
-            detail = f"{row.value} replicas had confirmed it"
-            steps.append(Step(ns_to_ms(row.time_ns), f"{row.event}d", row.node, detail))
+    for _, event in facts.events:
+        if not isinstance(event, ConcernDegraded | ConcernTimedOut):
+            continue
+        is_its_master = event.node == life.master and event.time_ns >= life.written_ns
+        if is_its_master and event.offset == life.place[1]:
+            stage = "degraded" if isinstance(event, ConcernDegraded) else "timed out"
+            detail = f"{event.replica_count} replicas had confirmed it"
+            steps.append(Step(ns_to_ms(event.time_ns), stage, event.node, detail))
     request = life.request
     if request is not None and request.completed_ns is not None:
         detail = f"{request.outcome}, by {request.node}"

@@ -1,9 +1,9 @@
-"""Lists of faults: from plain values, checked against a cluster, as texts of a trace."""
+"""Lists of faults: from plain values, checked against a cluster, resolved for a moment."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from vectorkit.errors import InvalidOption
@@ -58,6 +58,8 @@ FAULTS: Final[dict[str, type[Fault]]] = {
 }
 """Every kind of fault, by name."""
 
+_ENDS: Final = ("node", "source", "target")
+
 
 def fault_from_dict(data: Mapping[str, Any]) -> Fault:
     """The fault that `to_dict` gave. Raises InvalidOption for an unknown kind or key.
@@ -105,7 +107,29 @@ def checked_faults(
     return listed
 
 
-def text_of(fault: Fault, master: str | None) -> str:
-    """A fault as JSON, with the node that is master now in its place."""
-    text = json.dumps(fault.to_dict(), separators=(",", ":"))
-    return text if master is None else text.replace(CURRENT_MASTER, master)
+def resolved(fault: Fault, master: str | None) -> Fault:
+    """The fault with CURRENT_MASTER replaced by the node that is master now.
+
+    >>> resolved(Pause(at_ms=5, for_ms=10, node=CURRENT_MASTER), "node-2").names
+    ('node-2',)
+    """
+    if master is None or CURRENT_MASTER not in fault.names:
+        return fault
+    if isinstance(fault, Partition):
+        seen: set[str] = set()  # A master that is named itself too is where it comes first.
+        isolate = _named_once(fault.isolate, master, seen)
+        groups = tuple(_named_once(group, master, seen) for group in fault.groups)
+        return replace(fault, isolate=isolate, groups=groups)
+    ends: dict[str, Any] = {each: getattr(fault, each, None) for each in _ENDS}
+    changes: dict[str, Any] = {each: master for each, end in ends.items() if end == CURRENT_MASTER}
+    return replace(fault, **changes)
+
+
+def _named_once(names: Sequence[str], master: str, seen: set[str]) -> tuple[str, ...]:
+    kept = []
+    for name in names:
+        real = master if name == CURRENT_MASTER else name
+        if real not in seen:
+            seen.add(real)
+            kept.append(real)
+    return tuple(kept)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.network import MESSAGE_NAMES
+from vectorkit.replication.messages import MESSAGE_NAMES
 from vectorkit.sim.options import refuse_chance, refuse_negative
 from vectorkit.sim.plain import to_plain
 

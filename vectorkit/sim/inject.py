@@ -7,7 +7,7 @@ from functools import partial
 
 from vectorkit.errors import PromotionRefused
 from vectorkit.sim.engine import Engine
-from vectorkit.sim.fault_lists import text_of
+from vectorkit.sim.fault_lists import resolved
 from vectorkit.sim.faults import (
     CURRENT_MASTER,
     Block,
@@ -34,6 +34,7 @@ from vectorkit.sim.faults import (
 )
 from vectorkit.sim.machine import Machine
 from vectorkit.sim.network import Trouble, trouble_of
+from vectorkit.sim.trace_events import FaultChanged
 from vectorkit.units import ms_to_ns
 
 Undo = Callable[[], None]
@@ -46,7 +47,7 @@ class Injector:
         self._engine = engine
         self._faults: list[Fault] = []
         self._over_count = 0  # How many of them come no more.
-        self._lasting: dict[int, tuple[Fault, str, Undo]] = {}
+        self._lasting: dict[int, tuple[Fault, Fault, Undo]] = {}
         self._crashes: dict[str, list[int]] = {}  # The faults that keep a node down.
         self._retired: dict[str, int] = {}  # Which index the last replacement of a node retired.
         engine.on("fault", self._on_fault)
@@ -69,9 +70,9 @@ class Injector:
     def end(self, number: int) -> None:
         """End a fault, if it lasts still."""
         if number in self._lasting:
-            _, text, undo = self._lasting.pop(number)
+            _, hit, undo = self._lasting.pop(number)
             undo()
-            self._note("end", number, text)
+            self._note("end", number, hit)
 
     def end_all(self) -> None:
         """End every fault that lasts, start every node that is down; none so far begins later."""
@@ -97,21 +98,21 @@ class Injector:
     def _begin(self, number: int, fault: Fault) -> None:
         """Find whom it befalls and let it; without a master nothing befalls the master."""
         master, is_about_master = self._engine.master_id, CURRENT_MASTER in fault.names
-        text = text_of(fault, master)
+        hit = resolved(fault, master)
         if is_about_master and master is None:
-            self._note("none", number, text)
+            self._note("none", number, hit)
             return
-        self._note("start", number, text)
+        self._note("start", number, hit)
         node: str | None = getattr(fault, "node", None)
         if node is None:
             undo: Undo | None = self._on_network(fault, master)
         else:
             undo = self._on_node(number, fault, _resolved(node, master), master)
         if undo is not None:
-            self._lasting[number] = fault, text, undo
+            self._lasting[number] = fault, hit, undo
 
-    def _note(self, kind: str, number: int, text: str) -> None:
-        self._engine.trace.add(self._engine.now_ns, "fault", "", "", kind, number, 0, text)
+    def _note(self, phase: str, number: int, fault: Fault) -> None:
+        self._engine.trace.add(FaultChanged(self._engine.now_ns, phase, number, fault))
         self._engine.on_fault()
 
     # Links

@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from vectorkit.sim.checks import Facts
 from vectorkit.sim.checks.history import NOWHERE, History, Place
 from vectorkit.sim.checks.requests import Request
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    AckSent,
+    DiskFlushed,
+    HistoryApplied,
+    HistoryShown,
+    NodeCrashed,
+    OffsetConfirmed,
+    RecordAppended,
+    TraceEvent,
+)
 
 
 @dataclass(slots=True)
@@ -61,80 +70,80 @@ class _Lives:
         self._shown: dict[str, Place] = {}
         self._acked: dict[str, Place] = {}
         self._confirmed: Place = NOWHERE
-        for _, row in facts.events:
-            self._take(row)
+        for _, event in facts.events:
+            self._take(event)
         if not facts.options.protocol.refresh_ms:  # Then what is applied is shown.
             for life in self.lives.values():
                 life.visible_ns = {node: time for node, (time, _) in life.applied_ns.items()}
 
-    def _take(self, row: TraceRow) -> None:
-        node = row.node
-        match row.event:
-            case "append":
-                place = row.value, row.number
+    def _take(self, event: TraceEvent) -> None:
+        match event:
+            case RecordAppended(node=node, time_ns=time_ns):
+                place = event.epoch, event.offset
                 self._tips[node] = place
                 self._unflushed[node].append(place)
-                self.lives[place].applied_ns.setdefault(node, (row.time_ns, "append"))
-            case "flush":
-                self._flush(row)
+                self.lives[place].applied_ns.setdefault(node, (time_ns, "append"))
+            case DiskFlushed(node=node):
+                self._flush(event)
                 own = self._unflushed[node]
-                while own and own[0][1] <= row.number:
-                    self.lives[own.popleft()].flushed_ns.setdefault(node, row.time_ns)
-            case "apply":
-                self._apply(row)
-            case "visible":
-                self._show(row)
-            case "crash":
+                while own and own[0][1] <= event.offset:
+                    self.lives[own.popleft()].flushed_ns.setdefault(node, event.time_ns)
+            case HistoryApplied():
+                self._apply(event)
+            case HistoryShown():
+                self._show(event)
+            case NodeCrashed(node=node):
                 self._unflushed[node].clear()
                 self._marks[node].clear()
-            case "ack":
-                place = row.value, row.number
+            case AckSent(node=node):
+                place = event.epoch, event.flushed_offset
                 for life in self._new(self._acked.get(node, NOWHERE), place):
-                    life.acked_ns.setdefault(node, row.time_ns)
+                    life.acked_ns.setdefault(node, event.time_ns)
                 self._acked[node] = place
-            case "confirm":
-                self._confirm(row)
+            case OffsetConfirmed():
+                self._confirm(event)
             case _:
                 pass
 
-    def _show(self, row: TraceRow) -> None:
-        place = self._history.at(self._tips.get(row.node, NOWHERE), row.number)
-        for life in self._new(self._shown.get(row.node, NOWHERE), place):
-            life.visible_ns.setdefault(row.node, row.time_ns)
-        self._shown[row.node] = place
+    def _show(self, event: HistoryShown) -> None:
+        node = event.node
+        place = self._history.at(self._tips.get(node, NOWHERE), event.offset)
+        for life in self._new(self._shown.get(node, NOWHERE), place):
+            life.visible_ns.setdefault(node, event.time_ns)
+        self._shown[node] = place
 
-    def _confirm(self, row: TraceRow) -> None:
-        place = row.value, row.number
+    def _confirm(self, event: OffsetConfirmed) -> None:
+        place = event.epoch, event.offset
         for life in self._new(self._confirmed, place):
-            life.confirmed_ns = row.time_ns if life.confirmed_ns is None else life.confirmed_ns
+            life.confirmed_ns = event.time_ns if life.confirmed_ns is None else life.confirmed_ns
         self._confirmed = place
 
-    def _apply(self, row: TraceRow) -> None:
-        node, place = row.node, (row.value, row.number)
+    def _apply(self, event: HistoryApplied) -> None:
+        node, place = event.node, (event.epoch, event.offset)
         before = self._tips.get(node, NOWHERE)
-        if row.kind == "replay":
-            before = row.value, row.number - 1
+        if event.source == "replay":
+            before = event.epoch, event.offset - 1
         for life in self._new(before, place):
-            life.applied_ns.setdefault(node, (row.time_ns, row.kind))
-            if row.kind == "stream":
-                life.flushed_ns.setdefault(node, self._flushed_ns(row))
+            life.applied_ns.setdefault(node, (event.time_ns, event.source))
+            if event.source == "stream":
+                life.flushed_ns.setdefault(node, self._flushed_ns(event))
             else:
-                life.flushed_ns.setdefault(node, row.time_ns)
+                life.flushed_ns.setdefault(node, event.time_ns)
         self._tips[node] = place
 
-    def _flush(self, row: TraceRow) -> None:
+    def _flush(self, event: DiskFlushed) -> None:
         """Note how far a disk holds the history; the first flush that reached a mark counts."""
-        marks = self._marks[row.node]
-        while marks and marks[-1][0] > row.number:
+        marks = self._marks[event.node]
+        while marks and marks[-1][0] > event.offset:
             marks.pop()
-        if not marks or marks[-1][0] < row.number:
-            marks.append((row.number, row.time_ns))
+        if not marks or marks[-1][0] < event.offset:
+            marks.append((event.offset, event.time_ns))
 
-    def _flushed_ns(self, row: TraceRow) -> int:
+    def _flushed_ns(self, event: HistoryApplied) -> int:
         """When the disk of a node came to hold what it applies now."""
-        marks = self._marks[row.node]
-        place = bisect_left(marks, row.number, key=lambda mark: mark[0])
-        return marks[place][1] if place < len(marks) else row.time_ns
+        marks = self._marks[event.node]
+        place = bisect_left(marks, event.offset, key=lambda mark: mark[0])
+        return marks[place][1] if place < len(marks) else event.time_ns
 
     def _new(self, before: Place, now: Place) -> Iterator[Life]:
         """The records of a history that another, earlier one did not hold."""

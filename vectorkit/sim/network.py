@@ -15,6 +15,7 @@ from vectorkit.sim.clock import Scheduler
 from vectorkit.sim.latency import Latency
 from vectorkit.sim.options import Link
 from vectorkit.sim.trace import Trace
+from vectorkit.sim.trace_events import MessageLost, MessageSent
 from vectorkit.types import value
 from vectorkit.units import MIB, ms_to_ns
 
@@ -59,7 +60,6 @@ _KINDS: Final[dict[type, tuple[int, str, Callable[[Any], int]]]] = {
     kind: (number, kind.__name__, _NUMBER_OF.get(kind, attrgetter("generation")))
     for number, kind in enumerate(MESSAGE_TYPES)
 }
-MESSAGE_NAMES: Final = tuple(kind.__name__ for kind in MESSAGE_TYPES)
 
 
 @dataclass(slots=True)
@@ -264,7 +264,9 @@ class Network:
         counts.sent_count += 1
         counts.sent_bytes += size_bytes
         if way.is_simple:
-            self._trace.append((now_ns, "send", source, target, name, number, size_bytes, ""))
+            self._trace.add_raw(
+                ("MessageSent", now_ns, source, target, name, number, size_bytes, "")
+            )
             packet = Packet(way, name, number, size_bytes, message)
             self._scheduler.at(now_ns + way.latency.base_ns, "deliver", packet)
             return
@@ -276,12 +278,12 @@ class Network:
             if is_hit:
                 message, note = flipped(message, way.draw(_BIT_STREAM, place)), "corrupt"
         packet = Packet(way, name, number, size_bytes, message)
-        self._trace.add(now_ns, "send", source, target, name, number, size_bytes, note)
+        self._trace.add(MessageSent(now_ns, source, target, name, number, size_bytes, note))
         self._forward(packet, place, _LOSS_STREAM, _DELAY_STREAM, loss)
         if duplication and way.draw(_COPY_STREAM, place) < duplication:
             counts.duplicated_count += 1
             counts.duplicated_bytes += size_bytes
-            self._trace.add(now_ns, "send", source, target, name, number, size_bytes, "copy")
+            self._trace.add(MessageSent(now_ns, source, target, name, number, size_bytes, "copy"))
             self._forward(packet, place, _COPY_LOSS_STREAM, _COPY_DELAY_STREAM, loss)
 
     def _forward(
@@ -351,8 +353,9 @@ class Network:
         counts, now_ns = way.counts, self._scheduler.now_ns
         counts.delivered_count += 1
         counts.delivered_bytes += size_bytes
-        row = (now_ns, "deliver", way.target, way.source, packet.kind, number, size_bytes, "")
-        self._trace.append(row)
+        self._trace.add_raw(
+            ("MessageDelivered", now_ns, way.source, way.target, packet.kind, number, size_bytes)
+        )
 
     def lose(self, packet: Packet, why: str) -> None:
         """Nobody will ever get it."""
@@ -360,7 +363,7 @@ class Network:
         way.counts.lost_count += 1
         way.counts.lost_bytes += size_bytes
         now_ns = self._scheduler.now_ns
-        self._trace.add(now_ns, "lost", way.source, way.target, kind, number, size_bytes, why)
+        self._trace.add(MessageLost(now_ns, way.source, way.target, kind, number, size_bytes, why))
 
 
 def flipped(chunk: Chunk, word: int) -> Chunk:

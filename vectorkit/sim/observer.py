@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from vectorkit.replication import MasterNode, Position, ReplicaStatus
 from vectorkit.sim.engine import Engine
+from vectorkit.sim.trace_events import HealthChanged
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 
@@ -85,7 +86,7 @@ class Observer:
         if status is self._status_of.get(node_id):
             return False
         self._status_of[node_id] = status
-        engine.trace.add(engine.now_ns, "status", master_id or "", node_id, kind=status.value)
+        engine.trace.add(HealthChanged(engine.now_ns, master_id or "", node_id, status.value))
         self._sample(node_id)
         return True
 

@@ -11,6 +11,7 @@ from vectorkit.sim.checks.acknowledged import lost_writes
 from vectorkit.sim.checks.reads import staleness_of_reads
 from vectorkit.sim.checks.requests import REFUSED, Request
 from vectorkit.sim.run import Run
+from vectorkit.sim.trace_events import NodeCrashed, RoleTaken, SyncReported
 from vectorkit.units import NS_PER_MS, ms_to_ns, ns_to_ms
 
 _ACKNOWLEDGED: Final = ("ok", "degraded")
@@ -29,8 +30,10 @@ def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
     """
     facts, end_ns = run.facts, ms_to_ns(duration_ms)
     broken = run.check().broken
-    roles = [row for _, row in facts.events if row.event == "role" and row.kind == "master"]
-    syncs = (row for _, row in facts.events if row.event == "sync" and row.node != row.peer)
+    roles = (event for _, event in facts.events if isinstance(event, RoleTaken))
+    epochs = {event.epoch for event in roles if event.role == "master"}
+    syncs = (event for _, event in facts.events if isinstance(event, SyncReported))
+    begun = (event for event in syncs if event.node != event.peer and event.phase == "started")
     return {
         "is_converged": run.is_converged,
         "is_broken": bool(broken),
@@ -38,8 +41,8 @@ def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
         **_writes(facts, end_ns),
         **_reads(facts),
         "masterless_ms": ns_to_ms(masterless_ns(facts, end_ns)),
-        "failovers": max(0, len({row.number for row in roles}) - 1),
-        "full_syncs": sum(row.kind == "full" and row.text.startswith("started") for row in syncs),
+        "failovers": max(0, len(epochs) - 1),
+        "full_syncs": sum(event.kind == "full" for event in begun),
         "event_count": run.event_count,
         "trace_hash": run.trace_hash,
     }
@@ -126,15 +129,15 @@ def masterless_ns(facts: Facts, end_ns: int) -> int:
     """How long no node held itself master."""
     masters: set[str] = set()
     since_ns = total_ns = 0
-    for _, row in facts.events:
-        if row.event not in ("role", "crash") or row.time_ns > end_ns:
+    for _, event in facts.events:
+        if not isinstance(event, RoleTaken | NodeCrashed) or event.time_ns > end_ns:
             continue
         if not masters:
-            total_ns += row.time_ns - since_ns
-        since_ns = row.time_ns
-        masters.discard(row.node)
-        if row.event == "role" and row.kind == "master":
-            masters.add(row.node)
+            total_ns += event.time_ns - since_ns
+        since_ns = event.time_ns
+        masters.discard(event.node)
+        if isinstance(event, RoleTaken) and event.role == "master":
+            masters.add(event.node)
     return total_ns if masters else total_ns + end_ns - since_ns
 
 

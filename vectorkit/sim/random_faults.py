@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from vectorkit.replication.messages import MESSAGE_NAMES
 from vectorkit.sim.choices import Draws, draws_of
 from vectorkit.sim.faults import (
     CURRENT_MASTER,
@@ -30,7 +31,6 @@ from vectorkit.sim.faults import (
     SlowDisk,
     StalledDisk,
 )
-from vectorkit.sim.network import MESSAGE_NAMES
 from vectorkit.sim.options import ClusterOptions
 
 _DAY_MS: Final = 86_400_000

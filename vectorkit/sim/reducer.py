@@ -14,6 +14,7 @@ from vectorkit.sim.requests import request_of
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import run_scenario
+from vectorkit.sim.trace_events import RequestInvoked
 from vectorkit.sim.workload import Request
 
 _BY_RATES: Final = ("writes_per_s", "reads_per_s", "loop", "arrivals", "think_ms")
@@ -297,8 +298,7 @@ def _scenario(plain: Plain) -> Scenario | None:
 
 def _requests_of(run: Run) -> list[Request]:
     """What the clients have asked in a run, and when."""
-    rows = (row for row in run.trace.rows if row.event == "invoke")
-    return [request_of(row.number, row.time_ns) for row in rows]
+    return [request_of(each.request, each.time_ns) for each in run.trace.of(RequestInvoked)]
 
 
 def _named(path: Path) -> str:

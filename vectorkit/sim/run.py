@@ -17,6 +17,7 @@ from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.recall import AnswerSample, RecallSample
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.trace import Trace
+from vectorkit.sim.trace_events import DigestTaken
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,14 +62,14 @@ class Run:
     @property
     def is_converged(self) -> bool:
         """Whether all nodes ended with the same history and equal content."""
-        digests = (row for row in self.trace.rows if row.event == "digest" and row.kind == "end")
-        ends = {row.node: (row.number, row.value, row.text) for row in digests}
+        digests = (event for event in self.trace.of(DigestTaken) if event.moment == "end")
+        ends = {event.node: (event.offset, event.history, event.digest) for event in digests}
         return len(set(ends.values())) == 1
 
     @cached_property
     def facts(self) -> Facts:
         """What the checks may know of the run, and what they have worked out."""
-        return Facts(self.options, self.trace.rows, self.samples, self.stats, self.answer_samples)
+        return Facts(self.options, self.trace.events, self.samples, self.stats, self.answer_samples)
 
     def check(self) -> Findings:
         """What was promised and kept, broken, or never put to the test, each with the evidence.

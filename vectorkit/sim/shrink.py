@@ -14,14 +14,19 @@ from vectorkit.sim.reducer import Reducer, Reduction
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import run_scenario
+from vectorkit.sim.trace_events import (
+    NodeCrashed,
+    RequestCompleted,
+    RequestInvoked,
+    RoleTaken,
+    TraceEvent,
+)
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_SHOWN: Final = ("invoke", "complete", "role", "crash")
-"""What a diagram of the smallest scenario has to show beside the faults, by the trace's rows."""
 _AFTER_MS: Final = 2_000
 
 
@@ -70,7 +75,7 @@ class Shrunk:
     @property
     def operation_count(self) -> int:
         """How many writes and reads the clients make."""
-        return sum(row.event == "invoke" for row in self.run.trace.rows)
+        return len(self.run.trace.of(RequestInvoked))
 
     @property
     def duration_ms(self) -> float:
@@ -204,17 +209,21 @@ def _not_broken(run: Run, name: str, *, has_check: bool) -> InvalidInput:
 
 def _window_ms(run: Run, scenario: Scenario) -> tuple[float, float]:
     """From shortly before the first request or fault to shortly after the last of what follows."""
-    seen = [
-        ns_to_ms(row.time_ns)
-        for row in run.trace.rows
-        if row.event in _SHOWN and row.time_ns and row.kind != "candidate"
-    ]
+    seen = [ns_to_ms(event.time_ns) for event in run.trace.events if _is_shown(event)]
     begun = [each.at_ms for each in scenario.faults if each.at_ms > 0]
     first_ms = min([*begun, *seen], default=0.0)
     soon_ms = scenario.duration_ms + _AFTER_MS
     last_ms = max((each for each in (*begun, *seen) if each <= soon_ms), default=soon_ms)
     margin_ms = max(5.0, (last_ms - first_ms) / 20)
     return max(0.0, first_ms - margin_ms), min(run.duration_ms, last_ms + margin_ms)
+
+
+def _is_shown(event: TraceEvent) -> bool:
+    """Whether a diagram of the smallest scenario has to show an event beside the faults."""
+    if isinstance(event, RoleTaken):
+        return event.time_ns > 0 and event.role != "candidate"
+    shown = (RequestInvoked, RequestCompleted, NodeCrashed)
+    return isinstance(event, shown) and event.time_ns > 0
 
 
 def _counted(count: int, noun: str) -> str:

@@ -1,57 +1,28 @@
-"""What happened, as rows of plain values: every frame, every check and the hash come from it."""
+"""The trace of a run: every event in order. Frames, checks and the hash are computed from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple, TypeVar, overload
 
 import xxhash
 
+from vectorkit.sim.garbage import uncollected
+from vectorkit.sim.trace_events import EVENT_TYPES, TraceEvent
+
+_TYPES: Final = {kind.__name__: kind for kind in EVENT_TYPES}
+
+E1 = TypeVar("E1")
+E2 = TypeVar("E2")
+E3 = TypeVar("E3")
+
 
 class TraceRow(NamedTuple):
-    """One thing that happened at a node; what the fields mean depends on `event`.
+    """An event in its canonical encoding; what the fields hold depends on `event`.
 
-    =========  ================  ==================  ==============  ==============================
-    event      node, peer        kind                number          value, text
-    =========  ================  ==================  ==============  ==============================
-    send       source, target    message type        its number      bytes; "copy" for a duplicate,
-                                                                     "corrupt" for a flipped bit
-    lost       source, target    message type        its number      bytes; why: cut, loss, down,
-                                                                     blocked
-    deliver    target, source    message type        its number      bytes
-    append     master            operation type      offset          epoch, history hash
-    flush      node                                  mark            bytes: the disk has it
-    apply      node              stream, snapshot,   offset          epoch, history hash
-                                 replay
-    visible    node                                  offset
-    ack        node, master      "", heartbeat       flushed offset  epoch of the record it names,
-                                                                     "received applied visible"
-    promise    node                                  epoch
-    role       node              master, replica, …  epoch           1 if forced, why it stands
-    confirm    master                                offset          epoch of the record there
-    degrade    master                                offset          replicas that had confirmed
-    timeout    master                                offset          replicas that had confirmed
-    discard    node                                  operations      offset that is still shared
-    quarantine node                                  offset          0, error code
-    lost_state node                                  new index       0, why
-    retire     node                                  index
-    digest     node              snapshot, install,  offset          first 8 bytes of the history
-                                 end                                 hash, store digest
-    sync       node, peer        full or partial     0               0, phase and reason
-    status     master, node      Connected, …
-    invoke     client, node      write, delete,      request         0, JSON: key, policy, token;
-                                 read                                bound_ms of bounded reads
-    complete   client, node      ok, degraded,       request         offset, JSON: epoch, hash,
-                                 timeout, refused,                   value, error
-                                 not_master, silent
-    start      node              first, restart      boot
-    crash      node              "", torn, lost_disk records kept
-    fault      "", ""            start, end, or none fault's number  0, the fault as JSON; none:
-                                                                     there was no master
-    =========  ================  ==================  ==============  ==============================
-
-    A write's value is its own request number: it goes into the payload of the row as `"w"`, and a
-    read's value is that of the row it found, 0 where it was never written, −1 where there is none.
+    >>> from vectorkit.sim.trace_events import DiskFlushed
+    >>> TraceRow(*DiskFlushed(5, "node-1", offset=7, size_bytes=40).row()).event
+    'flush'
     """
 
     time_ns: int
@@ -64,54 +35,76 @@ class TraceRow(NamedTuple):
     text: str
 
 
+def _typed(event: Any) -> TraceEvent:
+    return _TYPES[event[0]](*event[1:]) if type(event) is tuple else event
+
+
 class Trace:
-    """Rows in the order in which they happened; they get their names when they are read."""
+    """Typed events in the order in which they happened (`vectorkit.sim.trace_events`).
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> from vectorkit.sim.trace_events import RoleTaken
+    >>> [(event.node, event.role) for event in run.trace.of(RoleTaken)]
+    [('node-0', 'master'), ('node-1', 'replica')]
+    """
 
     def __init__(self) -> None:
-        self._rows: list[Any] = []
-        self._named_count = 0
-        self.append: Callable[[tuple[int, str, str, str, str, int, int, str]], None]
-        self.append = self._rows.append
-        """Write a row that is complete, with all fields of a `TraceRow`: the short way of `add`."""
+        # Events, or from `_typed_count` on also tuples (class name, field, …): building an object
+        # for each message while the simulation runs would cost it several percent.
+        self._events: list[Any] = []
+        self._typed_count = 0
+        self._rows: list[TraceRow] = []
+        self.add: Callable[[TraceEvent], None] = self._events.append
+        """Append an event."""
+        self.add_raw: Callable[[tuple[Any, ...]], None] = self._events.append
+        """Append (class name, field, …): `add` for the hot paths of the simulator."""
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._events)
 
     def __repr__(self) -> str:
-        return f"Trace({len(self):,} rows)"
+        return f"Trace({len(self):,} events)"
 
     @property
-    def rows(self) -> list[TraceRow]:
-        """All of them so far."""
-        if self._named_count < len(self._rows):
-            self._rows[self._named_count :] = map(TraceRow._make, self._rows[self._named_count :])
-            self._named_count = len(self._rows)
-        return self._rows
+    def events(self) -> Sequence[TraceEvent]:
+        """All events so far."""
+        if self._typed_count < len(self._events):
+            with uncollected():
+                self._events[self._typed_count :] = map(_typed, self._events[self._typed_count :])
+            self._typed_count = len(self._events)
+        return self._events
 
-    def add(
-        self,
-        time_ns: int,
-        event: str,
-        node: str = "",
-        peer: str = "",
-        kind: str = "",
-        number: int = 0,
-        value: int = 0,
-        text: str = "",
-    ) -> None:
-        """Write a row."""
-        self._rows.append((time_ns, event, node, peer, kind, number, value, text))
+    @property
+    def rows(self) -> Sequence[TraceRow]:
+        """The canonical encoding: each event as eight plain fields, as the hash covers them."""
+        events, rows = self.events, self._rows
+        rows += [TraceRow._make(event.row()) for event in events[len(rows) :]]
+        return rows
+
+    @overload
+    def of(self, first: type[E1], /) -> list[E1]: ...
+
+    @overload
+    def of(self, first: type[E1], second: type[E2], /) -> list[E1 | E2]: ...
+
+    @overload
+    def of(self, first: type[E1], second: type[E2], third: type[E3], /) -> list[E1 | E2 | E3]: ...
+
+    def of(self, *kinds: Any) -> list[Any]:
+        """The events of these classes, in order."""
+        return [event for event in self.events if type(event) in kinds]
 
     def copy(self) -> Trace:
-        """The rows so far, as a trace of its own."""
+        """The events so far, as a trace of its own."""
         copied = Trace()
-        copied._rows.extend(self._rows)
-        copied._named_count = self._named_count
+        copied._events.extend(self._events)
+        copied._typed_count = self._typed_count
         return copied
 
     def hash(self) -> str:
-        """32 hexadecimal digits over all rows: equal traces, and hardly any others, agree."""
+        """32 hexadecimal digits over all events: equal traces, and hardly any others, agree."""
         hasher = xxhash.xxh3_128()
-        for row in self._rows:
-            hasher.update(repr(tuple(row)).encode())
+        for event in self._events:  # Typed one at a time: a hash alone needs no list of objects.
+            hasher.update(repr(_typed(event).row()).encode())
         return hasher.hexdigest()

@@ -8,6 +8,14 @@ from itertools import pairwise
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import Place
+from vectorkit.sim.trace_events import (
+    AckSent,
+    EpochPromised,
+    OffsetConfirmed,
+    RecordAppended,
+    RoleTaken,
+    StateLost,
+)
 from vectorkit.units import ns_to_ms
 
 
@@ -32,13 +40,13 @@ def acknowledged(facts: Facts) -> dict[Place, tuple[int, bool]]:
     """
     history = facts.history
     final, found = history.final, dict[Place, tuple[int, bool]]()
-    for _, row in facts.events:
-        if row.event != "confirm":
+    for _, event in facts.events:
+        if not isinstance(event, OffsetConfirmed):
             continue
-        place, offset = (row.value, row.number), row.number
+        place, offset = (event.epoch, event.offset), event.offset
         shared = offset - 1 if history.contains(final, place) else history.shared(final, place)
         while offset > shared and (each := history.at(place, offset)) not in found:
-            found[each] = row.time_ns, False
+            found[each] = event.time_ns, False
             offset -= 1
     for request in facts.requests:
         if request.is_write and request.outcome in ("ok", "degraded") and request.place[1]:
@@ -54,7 +62,7 @@ def lost_writes(facts: Facts) -> list[LostWrite]:
     history, lost = facts.history, []
     final = history.final
     chain = history.epochs(final)
-    end_ns = facts.rows[-1].time_ns if facts.rows else 0
+    end_ns = facts.trace[-1].time_ns if facts.trace else 0
     for place, (time_ns, is_degraded) in sorted(acknowledged(facts).items()):
         if history.contains(final, place):
             continue
@@ -121,32 +129,30 @@ def check_promises(facts: Facts) -> Finding:
     promised: dict[str, int] = {}
     served: dict[str, int] = {}
     first = min(facts.history.master_of, default=0)
-    for _, row in facts.events:
-        node = row.node
-        match row.event:
-            case "promise":
-                promised[node] = max(promised.get(node, 0), row.number)
-                tally.see(row.number > first)
+    for _, event in facts.events:
+        match event:
+            case EpochPromised(node=node, epoch=epoch):
+                promised[node] = max(promised.get(node, 0), epoch)
+                tally.see(epoch > first)
                 continue
-            case "lost_state":
+            case StateLost(node=node):
                 promised.pop(node, None)
                 continue
-            case "role" if row.kind == "master":
-                served[node] = row.number
+            case RoleTaken(node=node, role="master"):
+                served[node] = event.epoch
                 continue
-            case "append":
-                epoch = row.value
-            case "confirm":
-                epoch = served.get(node, row.value)
-            case "ack" if row.peer in served:
-                epoch = served[row.peer]
+            case RecordAppended(node=node, epoch=epoch, offset=offset):
+                done = "appended"
+            case OffsetConfirmed(node=node, offset=offset):
+                done, epoch = "confirmed", served.get(node, event.epoch)
+            case AckSent(node=node, flushed_offset=offset) if event.master in served:
+                done, epoch = "acked", served[event.master]
             case _:
                 continue
         if epoch < promised.get(node, 0):
-            done = {"append": "appended", "confirm": "confirmed"}.get(row.event, "acked")
             tally.violated(
-                f"{node} {done} offset {row.number} for {facts.epoch_name(epoch)} at "
-                f"{ns_to_ms(row.time_ns):,} ms, having promised "
+                f"{node} {done} offset {offset} for {facts.epoch_name(epoch)} at "
+                f"{ns_to_ms(event.time_ns):,} ms, having promised "
                 f"{facts.epoch_name(promised[node])}"
             )
     return tally.finding(of="promises of a later epoch", idle="no epoch followed the first")

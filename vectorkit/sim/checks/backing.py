@@ -8,7 +8,25 @@ from typing import Final
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import Place
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    MESSAGE_EVENTS,
+    NODE_EVENTS,
+    AckSent,
+    DiskFlushed,
+    HealthChanged,
+    HistoryApplied,
+    HistoryShown,
+    IndexRetired,
+    MessageDelivered,
+    MessageLost,
+    MessageSent,
+    NodeCrashed,
+    OffsetConfirmed,
+    RecordAppended,
+    RoleTaken,
+    StateLost,
+    TraceEvent,
+)
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 _ACKS: Final = ("Ack", "ReplicaHeartbeat")
@@ -37,31 +55,32 @@ def check_backing(facts: Facts) -> Finding:
     by_shown = concern.stage == "visible" and protocol.refresh_ms > 0
     held = _Held(facts, by_shown=by_shown)
     confirmed: dict[str, int] = {}
-    events = [*facts.events, *((index, facts.rows[index]) for index in answered)]
-    for index, row in sorted(events, key=lambda event: event[0]):
-        if index in answered:
-            place = answered[index]
+    events = [*facts.events, *((index, facts.trace[index]) for index in answered)]
+    for index, event in sorted(events, key=lambda each: each[0]):
+        at_ms = ns_to_ms(event.time_ns)
+        if isinstance(event, MessageSent):
+            node, place = event.source, answered[index]
             tally.see()
-            if confirmed.get(row.node, 0) < place[1]:
+            if confirmed.get(node, 0) < place[1]:
                 tally.violated(
-                    f"{row.node} answered a write at {facts.place(place)} at "
-                    f"{ns_to_ms(row.time_ns):,} ms, having confirmed {confirmed.get(row.node, 0)}"
+                    f"{node} answered a write at {facts.place(place)} at {at_ms:,} ms, having "
+                    f"confirmed {confirmed.get(node, 0)}"
                 )
-        elif row.event == "confirm":
+        elif isinstance(event, OffsetConfirmed):
+            node, place = event.node, (event.epoch, event.offset)
             tally.see()
-            confirmed[row.node] = row.number
-            place = row.value, row.number
-            replicas = held.replicas(place, row.node)
-            if replicas < count or not held.is_on_own_disk(row):
-                own = "" if held.is_on_own_disk(row) else " and not its own disk"
+            confirmed[node] = event.offset
+            replicas = held.replicas(place, node)
+            if replicas < count or not held.is_on_own_disk(event):
+                own = "" if held.is_on_own_disk(event) else " and not its own disk"
                 tally.violated(
-                    f"{row.node} confirmed {facts.place(place)} at {ns_to_ms(row.time_ns):,} ms, "
-                    f"which {replicas} of {count} replicas had held{own}"
+                    f"{node} confirmed {facts.place(place)} at {at_ms:,} ms, which {replicas} of "
+                    f"{count} replicas had held{own}"
                 )
         else:
-            if row.event == "role":
-                confirmed.pop(row.node, None)
-            held.take(row)
+            if isinstance(event, RoleTaken):
+                confirmed.pop(event.node, None)
+            held.take(event)
     return tally.finding(of="acknowledgements", idle=idle)
 
 
@@ -76,20 +95,20 @@ class _Held:
         self._reached: dict[str, dict[int, int]] = defaultdict(dict)
         self._marks: dict[str, int] = defaultdict(int)
 
-    def take(self, row: TraceRow) -> None:
-        match row.event:
-            case "append":
-                self._tips[row.node] = row.value, row.number
-            case "apply":
-                self._tips[row.node] = row.value, row.number
-                if row.kind == "snapshot":
-                    self._marks[row.node] = row.number
-                if not self._by_shown or row.kind != "stream":
-                    self._hold(row.node, (row.value, row.number))
-            case "visible" if self._by_shown and row.node in self._tips:
-                self._hold(row.node, self._history.at(self._tips[row.node], row.number))
-            case "flush":
-                self._marks[row.node] = row.number
+    def take(self, event: TraceEvent) -> None:
+        match event:
+            case RecordAppended(node=node):
+                self._tips[node] = event.epoch, event.offset
+            case HistoryApplied(node=node, source=source):
+                self._tips[node] = event.epoch, event.offset
+                if source == "snapshot":
+                    self._marks[node] = event.offset
+                if not self._by_shown or source != "stream":
+                    self._hold(node, self._tips[node])
+            case HistoryShown(node=node) if self._by_shown and node in self._tips:
+                self._hold(node, self._history.at(self._tips[node], event.offset))
+            case DiskFlushed():
+                self._marks[event.node] = event.offset
             case _:
                 pass
 
@@ -102,8 +121,8 @@ class _Held:
             if node != master
         )
 
-    def is_on_own_disk(self, row: TraceRow) -> bool:
-        return not self._has_disks or self._marks[row.node] >= row.number
+    def is_on_own_disk(self, event: OffsetConfirmed) -> bool:
+        return not self._has_disks or self._marks[event.node] >= event.offset
 
     def _hold(self, node: str, tip: Place) -> None:
         reached = self._reached[node]
@@ -114,22 +133,21 @@ class ArrivedAcks:
     """Which ack a message carried that arrives; of acks alike, the first that was sent."""
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, str], TraceRow] = {}
-        self._flying: dict[tuple[str, str, str, int], deque[TraceRow]] = defaultdict(deque)
+        self._said: dict[tuple[str, str], AckSent] = {}
+        self._flying: dict[tuple[str, str, str, int], deque[AckSent]] = defaultdict(deque)
 
-    def take(self, row: TraceRow) -> TraceRow | None:
-        """The row of the ack that arrives with this row, if one does."""
-        if row.event == "ack":
-            self._said[row.node, row.peer] = row
-        elif row.kind in _ACKS:
-            if row.event == "send":
-                self._flying[row.node, row.peer, row.kind, row.number].append(
-                    self._said[row.node, row.peer]
-                )
-            elif row.event == "lost":
-                self._flying[row.node, row.peer, row.kind, row.number].popleft()
-            elif row.event == "deliver":
-                return self._flying[row.peer, row.node, row.kind, row.number].popleft()
+    def take(self, event: TraceEvent) -> AckSent | None:
+        """The ack that arrives with this event, if one does."""
+        if isinstance(event, AckSent):
+            self._said[event.node, event.master] = event
+        elif isinstance(event, MESSAGE_EVENTS) and event.message in _ACKS:
+            ends = event.source, event.target
+            flying = self._flying[(*ends, event.message, event.number)]
+            if isinstance(event, MessageSent):
+                flying.append(self._said[ends])
+            else:
+                ack = flying.popleft()
+                return ack if isinstance(event, MessageDelivered) else None
         return None
 
 
@@ -144,30 +162,43 @@ def check_promptness(facts: Facts) -> Finding:
     node_ids = facts.options.node_ids
     watches: dict[str, _Watch] = {}
     arrived = ArrivedAcks()
-    for row in facts.rows:
-        ack = arrived.take(row)
-        node = row.node
-        if row.event == "lost_state" or row.kind == "lost_disk":
-            for watch in watches.values():
-                watch.forget(node)
-        elif row.event == "retire" and node in watches:
-            watches[node].forget(node_ids[row.number & 0xFF])
-        if row.event == "role":
+    for event in facts.trace:
+        ack = arrived.take(event)
+        node = _watched_node(event)
+        match event:
+            case StateLost() | NodeCrashed(kind="lost_disk"):
+                for watch in watches.values():
+                    watch.forget(node)
+            case IndexRetired(index=index) if node in watches:
+                watches[node].forget(node_ids[index & 0xFF])
+            case _:
+                pass
+        if isinstance(event, RoleTaken):
             watches.pop(node, None)
-            if row.kind == "master":
-                watches[node] = _Watch(facts, row.number)
-        elif row.event == "crash":
+            if event.role == "master":
+                watches[node] = _Watch(facts, event.epoch)
+        elif isinstance(event, NodeCrashed):
             watches.pop(node, None)
         elif node in watches:
             watch = watches[node]
             tally.see(ack is not None)
-            if late_ns := watch.take(row, ack):
+            if late_ns := watch.take(event, ack):
                 tally.violated(
                     f"{node} had not confirmed offset {watch.expected} at "
-                    f"{ns_to_ms(row.time_ns):,} ms, {ns_to_ms(late_ns):,} ms after the acks "
+                    f"{ns_to_ms(event.time_ns):,} ms, {ns_to_ms(late_ns):,} ms after the acks "
                     "for it had come"
                 )
     return tally.finding(of="acks", idle="no master heard an ack")
+
+
+def _watched_node(event: TraceEvent) -> str:
+    """The node at which something happens; the sender's where it puts a message on its way."""
+    match event:
+        case MessageDelivered(target=node):
+            return node
+        case MessageSent(source=node) | MessageLost(source=node) | HealthChanged(master=node):
+            return node
+    return event.node if isinstance(event, NODE_EVENTS) else ""
 
 
 class _Watch:
@@ -189,41 +220,40 @@ class _Watch:
         self._reached.pop(node, None)
         self._since_ns = None
 
-    def take(self, row: TraceRow, ack: TraceRow | None) -> int:
+    def take(self, event: TraceEvent, ack: AckSent | None) -> int:
         """For how long something could have been confirmed when that is told; else 0."""
         late_ns = 0
-        if self._since_ns is not None and row.time_ns - self._since_ns > self._patience_ns:
-            late_ns, self._since_ns = row.time_ns - self._since_ns, None
+        if self._since_ns is not None and event.time_ns - self._since_ns > self._patience_ns:
+            late_ns, self._since_ns = event.time_ns - self._since_ns, None
             self._confirmed = self.expected  # Told once.
-        if ack is not None:
-            if ack.value == self._epoch:
-                reached = _reached(ack, self._stage)
-                self._reached[row.peer] = max(self._reached.get(row.peer, 0), reached)
-        elif row.event == "deliver" and row.kind == "Hello":
-            self._reached.pop(row.peer, None)
-        elif row.event == "flush":
-            self._mark = row.number
-        elif row.event == "confirm":
-            self._confirmed = max(self._confirmed, row.number)
-        elif row.event == "append" and not self._has_disks:
-            self._mark = row.number
-        else:
-            return late_ns
+        match event:
+            case MessageDelivered() if ack is not None:
+                if ack.epoch == self._epoch:
+                    reached = _reached(ack, self._stage)
+                    self._reached[ack.node] = max(self._reached.get(ack.node, 0), reached)
+            case MessageDelivered(message="Hello"):
+                self._reached.pop(event.source, None)
+            case DiskFlushed():
+                self._mark = event.offset
+            case OffsetConfirmed():
+                self._confirmed = max(self._confirmed, event.offset)
+            case RecordAppended() if not self._has_disks:
+                self._mark = event.offset
+            case _:
+                return late_ns
         offsets = sorted(self._reached.values(), reverse=True)
         backed = offsets[self._count - 1] if 0 < self._count <= len(offsets) else 0
         self.expected = min(self._mark, backed) if self._count else self._mark
         if self.expected <= self._confirmed:
             self._since_ns = None
         elif self._since_ns is None:
-            self._since_ns = row.time_ns
+            self._since_ns = event.time_ns
         return late_ns
 
 
-def _reached(ack: TraceRow, stage: str) -> int:
-    received, applied, visible = map(int, ack.text.split())
-    return {"received": received, "flushed": ack.number, "applied": applied, "visible": visible}[
-        stage
-    ]
+def _reached(ack: AckSent, stage: str) -> int:
+    offset: int = getattr(ack, f"{stage}_offset")
+    return offset
 
 
 def check_queues(facts: Facts) -> Finding:
@@ -236,20 +266,21 @@ def check_queues(facts: Facts) -> Finding:
     tally = Tally("queues_are_bounded")
     queues: dict[tuple[str, str], _Queue] = defaultdict(_Queue)
     arrived = ArrivedAcks()
-    for row in facts.rows:
-        ack = arrived.take(row)
+    for event in facts.trace:
+        ack = arrived.take(event)
         if ack is not None:
-            queues[row.node, row.peer].confirm(int(ack.text.split()[0]))
-        elif row.event == "deliver" and row.kind == "Hello":
-            queues[row.node, row.peer] = _Queue()
-        elif row.event == "send" and row.kind == "Records" and not row.text:
-            queue = queues[row.node, row.peer]
-            queue.send(row.number, row.value)
+            queues[ack.master, ack.node].confirm(ack.received_offset)
+        elif isinstance(event, MessageDelivered) and event.message == "Hello":
+            queues[event.target, event.source] = _Queue()
+        elif isinstance(event, MessageSent) and event.message == "Records" and not event.note:
+            queue = queues[event.source, event.target]
+            queue.send(event.number, event.size_bytes)
             tally.see()
             if queue.size_bytes > 2 * window_bytes + 2 * queue.largest_bytes:
                 tally.violated(
-                    f"{row.node} had {queue.size_bytes:,} bytes on their way to {row.peer} at "
-                    f"{ns_to_ms(row.time_ns):,} ms, with a window of {window_bytes:,}"
+                    f"{event.source} had {queue.size_bytes:,} bytes on their way to "
+                    f"{event.target} at {ns_to_ms(event.time_ns):,} ms, with a window of "
+                    f"{window_bytes:,}"
                 )
     return tally.finding(of="messages with records", idle="no records were sent")
 

@@ -7,6 +7,17 @@ from collections import defaultdict
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
+from vectorkit.sim.trace_events import (
+    DigestTaken,
+    DiskFlushed,
+    HistoryApplied,
+    NodeCrashed,
+    NodeStarted,
+    RecordAppended,
+    RecordQuarantined,
+    RoleTaken,
+    StateLost,
+)
 from vectorkit.units import ns_to_ms
 
 
@@ -14,17 +25,22 @@ def check_masters(facts: Facts) -> Finding:
     """An epoch has one master."""
     tally = Tally("one_master_per_epoch")
     master_of: dict[int, str] = {}
-    for _, row in facts.events:
-        if row.event == "append" or (row.event == "role" and row.kind == "master"):
-            epoch = row.value if row.event == "append" else row.number
-            if epoch not in master_of:
-                master_of[epoch] = row.node
-                tally.see()
-            elif master_of[epoch] != row.node:
-                tally.violated(
-                    f"{row.node} served {facts.epoch_name(epoch)} at {ns_to_ms(row.time_ns):,} ms, "
-                    f"which was {master_of[epoch]}'s"
-                )
+    for _, event in facts.events:
+        match event:
+            case RecordAppended(node=node, epoch=epoch):
+                pass
+            case RoleTaken(node=node, role="master", epoch=epoch):
+                pass
+            case _:
+                continue
+        if epoch not in master_of:
+            master_of[epoch] = node
+            tally.see()
+        elif master_of[epoch] != node:
+            tally.violated(
+                f"{node} served {facts.epoch_name(epoch)} at {ns_to_ms(event.time_ns):,} ms, "
+                f"which was {master_of[epoch]}'s"
+            )
     return tally.finding(of="epochs", idle="no node was master")
 
 
@@ -32,18 +48,19 @@ def check_offsets(facts: Facts) -> Finding:
     """In each epoch's history, offsets are dense and each is given once."""
     tally = Tally("offsets_are_dense")
     last: dict[int, int] = {}
-    for _, row in facts.events:
-        if row.event != "append":
+    for _, event in facts.events:
+        if not isinstance(event, RecordAppended):
             continue
         tally.see()
-        begin = facts.history.begins.get(row.value, NOWHERE)[1]
-        before = last.get(row.value, begin or None)
-        if before is not None and row.number != before + 1:
+        epoch, offset = event.epoch, event.offset
+        begin = facts.history.begins.get(epoch, NOWHERE)[1]
+        before = last.get(epoch, begin or None)
+        if before is not None and offset != before + 1:
             tally.violated(
-                f"{row.node} gave offset {row.number} at {ns_to_ms(row.time_ns):,} ms after "
-                f"{before} in {facts.epoch_name(row.value)}"
+                f"{event.node} gave offset {offset} at {ns_to_ms(event.time_ns):,} ms after "
+                f"{before} in {facts.epoch_name(epoch)}"
             )
-        last[row.value] = max(row.number, before or 0)
+        last[epoch] = max(offset, before or 0)
     return tally.finding(of="records", idle="nothing was appended")
 
 
@@ -51,19 +68,19 @@ def check_hashes(facts: Facts) -> Finding:
     """Where two nodes hold a record of equal epoch and offset, their histories are equal."""
     tally = Tally("equal_positions_have_equal_history")
     known: dict[Place, tuple[str, str]] = {}
-    for _, row in facts.events:
-        if row.event not in ("append", "apply") or not row.text:
+    for _, event in facts.events:
+        if not isinstance(event, RecordAppended | HistoryApplied) or not event.history:
             continue
-        place = row.value, row.number
-        first = known.setdefault(place, (row.text, row.node))
-        if first[1] == row.node:
-            if first[0] == row.text:
+        node, place, history = event.node, (event.epoch, event.offset), event.history
+        first = known.setdefault(place, (history, node))
+        if first[1] == node:
+            if first[0] == history:
                 continue
         else:
             tally.see()
-        if first[0] != row.text:
+        if first[0] != history:
             tally.violated(
-                f"{row.node} has {row.text} at {facts.place(place)}, {first[1]} has {first[0]}"
+                f"{node} has {history} at {facts.place(place)}, {first[1]} has {first[0]}"
             )
     return tally.finding(of="pairs of copies", idle="no record was on two nodes")
 
@@ -73,19 +90,20 @@ def check_digests(facts: Facts) -> Finding:
     tally = Tally("equal_histories_have_equal_digests")
     tips: dict[str, Place] = {}
     known: dict[Place, tuple[str, str]] = {}
-    for _, row in facts.events:
-        if row.event in ("append", "apply"):
-            tips[row.node] = row.value, row.number
-        elif row.event == "digest" and row.number:
-            place = facts.history.at(tips.get(row.node, NOWHERE), row.number)
-            first = known.setdefault(place, (row.text, row.node))
-            if first == (row.text, row.node):
+    for _, event in facts.events:
+        if isinstance(event, RecordAppended | HistoryApplied):
+            tips[event.node] = event.epoch, event.offset
+        elif isinstance(event, DigestTaken) and event.offset:
+            node, digest = event.node, event.digest
+            place = facts.history.at(tips.get(node, NOWHERE), event.offset)
+            first = known.setdefault(place, (digest, node))
+            if first == (digest, node):
                 continue
             tally.see()
-            if first[0] != row.text:
+            if first[0] != digest:
                 tally.violated(
-                    f"{row.node} has content {row.text[:12]}… at {facts.place(place)} "
-                    f"({ns_to_ms(row.time_ns):,} ms), {first[1]} has {first[0][:12]}…"
+                    f"{node} has content {digest[:12]}… at {facts.place(place)} "
+                    f"({ns_to_ms(event.time_ns):,} ms), {first[1]} has {first[0][:12]}…"
                 )
     return tally.finding(of="pairs of digests", idle="no two digests of one history were taken")
 
@@ -108,21 +126,26 @@ def check_answers(facts: Facts) -> Finding:
 
 def check_convergence(facts: Facts) -> Finding:
     """With all faults over, all nodes end with one history and equal content."""
-    ends = [row for _, row in facts.events if row.event == "digest" and row.kind == "end"]
+    digests = (event for _, event in facts.events if isinstance(event, DigestTaken))
+    ends = [event for event in digests if event.moment == "end"]
     has_master = bool(facts.history.masters)
     tally = Tally("nodes_converge", unpromised="" if has_master else "no node is master at the end")
     tally.see(len(ends) if len(ends) > 1 else 0)
     reference = next(
-        (row for row in ends if row.node in facts.history.masters),
-        max(ends, key=lambda row: row.number, default=None),
+        (event for event in ends if event.node in facts.history.masters),
+        max(ends, key=lambda event: event.offset, default=None),
     )
-    for row in ends:
-        if reference is not None and row[5:] != reference[5:]:
+    for event in ends:
+        if reference is not None and _content(event) != _content(reference):
             tally.violated(
-                f"{row.node} ends at offset {row.number} with content {row.text[:12]}…, "
-                f"{reference.node} at {reference.number} with {reference.text[:12]}…"
+                f"{event.node} ends at offset {event.offset} with content {event.digest[:12]}…, "
+                f"{reference.node} at {reference.offset} with {reference.digest[:12]}…"
             )
     return tally.finding(of="nodes", idle="the run was not finished, or has one node")
+
+
+def _content(event: DigestTaken) -> tuple[int, int, str]:
+    return event.offset, event.history, event.digest
 
 
 def check_applied(facts: Facts) -> Finding:
@@ -134,43 +157,46 @@ def check_applied(facts: Facts) -> Finding:
     at: dict[str, Place | None] = {}
     reached: dict[str, int] = defaultdict(int)
     is_replaying: set[str] = set()
-    for _, row in facts.events:
-        node = row.node
-        if row.event in ("crash", "lost_state"):
-            at[node] = None
-            if row.event == "lost_state" or row.kind == "lost_disk":
+    for _, event in facts.events:
+        match event:
+            case NodeCrashed(node=node):
+                at[node] = None
+                if event.kind == "lost_disk":
+                    reached[node] = 0
+            case StateLost(node=node):
+                at[node] = None
                 reached[node] = 0
-        elif row.event == "start":
-            is_replaying.add(node)
-        elif row.event == "append":
-            at[node] = row.value, row.number
-            reached[node] = row.number
-        elif row.event == "flush" and node in at:
-            reached[node] = max(reached[node], row.number)  # A restart replays what the disk has.
-        elif row.event == "apply":
-            tally.see(row.kind == "stream")
-            if problem := _misapplied(
-                row.kind, row[5:7], at.get(node), reached[node], node in is_replaying
-            ):
-                tally.violated(
-                    f"{node} applied offset {row.number} from {row.kind} at "
-                    f"{ns_to_ms(row.time_ns):,} ms {problem}"
-                )
-            at[node] = row.value, row.number
-            reached[node] = row.number if row.kind == "snapshot" else max(reached[node], row.number)
-            if row.kind != "replay":
-                is_replaying.discard(node)
+            case NodeStarted(node=node):
+                is_replaying.add(node)
+            case RecordAppended(node=node, offset=offset):
+                at[node] = event.epoch, offset
+                reached[node] = offset
+            case DiskFlushed(node=node) if node in at:  # A restart replays what the disk has.
+                reached[node] = max(reached[node], event.offset)
+            case HistoryApplied(node=node, source=source, offset=offset):
+                tally.see(source == "stream")
+                if problem := _misapplied(event, at.get(node), reached[node], node in is_replaying):
+                    tally.violated(
+                        f"{node} applied offset {offset} from {source} at "
+                        f"{ns_to_ms(event.time_ns):,} ms {problem}"
+                    )
+                at[node] = event.epoch, offset
+                reached[node] = offset if source == "snapshot" else max(reached[node], offset)
+                if source != "replay":
+                    is_replaying.discard(node)
+            case _:
+                pass
     return tally.finding(of="operations from a stream", idle="no replica applied a stream")
 
 
 def _misapplied(
-    kind: str, where: tuple[int, int], before: Place | None, reached: int, is_replaying: bool
+    event: HistoryApplied, before: Place | None, reached: int, is_replaying: bool
 ) -> str:
-    offset, epoch = where
-    if kind == "snapshot":
-        is_back = before is not None and (epoch, offset) < before
+    offset = event.offset
+    if event.source == "snapshot":
+        is_back = before is not None and (event.epoch, offset) < before
         return f"after offset {before[1]}" if is_back and before is not None else ""
-    if kind == "replay" and not is_replaying:
+    if event.source == "replay" and not is_replaying:
         return "without a restart"
     if before is None:
         return f"having reached only {reached} before" if offset > reached + 1 and reached else ""
@@ -181,24 +207,28 @@ def check_quarantine(facts: Facts) -> Finding:
     """What cannot be applied is put aside once, and only a full sync goes on from there."""
     tally = Tally("quarantined_once")
     stopped: dict[str, int] = {}
-    for _, row in facts.events:
-        if row.event == "quarantine":
-            tally.see()
-            if row.node in stopped:
-                tally.violated(
-                    f"{row.node} put offset {row.number} aside at {ns_to_ms(row.time_ns):,} ms, "
-                    f"having stopped at {stopped[row.node]}"
-                )
-            stopped[row.node] = row.number
-        elif row.event in ("start", "lost_state"):
-            stopped.pop(row.node, None)
-        elif row.event == "apply" and row.node in stopped:
-            if row.kind != "snapshot":
-                tally.violated(
-                    f"{row.node} applied offset {row.number} from {row.kind} at "
-                    f"{ns_to_ms(row.time_ns):,} ms, having stopped at {stopped[row.node]}"
-                )
-            del stopped[row.node]
+    for _, event in facts.events:
+        at_ms = ns_to_ms(event.time_ns)
+        match event:
+            case RecordQuarantined(node=node, offset=offset):
+                tally.see()
+                if node in stopped:
+                    tally.violated(
+                        f"{node} put offset {offset} aside at {at_ms:,} ms, having stopped at "
+                        f"{stopped[node]}"
+                    )
+                stopped[node] = offset
+            case NodeStarted(node=node) | StateLost(node=node):
+                stopped.pop(node, None)
+            case HistoryApplied(node=node, source=source) if node in stopped:
+                if source != "snapshot":
+                    tally.violated(
+                        f"{node} applied offset {event.offset} from {source} at {at_ms:,} ms, "
+                        f"having stopped at {stopped[node]}"
+                    )
+                del stopped[node]
+            case _:
+                pass
     for node, offset in stopped.items():
         tally.violated(f"{node} has not gone on from offset {offset}")
     return tally.finding(of="quarantined operations", idle="every operation could be applied")

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Protocol
 
 from vectorkit.sim.checks.guarantee import Guarantee
 from vectorkit.sim.checks.history import History
 from vectorkit.sim.checks.requests import Request, foreign_records, requests_of
+from vectorkit.sim.faults import ClockDrift, ClockJump
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.trace import TraceRow
-
-_MESSAGE_EVENTS: Final = frozenset(("send", "lost", "deliver"))
+from vectorkit.sim.trace_events import MESSAGE_EVENTS, FaultChanged, TraceEvent
 
 
 class Sample(Protocol):
@@ -101,15 +100,15 @@ class Facts:
     """The evidence, and what follows from it alone; each part is worked out once."""
 
     options: ClusterOptions
-    rows: Sequence[TraceRow]
+    trace: Sequence[TraceEvent]
     samples: Sequence[Sample] = ()
     stats: Mapping[str, Counted] = field(default_factory=dict)
     answers: Sequence[Answers] = ()
 
     @cached_property
-    def events(self) -> list[tuple[int, TraceRow]]:
-        """The rows that are about no message, each with its place in the trace."""
-        return [each for each in enumerate(self.rows) if each[1].event not in _MESSAGE_EVENTS]
+    def events(self) -> list[tuple[int, TraceEvent]]:
+        """The events that are about no message, each with its index in the trace."""
+        return [each for each in enumerate(self.trace) if type(each[1]) not in MESSAGE_EVENTS]
 
     @cached_property
     def history(self) -> History:
@@ -124,18 +123,18 @@ class Facts:
     @cached_property
     def requests(self) -> list[Request]:
         """What clients have asked, and what has become of it."""
-        return requests_of(self.rows)
+        return requests_of(self.trace)
 
     @cached_property
     def foreign_count(self) -> int:
         """How many records other hands than clients' have written since the first request."""
-        return foreign_records(self.rows, self.requests)
+        return foreign_records(self.trace, self.requests)
 
     @cached_property
     def has_clock_faults(self) -> bool:
         """Whether a node's clock was made to run at another pace, or to jump."""
-        told = [row.text for _, row in self.events if row.event == "fault"]
-        return any("ClockDrift" in text or "ClockJump" in text for text in told)
+        faults = [event.fault for _, event in self.events if isinstance(event, FaultChanged)]
+        return any(isinstance(fault, ClockDrift | ClockJump) for fault in faults)
 
     def epoch_name(self, epoch: int) -> str:
         """An epoch by its node and round, as the statistics name it."""

@@ -11,7 +11,17 @@ from collections.abc import Iterable
 from typing import Final
 
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    NODE_EVENTS,
+    HistoryApplied,
+    IndexRetired,
+    NodeCrashed,
+    NodeEvent,
+    NodeStarted,
+    RoleTaken,
+    StateLost,
+    TraceEvent,
+)
 
 _SLOT_MASK: Final = 0xFF
 _STAGES: Final = ("flushed", "applied", "visible")
@@ -23,7 +33,7 @@ class Guarantee:
     `unpromised` says why the options promise nothing, empty where they do.
     """
 
-    def __init__(self, options: ClusterOptions, events: Iterable[tuple[int, TraceRow]]) -> None:
+    def __init__(self, options: ClusterOptions, events: Iterable[tuple[int, TraceEvent]]) -> None:
         protocol = options.protocol
         self.replica_count = protocol.write_concern.replica_count(len(options.node_ids))
         self.unpromised = _unpromised(options, self.replica_count)
@@ -41,8 +51,8 @@ class Guarantee:
         self._starting: set[str] = set()
         self._indices: dict[str, int] = {}
         self._retired: dict[str, int] = {}
-        for _, row in events:
-            self._take(row)
+        for _, event in events:
+            self._take(event)
         for node, since_ns in self._open.items():
             self.stateless.setdefault(node, []).append((since_ns, None))
 
@@ -55,36 +65,41 @@ class Guarantee:
         spans = self.stateless.get(node, ())
         return any(begin <= time_ns and (end is None or time_ns <= end) for begin, end in spans)
 
-    def _take(self, row: TraceRow) -> None:
-        node = row.node
-        if node in self._starting and row.event not in ("start", "lost_state"):
+    def _take(self, event: TraceEvent) -> None:
+        if self._starting and isinstance(event, NODE_EVENTS):
+            self._has_acted(event)
+        match event:
+            case NodeCrashed(time_ns=time_ns, node=node):
+                self._down.add(node)
+                self._crashed_ns[node] = time_ns
+                if event.kind == "lost_disk" or not self._has_disks:
+                    self._lose(node, time_ns)
+            case NodeStarted(node=node):
+                self._down.discard(node)
+                self._starting.add(node)
+            case StateLost(node=node):
+                self._indices[node] = event.index
+                self._retired.pop(node, None)
+                if node not in self._starting:  # It has dropped its state while it ran.
+                    self._crashed_ns[node] = event.time_ns
+                self._lose(node, self._crashed_ns.get(node, event.time_ns))
+            case HistoryApplied(node=node, source="snapshot") if node in self._open:
+                self._lost.discard(node)
+                self.stateless.setdefault(node, []).append((self._open.pop(node), event.time_ns))
+            case IndexRetired():
+                self._retire(event)
+            case RoleTaken(role="master", is_forced=True):
+                self._void(event.time_ns, f"the epoch of {event.node} was forced")
+            case _:
+                pass
+
+    def _has_acted(self, event: NodeEvent) -> None:
+        """A node that does more than to start has its state, unless it has told its loss first."""
+        node = event.node
+        if node in self._starting and not isinstance(event, NodeStarted | StateLost):
             self._starting.discard(node)
             if node in self._retired and node not in self._lost:
                 self._void(self._retired[node], f"{node} was retired, and has come back alive")
-        match row.event:
-            case "crash":
-                self._down.add(node)
-                self._crashed_ns[node] = row.time_ns
-                if row.kind == "lost_disk" or not self._has_disks:
-                    self._lose(node, row.time_ns)
-            case "start":
-                self._down.discard(node)
-                self._starting.add(node)
-            case "lost_state":
-                self._indices[node] = row.number
-                self._retired.pop(node, None)
-                if node not in self._starting:  # It has dropped its state while it ran.
-                    self._crashed_ns[node] = row.time_ns
-                self._lose(node, self._crashed_ns.get(node, row.time_ns))
-            case "apply" if row.kind == "snapshot" and node in self._open:
-                self._lost.discard(node)
-                self.stateless.setdefault(node, []).append((self._open.pop(node), row.time_ns))
-            case "retire":
-                self._retire(row)
-            case "role" if row.kind == "master" and row.value:
-                self._void(row.time_ns, f"the epoch of {node} was forced")
-            case _:
-                pass
 
     def _lose(self, node: str, since_ns: int) -> None:
         self._lost.add(node)
@@ -97,17 +112,17 @@ class Guarantee:
             reason = f"{names} were without state together, n = {self.replica_count}"
             self._void(max(self._open.values()), reason)
 
-    def _retire(self, row: TraceRow) -> None:
-        slot = row.number & _SLOT_MASK
+    def _retire(self, event: IndexRetired) -> None:
+        slot = event.index & _SLOT_MASK
         if slot >= len(self._node_ids):
             return
         node = self._node_ids[slot]
-        if node in self._retired or row.number < self._indices.get(node, slot):
+        if node in self._retired or event.index < self._indices.get(node, slot):
             return
-        self._retired[node] = row.time_ns
+        self._retired[node] = event.time_ns
         if node not in self._down and node not in self._lost:
-            self._void(row.time_ns, f"{node} was retired while it lived")
-        self._open_span(node, row.time_ns)
+            self._void(event.time_ns, f"{node} was retired while it lived")
+        self._open_span(node, event.time_ns)
 
     def _void(self, time_ns: int, reason: str) -> None:
         if self.void_ns is None or time_ns < self.void_ns:

@@ -1,4 +1,4 @@
-"""The tree of histories that a run has written, told from its rows.
+"""The tree of histories that a run has written, told from its events.
 
 An epoch has one master, so a record is (epoch, offset), and the records of an epoch continue the
 history that its master had when it began. Hence each epoch hangs on a point of another.
@@ -10,7 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    HistoryApplied,
+    NodeCrashed,
+    RecordAppended,
+    RoleTaken,
+    StateLost,
+    TraceEvent,
+)
 
 Place = tuple[int, int]
 """(epoch, offset): a record, and the history that ends with it."""
@@ -32,7 +39,7 @@ class Appended:
 class History:
     """Which record follows which, who wrote it when, and how far each node's history goes."""
 
-    def __init__(self, events: Iterable[tuple[int, TraceRow]], *, has_disks: bool = True) -> None:
+    def __init__(self, events: Iterable[tuple[int, TraceEvent]], *, has_disks: bool = True) -> None:
         self.appended: dict[Place, Appended] = {}
         self.master_of: dict[int, str] = {}
         """The node that wrote the first record of an epoch."""
@@ -43,8 +50,8 @@ class History:
         are left out."""
         self.masters: dict[str, int] = {}
         """Who serves at the end, and which epoch."""
-        for index, row in events:
-            self._take(index, row, has_disks)
+        for index, event in events:
+            self._take(index, event, has_disks)
 
     @property
     def final(self) -> Place:
@@ -84,41 +91,42 @@ class History:
         return found[::-1]
 
     def began_ns(self, epoch: int) -> int:
-        """When the first record of an epoch was written; 0 where no row tells."""
+        """When the first record of an epoch was written; 0 where no event tells."""
         written = self.appended.get((epoch, self.begins.get(epoch, NOWHERE)[1] + 1))
         return 0 if written is None else written.time_ns
 
     def _first_before(self, epoch: int) -> int:
         return self.begins[epoch][1] if epoch in self.begins else 0
 
-    def _take(self, index: int, row: TraceRow, has_disks: bool) -> None:
-        node = row.node
-        match row.event:
-            case "append":
-                self._append(index, row)
-            case "apply":
-                self.tips[node] = (row.value, row.number)
-            case "role":
+    def _take(self, index: int, event: TraceEvent, has_disks: bool) -> None:
+        match event:
+            case RecordAppended():
+                self._append(index, event)
+            case HistoryApplied(node=node):
+                self.tips[node] = event.epoch, event.offset
+            case RoleTaken(node=node):
                 self.masters.pop(node, None)
-                if row.kind == "master":
-                    self.masters[node] = row.number
-            case "crash":
+                if event.role == "master":
+                    self.masters[node] = event.epoch
+            case NodeCrashed(node=node):
                 self.masters.pop(node, None)
-                if row.kind == "lost_disk" or not has_disks:
+                if event.kind == "lost_disk" or not has_disks:
                     self.tips.pop(node, None)
-            case "lost_state":
+            case StateLost(node=node):
                 self.tips.pop(node, None)
             case _:
                 pass
 
-    def _append(self, index: int, row: TraceRow) -> None:
-        epoch, offset = place = row.value, row.number
-        tip = self.tips.get(row.node, NOWHERE)
+    def _append(self, index: int, event: RecordAppended) -> None:
+        epoch, offset = place = event.epoch, event.offset
+        node = event.node
+        tip = self.tips.get(node, NOWHERE)
         if epoch not in self.master_of:
-            self.master_of[epoch] = row.node
+            self.master_of[epoch] = node
             if tip[0] not in (0, epoch):
                 parent = self.at(tip, min(offset - 1, tip[1]))
                 if parent[1]:
                     self.begins[epoch] = parent
-        self.appended.setdefault(place, Appended(index, row.time_ns, row.node, row.kind, row.text))
-        self.tips[row.node] = place
+        written = Appended(index, event.time_ns, node, event.operation, event.history)
+        self.appended.setdefault(place, written)
+        self.tips[node] = place

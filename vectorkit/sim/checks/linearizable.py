@@ -162,7 +162,7 @@ def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
         if answer == "gave up":
             given_up.append(key)
             continue
-        last_ns = facts.rows[max(call.end or call.begin for call in of_key)].time_ns
+        last_ns = facts.trace[max(call.end or call.begin for call in of_key)].time_ns
         is_promised = facts.guarantee.is_in_force(last_ns)
         tally.see(len(of_key), is_promised=is_promised)
         if answer == "no":
@@ -207,7 +207,7 @@ def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:
         else:
             low = middle + 1
     read = reads[low]
-    at_ms = ns_to_ms(facts.rows[read.end or 0].time_ns)
+    at_ms = ns_to_ms(facts.trace[read.end or 0].time_ns)
     return f"the answer that found {read.value} at {at_ms:,} ms cannot be placed"
 
 

@@ -7,7 +7,19 @@ from typing import Final
 
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    EpochPromised,
+    HealthChanged,
+    HistoryApplied,
+    MessageDelivered,
+    MessageLost,
+    MessageSent,
+    NodeCrashed,
+    NodeStarted,
+    RoleTaken,
+    SyncReported,
+    TraceEvent,
+)
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 _LIFE: Final = ("MasterHeartbeat", "Records", "StartPartial", "StartFull", "Chunk")
@@ -30,29 +42,27 @@ def check_attempts(facts: Facts) -> Finding:
     wait_ns = ms_to_ns(protocol.backoff_ms_max)
     tally = Tally("full_syncs_are_bounded", unpromised=_unpromised(facts))
     begun_ns: dict[str, list[int]] = defaultdict(list)
-    for _, row in facts.events:
-        begun = begun_ns[row.node]
-        is_progress = row.event == "apply" and row.kind == "stream"
-        if is_progress or row.event in ("role", "promise", "crash", "start"):
-            begun.clear()
-        elif _is_begun(row):
-            is_vain = len(begun) >= protocol.sync_attempts_max
-            tally.see(is_vain)
-            if is_vain and row.time_ns - begun[-1] < wait_ns:
-                tally.violated(
-                    f"{row.node} began full sync {len(begun) + 1} in a row at "
-                    f"{ns_to_ms(row.time_ns):,} ms, {ns_to_ms(row.time_ns - begun[-1]):,} ms after "
-                    "the one before"
-                )
-            begun.append(row.time_ns)
+    for _, event in facts.events:
+        match event:
+            case HistoryApplied(source="stream"):
+                begun_ns[event.node].clear()
+            case RoleTaken() | EpochPromised() | NodeCrashed() | NodeStarted():
+                begun_ns[event.node].clear()
+            case SyncReported(node=node, kind="full", phase="started") if event.peer == node:
+                begun = begun_ns[node]
+                is_vain = len(begun) >= protocol.sync_attempts_max
+                tally.see(is_vain)
+                if is_vain and event.time_ns - begun[-1] < wait_ns:
+                    tally.violated(
+                        f"{node} began full sync {len(begun) + 1} in a row at "
+                        f"{ns_to_ms(event.time_ns):,} ms, "
+                        f"{ns_to_ms(event.time_ns - begun[-1]):,} ms after the one before"
+                    )
+                begun.append(event.time_ns)
+            case _:
+                pass
     idle = f"no node took more than {protocol.sync_attempts_max} full syncs in a row"
     return tally.finding(of="full syncs after many in vain", idle=idle)
-
-
-def _is_begun(row: TraceRow) -> bool:
-    """Whether a node says of itself that it has begun a full sync."""
-    is_own = row.event == "sync" and row.peer == row.node
-    return is_own and row.kind == "full" and row.text.startswith("started")
 
 
 def check_silence(facts: Facts) -> Finding:
@@ -67,26 +77,31 @@ def check_silence(facts: Facts) -> Finding:
     tally = Tally("disconnected_is_silent", unpromised=_unpromised(facts))
     heard_ns: dict[tuple[str, str], int] = {}
     alive_ns: dict[tuple[str, str], int] = {}
-    for row in facts.rows:
-        if row.event == "deliver" and row.kind in _WORDS:
-            ends = row.node, row.peer
-            if row.time_ns - alive_ns.get(ends, -over_ns) < over_ns:
-                alive_ns[ends] = row.time_ns
-                if row.kind == "ReplicaHeartbeat":
-                    heard_ns[ends] = row.time_ns
-        elif row.event == "sync" and row.text.startswith("started"):  # A handshake that counts.
-            alive_ns[row.node, row.peer] = heard_ns[row.node, row.peer] = row.time_ns
-        elif row.event == "role" and row.kind == "master":
-            for node in facts.options.node_ids:
-                heard_ns[row.node, node] = row.time_ns
-        elif row.event == "status" and row.kind == "Disconnected" and row.node:
-            tally.see()
-            last_ns = heard_ns.get((row.node, row.peer), 0)
-            if row.time_ns - last_ns <= limit_ns:
-                tally.violated(
-                    f"{row.node} called {row.peer} Disconnected at {ns_to_ms(row.time_ns):,} ms, "
-                    f"{ns_to_ms(row.time_ns - last_ns):,} ms after it was heard"
-                )
+    for event in facts.trace:
+        now_ns = event.time_ns
+        match event:
+            case MessageDelivered() if event.message in _WORDS:
+                ends = event.target, event.source
+                if now_ns - alive_ns.get(ends, -over_ns) < over_ns:
+                    alive_ns[ends] = now_ns
+                    if event.message == "ReplicaHeartbeat":
+                        heard_ns[ends] = now_ns
+            case SyncReported(phase="started"):  # A handshake that counts.
+                ends = event.node, event.peer
+                alive_ns[ends] = heard_ns[ends] = now_ns
+            case RoleTaken(node=master, role="master"):
+                for node in facts.options.node_ids:
+                    heard_ns[master, node] = now_ns
+            case HealthChanged(master=master, node=node, status="Disconnected") if master:
+                tally.see()
+                last_ns = heard_ns.get((master, node), 0)
+                if now_ns - last_ns <= limit_ns:
+                    tally.violated(
+                        f"{master} called {node} Disconnected at {ns_to_ms(now_ns):,} ms, "
+                        f"{ns_to_ms(now_ns - last_ns):,} ms after it was heard"
+                    )
+            case _:
+                pass
     return tally.finding(of="disconnections", idle="no master called a node Disconnected")
 
 
@@ -102,24 +117,17 @@ def check_candidates(facts: Facts) -> Finding:
     tally = Tally("candidates_have_waited", unpromised=unpromised)
     deadline_ns = 0 if failover is None else ms_to_ns(failover.deadline_ms)
     heard = _SignsOfLife()
-    for index, row in enumerate(facts.rows):
-        if row.event == "role" and row.kind == "candidate" and row.text == "silence":
+    for index, event in enumerate(facts.trace):
+        if isinstance(event, RoleTaken) and event.role == "candidate" and event.cause == "silence":
             tally.see()
-            last_ns = heard.last_ns(row.node)
-            if last_ns is not None and row.time_ns - last_ns < deadline_ns:
+            last_ns = heard.last_ns(event.node)
+            if last_ns is not None and event.time_ns - last_ns < deadline_ns:
                 tally.violated(
-                    f"{row.node} stood at {ns_to_ms(row.time_ns):,} ms, "
-                    f"{ns_to_ms(row.time_ns - last_ns):,} ms after a sign of life of its master"
+                    f"{event.node} stood at {ns_to_ms(event.time_ns):,} ms, "
+                    f"{ns_to_ms(event.time_ns - last_ns):,} ms after a sign of life of its master"
                 )
-        heard.take(index, row)
+        heard.take(index, event)
     return tally.finding(of="candidates", idle="no replica stood for its master's silence")
-
-
-def _is_given_up(row: TraceRow) -> bool:
-    """Whether a replica gives its connection up with this: what comes by it later is dropped."""
-    if row.event == "sync":
-        return row.node == row.peer and row.text.startswith("lost")
-    return row.event == "deliver" and row.kind == "Close"
 
 
 class _SignsOfLife:
@@ -138,26 +146,33 @@ class _SignsOfLife:
     def last_ns(self, node: str) -> int | None:
         return self._heard_ns.get(node)
 
-    def take(self, index: int, row: TraceRow) -> None:
-        node, peer = row.node, row.peer
-        if row.event in ("role", "crash"):
-            for known in (self._heard_ns, self._asked, self._taken):
-                known.pop(node, None)  # A new life or role begins without a connection.
-        elif _is_given_up(row):
-            self._asked.pop(node, None)
-        elif row.kind == "Hello":
-            if row.event == "send" and not row.text:
-                self._asked[node] = peer
+    def take(self, index: int, event: TraceEvent) -> None:
+        match event:
+            case MessageSent() | MessageLost() | MessageDelivered() if event.message in _LIFE:
+                self._take_life(index, event)
+            case MessageSent(source=node, message="Hello", note=""):
+                self._asked[node] = event.target
                 self._taken.pop(node, None)
-            elif row.event == "deliver" and self._asked.get(peer) == node:
-                self._taken.setdefault(peer, index)
-        elif row.kind in _LIFE:
-            if row.event == "send":
-                self._flying[node, peer, row.kind, row.number].append(index)
-            elif row.event == "lost":
-                self._flying[node, peer, row.kind, row.number].popleft()
-            elif row.event == "deliver":
-                sent = self._flying[peer, node, row.kind, row.number].popleft()
-                is_its_master = self._asked.get(node) == peer
-                if is_its_master and sent > self._taken.get(node, index):
-                    self._heard_ns[node] = row.time_ns
+            case MessageDelivered(source=node, message="Hello"):
+                if self._asked.get(node) == event.target:
+                    self._taken.setdefault(node, index)
+            case MessageDelivered(target=node, message="Close"):
+                self._asked.pop(node, None)  # What comes by its connection later is dropped.
+            case SyncReported(node=node, phase="lost") if event.peer == node:
+                self._asked.pop(node, None)
+            case RoleTaken(node=node) | NodeCrashed(node=node):
+                for known in (self._heard_ns, self._asked, self._taken):
+                    known.pop(node, None)  # A new life or role begins without a connection.
+            case _:
+                pass
+
+    def _take_life(self, index: int, event: MessageSent | MessageLost | MessageDelivered) -> None:
+        node, master = event.target, event.source
+        flying = self._flying[master, node, event.message, event.number]
+        if isinstance(event, MessageSent):
+            flying.append(index)
+            return
+        sent = flying.popleft()
+        is_its_master = isinstance(event, MessageDelivered) and self._asked.get(node) == master
+        if is_its_master and sent > self._taken.get(node, index):
+            self._heard_ns[node] = event.time_ns

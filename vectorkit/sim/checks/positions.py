@@ -6,7 +6,22 @@ from collections import defaultdict
 
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.trace_events import (
+    NODE_EVENTS,
+    AckSent,
+    DiskFlushed,
+    HistoryApplied,
+    HistoryShown,
+    MessageSent,
+    NodeCrashed,
+    NodeEvent,
+    NodeStarted,
+    RecordAppended,
+    RoleTaken,
+    StateLost,
+    TraceEvent,
+)
 from vectorkit.units import ns_to_ms
 
 
@@ -19,31 +34,37 @@ def check_order(facts: Facts) -> Finding:
     applied: dict[str, int] = defaultdict(int)
     shown: dict[str, int] = defaultdict(int)
     is_shown_later = facts.options.protocol.refresh_ms > 0
-    for _, row in facts.events:
-        if row.event in ("append", "apply"):
-            applied[row.node] = row.number
-            if row.kind in ("snapshot", "replay"):
-                shown[row.node] = row.number
-        elif row.event == "ack":
-            tally.see()
-            received, shown_applied, visible = map(int, row.text.split())
-            if not received >= row.number >= shown_applied >= visible:
-                tally.violated(
-                    f"{row.node} acked received {received}, flushed {row.number}, applied "
-                    f"{shown_applied}, visible {visible} at {ns_to_ms(row.time_ns):,} ms"
-                )
-            if is_shown_later and visible > shown[row.node]:
-                tally.violated(
-                    f"{row.node} acked {visible} as visible at {ns_to_ms(row.time_ns):,} ms, "
-                    f"where readers saw {shown[row.node]}"
-                )
-        elif row.event == "visible":
-            shown[row.node] = row.number
-            if row.number > applied[row.node]:
-                tally.violated(
-                    f"{row.node} showed offset {row.number} at {ns_to_ms(row.time_ns):,} ms, "
-                    f"having applied {applied[row.node]}"
-                )
+    for _, event in facts.events:
+        at_ms = ns_to_ms(event.time_ns)
+        match event:
+            case RecordAppended(node=node):
+                applied[node] = event.offset
+            case HistoryApplied(node=node):
+                applied[node] = event.offset
+                if event.source != "stream":
+                    shown[node] = event.offset
+            case AckSent(node=node, visible_offset=visible):
+                tally.see()
+                received, flushed = event.received_offset, event.flushed_offset
+                if not received >= flushed >= event.applied_offset >= visible:
+                    tally.violated(
+                        f"{node} acked received {received}, flushed {flushed}, applied "
+                        f"{event.applied_offset}, visible {visible} at {at_ms:,} ms"
+                    )
+                if is_shown_later and visible > shown[node]:
+                    tally.violated(
+                        f"{node} acked {visible} as visible at {at_ms:,} ms, where readers saw "
+                        f"{shown[node]}"
+                    )
+            case HistoryShown(node=node, offset=offset):
+                shown[node] = offset
+                if offset > applied[node]:
+                    tally.violated(
+                        f"{node} showed offset {offset} at {at_ms:,} ms, having applied "
+                        f"{applied[node]}"
+                    )
+            case _:
+                pass
     return tally.finding(of="acks", idle="no replica acked anything")
 
 
@@ -56,10 +77,12 @@ def check_durability(facts: Facts) -> Finding:
     has_disks = facts.options.protocol.has_durable_log
     tally = Tally("acked_is_durable", unpromised="" if has_disks else "the nodes have no disks")
     disks: dict[str, _Disk] = defaultdict(_Disk)
-    for _, row in facts.events if has_disks else ():
-        tally.see(row.event == "ack" and row.number > 0)
-        if problem := disks[row.node].take(row):
-            tally.violated(f"{row.node} {problem} at {ns_to_ms(row.time_ns):,} ms")
+    for _, event in facts.events if has_disks else ():
+        if not isinstance(event, NODE_EVENTS):
+            continue
+        tally.see(isinstance(event, AckSent) and event.flushed_offset > 0)
+        if problem := disks[event.node].take(event):
+            tally.violated(f"{event.node} {problem} at {ns_to_ms(event.time_ns):,} ms")
     idle = "no replica acked anything" if has_disks else "the nodes have no disks"
     return tally.finding(of="acks", idle=idle)
 
@@ -70,29 +93,37 @@ def check_stateless(facts: Facts) -> Finding:
     has_disks = facts.options.protocol.has_durable_log
     answered = {each.served_index: each for each in facts.requests if each.is_ok}
     lost: dict[str, str] = {}
-    for index, row in enumerate(facts.rows):
-        node, said = row.node, ""
-        match row.event:
-            case "crash" if row.kind == "lost_disk" or not has_disks:
+    for index, event in enumerate(facts.trace):
+        match event:
+            case NodeCrashed(node=node) if event.kind == "lost_disk" or not has_disks:
                 lost[node] = "lost its disk" if has_disks else "lost its memory"
-            case "lost_state":
+            case StateLost(node=node):
                 tally.see()
-                lost[node] = f"found its state lost ({row.text})"
-            case "apply" if row.kind == "snapshot":
+                lost[node] = f"found its state lost ({event.reason})"
+            case HistoryApplied(node=node, source="snapshot"):
                 lost.pop(node, None)
-            case "ack":
-                said = f"acked offset {row.number}"
-            case "role" if row.kind in ("master", "candidate"):
-                said = f"became {row.kind}"
-            case "send" if row.kind in ("Promise", "EpochConfirmed"):
-                said = f"sent {row.kind} {row.number}"
-            case "send" if index in answered:
-                said = f"answered {answered[index].kind} {row.number}"
+            case _ if lost and (said := _said(event, answered.get(index))):
+                node, what = said
+                if node in lost:
+                    at_ms = ns_to_ms(event.time_ns)
+                    tally.violated(f"{node} {what} at {at_ms:,} ms, having {lost[node]}")
             case _:
                 pass
-        if said and node in lost:
-            tally.violated(f"{node} {said} at {ns_to_ms(row.time_ns):,} ms, having {lost[node]}")
     return tally.finding(of="nodes without state", idle="no node lost its state")
+
+
+def _said(event: TraceEvent, answered: Request | None) -> tuple[str, str] | None:
+    """What a node says with an event that only a node with its state may say."""
+    match event:
+        case AckSent(node=node):
+            return node, f"acked offset {event.flushed_offset}"
+        case RoleTaken(node=node, role="master" | "candidate" as role):
+            return node, f"became {role}"
+        case MessageSent(source=node, message="Promise" | "EpochConfirmed" as message):
+            return node, f"sent {message} {event.number}"
+        case MessageSent(source=node) if answered is not None:
+            return node, f"answered {answered.kind} {event.number}"
+    return None
 
 
 class _Disk:
@@ -103,27 +134,25 @@ class _Disk:
         self._acked = 0
         self._is_fresh = False
 
-    def take(self, row: TraceRow) -> str:
-        match row.event:
-            case "flush":
-                self._mark = row.number
+    def take(self, event: NodeEvent) -> str:
+        match event:
+            case DiskFlushed(offset=offset):
+                self._mark = offset
                 if self._is_fresh:
                     self._is_fresh = False
-                    if row.number < self._acked:
-                        return f"came back with {row.number} flushed, having acked {self._acked}"
-            case "apply" if row.kind == "snapshot":
-                self._acked = min(self._acked, row.number)
-            case "apply" if row.kind == "stream" and row.number > self._mark:
-                return f"applied offset {row.number}, of which its disk holds {self._mark}"
-            case "ack":
-                self._acked = max(self._acked, row.number)
-                if row.number > self._mark:
-                    return f"acked {row.number} as flushed, of which its disk holds {self._mark}"
-            case "start":
-                self._is_fresh = row.kind == "restart"
-            case "lost_state":
-                self._mark = self._acked = 0
-            case "crash" if row.kind == "lost_disk":
+                    if offset < self._acked:
+                        return f"came back with {offset} flushed, having acked {self._acked}"
+            case HistoryApplied(source="snapshot"):
+                self._acked = min(self._acked, event.offset)
+            case HistoryApplied(source="stream", offset=offset) if offset > self._mark:
+                return f"applied offset {offset}, of which its disk holds {self._mark}"
+            case AckSent(flushed_offset=flushed):
+                self._acked = max(self._acked, flushed)
+                if flushed > self._mark:
+                    return f"acked {flushed} as flushed, of which its disk holds {self._mark}"
+            case NodeStarted():
+                self._is_fresh = event.cause == "restart"
+            case StateLost() | NodeCrashed(kind="lost_disk"):
                 self._mark = self._acked = 0
             case _:
                 pass

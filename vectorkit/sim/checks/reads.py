@@ -10,6 +10,7 @@ from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
 from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.trace_events import EpochPromised, RecordAppended, RoleTaken
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 
@@ -35,17 +36,20 @@ def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
     found: dict[int, Staleness] = {}
     head: Place = NOWHERE
     promised: dict[str, int] = {}
-    events = [*facts.events, *((index, facts.rows[index]) for index in served if index is not None)]
-    for index, row in sorted(events, key=lambda event: event[0]):
-        if row.event == "append" and row.value >= head[0]:
-            head = row.value, row.number
-        elif row.event == "promise" or (row.event == "role" and row.number):
-            promised[row.node] = max(promised.get(row.node, 0), row.number)
+    answers = [(index, facts.trace[index]) for index in served if index is not None]
+    for index, event in sorted([*facts.events, *answers], key=lambda each: each[0]):
+        match event:
+            case RecordAppended(epoch=epoch) if epoch >= head[0]:
+                head = epoch, event.offset
+            case EpochPromised(node=node, epoch=epoch) | RoleTaken(node=node, epoch=epoch):
+                promised[node] = max(promised.get(node, 0), epoch)
+            case _:
+                pass
         if index in served:
             request = served[index]
             shared = history.shared(head, request.place)
             lacked = history.appended.get(history.at(head, shared + 1))
-            age_ns = 0 if lacked is None or shared == head[1] else row.time_ns - lacked.time_ns
+            age_ns = 0 if lacked is None or shared == head[1] else event.time_ns - lacked.time_ns
             is_highest = promised.get(request.node, 0) >= head[0]
             found[request.number] = Staleness(age_ns, head[1] - shared, is_highest)
     return found

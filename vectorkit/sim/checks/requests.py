@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.trace_events import (
+    MessageDelivered,
+    MessageSent,
+    RecordAppended,
+    RequestCompleted,
+    RequestInvoked,
+    TraceEvent,
+)
 
 WRITES: Final = ("write", "delete")
 REFUSED: Final = ("refused", "not_master")
@@ -51,7 +57,7 @@ class Request:
         return self.outcome == "ok"
 
 
-def requests_of(rows: Sequence[TraceRow]) -> list[Request]:
+def requests_of(trace: Sequence[TraceEvent]) -> list[Request]:
     """All requests in the order in which they were made.
 
     A write that its client has heard nothing of may have been appended all the same: the record
@@ -59,30 +65,30 @@ def requests_of(rows: Sequence[TraceRow]) -> list[Request]:
     """
     found: dict[int, Request] = {}
     being_written: dict[str, tuple[int, int]] = {}
-    for index, row in enumerate(rows):
-        match row.event:
-            case "deliver":
-                being_written.pop(row.node, None)
-                if row.kind == "ClientWrite":
-                    being_written[row.node] = row.number, row.time_ns
-            case "append" if row.node in being_written:
-                number, time_ns = being_written.pop(row.node)
-                if time_ns == row.time_ns and number in found:
-                    found[number].place = row.value, row.number
+    for index, event in enumerate(trace):
+        match event:
+            case MessageDelivered(target=node):
+                being_written.pop(node, None)
+                if event.message == "ClientWrite":
+                    being_written[node] = event.number, event.time_ns
+            case RecordAppended(node=node) if node in being_written:
+                number, time_ns = being_written.pop(node)
+                if time_ns == event.time_ns and number in found:
+                    found[number].place = event.epoch, event.offset
                     found[number].places.append(found[number].place)
-            case "send" if row.kind == "ClientReply" and row.number in found:
-                if found[row.number].served_index is None:
-                    found[row.number].served_index = index
-            case "invoke":
-                found[row.number] = _invoked(index, row)
-            case "complete" if row.number in found:
-                _complete(found[row.number], index, row)
+            case MessageSent(message="ClientReply", number=number) if number in found:
+                if found[number].served_index is None:
+                    found[number].served_index = index
+            case RequestInvoked(request=number):
+                found[number] = _invoked(index, event)
+            case RequestCompleted(request=number) if number in found:
+                _complete(found[number], index, event)
             case _:
                 pass
     return list(found.values())
 
 
-def foreign_records(rows: Sequence[TraceRow], requests: Sequence[Request]) -> int:
+def foreign_records(trace: Sequence[TraceEvent], requests: Sequence[Request]) -> int:
     """How many records were appended by other hands since the first request was made."""
     if not requests:
         return 0
@@ -90,32 +96,31 @@ def foreign_records(rows: Sequence[TraceRow], requests: Sequence[Request]) -> in
     own = {place for request in writes for place in (request.place, *request.places)}
     first = requests[0].invoked_index
     return sum(
-        row.event == "append" and row.kind != "EpochStart" and (row.value, row.number) not in own
-        for row in rows[first:]
+        isinstance(event, RecordAppended)
+        and event.operation != "EpochStart"
+        and (event.epoch, event.offset) not in own
+        for event in trace[first:]
     )
 
 
-def _invoked(index: int, row: TraceRow) -> Request:
-    told = json.loads(row.text) if row.text else {}
+def _invoked(index: int, event: RequestInvoked) -> Request:
     return Request(
-        client=row.node,
-        number=row.number,
-        kind=row.kind,
-        node=row.peer,
-        key=str(told.get("key", "")),
-        policy=told.get("policy") or "",
-        bound_ms=told.get("bound_ms"),
+        client=event.client,
+        number=event.request,
+        kind=event.kind,
+        node=event.node,
+        key=str(event.key),
+        policy=event.policy,
+        bound_ms=event.bound_ms,
         invoked_index=index,
-        invoked_ns=row.time_ns,
+        invoked_ns=event.time_ns,
     )
 
 
-def _complete(request: Request, index: int, row: TraceRow) -> None:
-    told = json.loads(row.text) if row.text else {}
-    request.completed_index, request.completed_ns = index, row.time_ns
-    request.outcome = row.kind
-    request.node = row.peer or request.node
-    if row.value:
-        request.place = told.get("epoch", 0), row.value
-    request.value = told.get("value")
-    request.error = told.get("error") or ""
+def _complete(request: Request, index: int, event: RequestCompleted) -> None:
+    request.completed_index, request.completed_ns = index, event.time_ns
+    request.outcome = event.outcome
+    request.node = event.node or request.node
+    if event.offset:
+        request.place = event.epoch, event.offset
+    request.value, request.error = event.value, event.error

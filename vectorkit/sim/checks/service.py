@@ -8,7 +8,22 @@ from typing import Final
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.trace import TraceRow
+from vectorkit.sim.faults import Degrade, FlipBit
+from vectorkit.sim.trace_events import (
+    DiskFlushed,
+    FaultChanged,
+    HistoryApplied,
+    MessageDelivered,
+    MessageLost,
+    MessageSent,
+    NodeCrashed,
+    NodeStarted,
+    RecordAppended,
+    RecordQuarantined,
+    StateLost,
+    SyncReported,
+    TraceEvent,
+)
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 REASONS: Final = (
@@ -20,8 +35,6 @@ REASONS: Final = (
     "poisoned",
 )
 """Why a full sync may happen."""
-
-_DAMAGE: Final = ("FlipBit", "corruption")
 
 
 def check_status(facts: Facts) -> Finding:
@@ -78,22 +91,24 @@ def check_syncs(facts: Facts) -> Finding:
     """Every full sync has a reason of the list, and the trace shows a cause for it."""
     tally = Tally("full_syncs_have_a_cause")
     causes = _Causes(facts)
-    for row in facts.rows:
-        is_masters = row.event == "sync" and row.peer != row.node
-        if is_masters and row.kind == "full" and row.text.startswith("started"):
-            tally.see()
-            reason = row.text.partition(" ")[2]
-            if reason not in REASONS:
-                problem = "no reason of the list"
-            else:
-                problem = causes.missing(reason, row.node, row.peer)
-            if problem:
-                tally.violated(
-                    f"{row.node} began a full sync of {row.peer} at {ns_to_ms(row.time_ns):,} ms "
-                    f"for {reason or 'no reason'!r}: {problem}"
-                )
-        else:
-            causes.take(row)
+    for event in facts.trace:
+        match event:
+            case SyncReported(node=master, peer=node, kind="full", phase="started") if (
+                node != master
+            ):
+                tally.see()
+                reason = event.reason
+                if reason not in REASONS:
+                    problem = "no reason of the list"
+                else:
+                    problem = causes.missing(reason, master, node)
+                if problem:
+                    tally.violated(
+                        f"{master} began a full sync of {node} at {ns_to_ms(event.time_ns):,} ms "
+                        f"for {reason or 'no reason'!r}: {problem}"
+                    )
+            case _:
+                causes.take(event)
     return tally.finding(of="full syncs", idle="no full sync was begun")
 
 
@@ -112,33 +127,33 @@ class _Causes:
         self._poisoned: set[str] = set()
         self._has_damage = False
 
-    def take(self, row: TraceRow) -> None:
-        """Take note of a row."""
-        node = row.node
-        match row.event:
-            case "append":
-                self._tips[node] = row.value, row.number
-            case "apply":
-                self._tips[node] = row.value, row.number
-                if row.kind == "snapshot":
-                    self._bases[node] = row.number
+    def take(self, event: TraceEvent) -> None:
+        """Take note of an event."""
+        match event:
+            case MessageSent(source=node, message="Hello"):
+                self._said[node, event.number] = self._tips.get(node, NOWHERE)
+            case MessageDelivered(source=peer, target=node, message="Hello"):
+                self._heard[node, peer] = self._said.get((peer, event.number), NOWHERE)
+            case MessageSent() | MessageDelivered():
+                pass  # They are most events: no other class needs to be tried for them.
+            case RecordAppended(node=node):
+                self._tips[node] = event.epoch, event.offset
+            case HistoryApplied(node=node):
+                self._tips[node] = event.epoch, event.offset
+                if event.source == "snapshot":
+                    self._bases[node] = event.offset
                     self._poisoned.discard(node)
-            case "start":
+            case NodeStarted(node=node):
                 self._bases[node] = self._tips.get(node, NOWHERE)[1]
-            case "crash" if row.kind == "lost_disk":
+            case NodeCrashed(node=node, kind="lost_disk") | StateLost(node=node):
                 self._tips.pop(node, None)
-            case "lost_state":
-                self._tips.pop(node, None)
-            case "send" if row.kind == "Hello":
-                self._said[node, row.number] = self._tips.get(node, NOWHERE)
-            case "deliver" if row.kind == "Hello":
-                self._heard[node, row.peer] = self._said.get((row.peer, row.number), NOWHERE)
-            case "flush":
-                self._flushed_bytes[node] += row.value
-            case "quarantine":
+            case DiskFlushed(node=node):
+                self._flushed_bytes[node] += event.size_bytes
+            case RecordQuarantined(node=node):
                 self._poisoned.add(node)
-            case "fault":
-                self._has_damage |= any(word in row.text for word in _DAMAGE)
+            case FaultChanged(fault=fault):
+                is_corrupting = isinstance(fault, Degrade) and fault.corruption > 0
+                self._has_damage |= is_corrupting or isinstance(fault, FlipBit)
             case _:
                 pass
 
@@ -172,26 +187,26 @@ def check_links(facts: Facts) -> Finding:
     flying: Counter[tuple[str, str, str, int, int]] = Counter()
     sent: Counter[str] = Counter()
     received: Counter[str] = Counter()
-    for row in facts.rows:
-        if row.event == "send":
-            flying[row.node, row.peer, row.kind, row.number, row.value] += 1
-            if row.text != "copy":
-                sent[row.node] += row.value
-        elif row.event in ("deliver", "lost"):
-            is_in = row.event == "deliver"
-            source, target = (row.peer, row.node) if is_in else (row.node, row.peer)
-            message = source, target, row.kind, row.number, row.value
-            if is_in:
-                received[target] += row.value
+    for event in facts.trace:
+        if isinstance(event, MessageSent):
+            flying[_message(event)] += 1
+            if event.note != "copy":
+                sent[event.source] += event.size_bytes
+        elif isinstance(event, MessageDelivered | MessageLost):
+            message = _message(event)
+            how = "was lost"
+            if isinstance(event, MessageDelivered):
+                how = "arrived"
+                received[event.target] += event.size_bytes
             flying[message] -= 1
             if flying[message] < 0:
-                how = "arrived" if is_in else "was lost"
                 tally.violated(
-                    f"{row.kind} {row.number} ({row.value} bytes) from {source} to {target} {how} "
-                    f"at {ns_to_ms(row.time_ns):,} ms more often than it was sent"
+                    f"{event.message} {event.number} ({event.size_bytes} bytes) from "
+                    f"{event.source} to {event.target} {how} at {ns_to_ms(event.time_ns):,} ms "
+                    "more often than it was sent"
                 )
     tally.see(len(flying))
-    crashed = {row.node for _, row in facts.events if row.event == "crash"}
+    crashed = {event.node for _, event in facts.events if isinstance(event, NodeCrashed)}
     for node, stats in facts.stats.items():
         if node in crashed:
             continue
@@ -202,3 +217,9 @@ def check_links(facts: Facts) -> Finding:
             if counted != truth:
                 tally.violated(f"{node} counts {counted:,} bytes {what}, its links {truth:,}")
     return tally.finding(of="messages", idle="nothing was sent")
+
+
+def _message(
+    event: MessageSent | MessageDelivered | MessageLost,
+) -> tuple[str, str, str, int, int]:
+    return event.source, event.target, event.message, event.number, event.size_bytes

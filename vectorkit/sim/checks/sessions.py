@@ -9,6 +9,7 @@ from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
 from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.trace_events import HistoryApplied, NodeCrashed, NodeStarted
 from vectorkit.units import ns_to_ms
 
 
@@ -97,9 +98,14 @@ class _Tallies:
 def _unsettled(facts: Facts) -> dict[str, list[int]]:
     """When nodes crashed, started or took another store, as places in the trace."""
     found = defaultdict(list)
-    for index, row in facts.events:
-        if row.event in ("crash", "start") or (row.event == "apply" and row.kind == "snapshot"):
-            found[row.node].append(index)
+    for index, event in facts.events:
+        match event:
+            case NodeCrashed(node=node) | NodeStarted(node=node):
+                found[node].append(index)
+            case HistoryApplied(node=node, source="snapshot"):
+                found[node].append(index)
+            case _:
+                pass
     return found
 
 
