@@ -399,7 +399,7 @@ def test_membership_leaves_the_write_buffer_alone(collection):
     collection.get("1")
     collection.update_vector("1", GOOD)
     assert "1" in collection
-    assert len(collection._storage._buffer) == 1
+    assert collection._storage.head.accepted == 1
 
 
 def test_matches_can_be_taken_by_place(collection):
