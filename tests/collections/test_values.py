@@ -21,8 +21,9 @@ import vectorkit as vk
 from tests.collections.reference import everything, filled
 from vectorkit import sim
 from vectorkit.collections.filters import parse
-from vectorkit.collections.values import DEPTH_MAX, stored_value, whole_number
+from vectorkit.collections.values import DEPTH_MAX, stored_payload, stored_value, whole_number
 from vectorkit.errors import (
+    DuplicateId,
     InvalidDimension,
     InvalidFilter,
     InvalidId,
@@ -32,8 +33,16 @@ from vectorkit.errors import (
     InvalidPayload,
     InvalidVector,
 )
-from vectorkit.operations import UpdateVectors, Upsert, decode, encode
-from vectorkit.store import write
+from vectorkit.operations import (
+    CollectionConfig,
+    CreateCollection,
+    UpdateVectors,
+    Upsert,
+    canonical_payload,
+    decode,
+    encode,
+)
+from vectorkit.store import store_of, write
 
 PAGE = (Path(__file__).parents[2] / "docs/values.md").read_text("utf-8")
 NAMES: dict = {}
@@ -609,6 +618,40 @@ def test_members_of_an_enum_are_counts_and_names_as_their_values():
     assert [type(each.collection) for each in operations] == [str, str]
 
 
+@pytest.mark.parametrize("name", [pd.NA, ["dot"], np.array(["dot", "cpu"]), None, float("nan"), {}])
+def test_an_option_that_is_no_name_is_refused_and_never_an_error_of_another_kind(name):
+    for call in (
+        lambda: vk.CpuCollection(dim=2, metric=name),
+        lambda: vk.VectorStore().create_collection("c", dim=2, kind=name),
+        lambda: vk.QuantizedCollection(dim=2, codec=name),
+        lambda: vk.QuantizedCollection(dim=2, rows=name),
+        lambda: empty().delete(["a"], missing=name),
+    ):
+        with pytest.raises(InvalidInput):
+            call()
+
+
+def test_options_named_by_an_enum_or_by_numpy_make_equal_collections():
+    class Option(str, Enum):  # noqa: UP042 - The str of a StrEnum is its value anyway.
+        KIND, METRIC, CODEC, ROWS = "quantized", "dot", "int8", "host"
+
+    made = []
+    for names in (
+        list(Option),
+        [each.value for each in Option],
+        [np.str_(o.value) for o in Option],
+    ):
+        kind, metric, codec, rows = names
+        store = vk.VectorStore()
+        made.append(
+            store.create_collection("c", dim=2, kind=kind, metric=metric, codec=codec, rows=rows)
+        )
+    assert len({each.digest() for each in made}) == 1
+    cpu = [vk.VectorStore().create_collection("c", dim=2, kind=k) for k in ("cpu", np.str_("cpu"))]
+    assert type(cpu[1].config.kind) is str
+    assert cpu[0].digest() == cpu[1].digest()
+
+
 # Keys, copies, depth
 
 
@@ -753,6 +796,44 @@ def test_more_payloads_than_rows_are_refused_without_reading_all_of_them():
     endless = iter(dict, None)
     with pytest.raises(InvalidPayload, match="2 or more payloads"):
         empty().upsert(["a"], [ROW], endless)
+
+
+old_values = st.recursive(
+    st.booleans()
+    | st.integers(-(2**63) + 1, 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: (
+        st.lists(st.none() | inner, max_size=2)
+        | st.dictionaries(st.text(max_size=2), st.none() | inner, max_size=2)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(max_size=2), old_values, max_size=3))
+def test_what_is_json_already_keeps_its_bytes_and_is_a_copy(payload):
+    stored = stored_payload(payload)
+    assert canonical_payload(stored) == canonical_payload(payload)
+    assert repr(stored) == repr(payload)
+    assert stored is not payload
+    assert repr(stored_payload(stored)) == repr(stored)
+
+
+def test_null_in_operations_of_older_versions_stays_and_is_found():
+    old = Upsert("c", ("r", "s"), np.array([ROW, ROW], np.float32), ({"a": None}, {"a": 1}))
+    made = CreateCollection("c", CollectionConfig(2, "dot", "cpu"))
+    c = store_of([made, decode(encode(old))])["c"]
+    assert c.payload("r") == {"a": None}
+    assert found(c, {"a": None}) == ("r",)
+    assert found(c, {"a": {"ne": None}}) == ("s",)
+    assert found(c, {"a": {"exists": True}}) == ("r", "s")
+
+
+def test_ids_that_are_written_alike_are_one_id():
+    for ids in ([UUID(int=7), str(UUID(int=7))], [NAMES["Word"].KING, "king"], [np.int8(3), 3]):
+        with pytest.raises(DuplicateId):
+            empty().upsert(ids, [ROW, ROW])
 
 
 def test_operations_are_committed_as_they_are_only_if_every_type_is_the_stored_one():

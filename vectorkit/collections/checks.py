@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +17,7 @@ from vectorkit.collections.values import (
     count_masked,
     is_duration,
     is_missing,
+    known_name,
     stored_id,
     whole_number,
 )
@@ -51,9 +52,8 @@ def checked_dim(dim: object) -> int:
 
 def checked_metric(metric: object) -> Metric:
     """One of `METRICS`."""
-    for known in METRICS:
-        if metric == known:
-            return known
+    if (known := known_name(metric, METRICS)) is not None:
+        return cast("Metric", known)
     raise UnknownMetric(
         "a collection cannot use this metric",
         got=f"metric={short(metric)}",

@@ -30,6 +30,7 @@ from vectorkit.collections.redo import Change, Head
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.storage import PIECE_ROWS, Storage
 from vectorkit.collections.tables import View
+from vectorkit.collections.values import known_name
 from vectorkit.errors import InvalidInput, VectorExists
 from vectorkit.operations import (
     CollectionConfig,
@@ -212,14 +213,15 @@ class Collection(Reader):
         >>> c.delete(["a", "x"], missing="ignore").deleted
         1
         """
-        if missing not in ("raise", "ignore"):
+        wanted = known_name(missing, ("raise", "ignore"))
+        if wanted is None:
             raise InvalidInput(
                 "delete cannot treat absent ids like this",
                 got=f"missing={missing!r}",
                 wanted="'raise' or 'ignore'",
                 remedy="pass one of these",
             )
-        return self._guard.run(self._delete, checked_ids(ids), missing == "ignore")
+        return self._guard.run(self._delete, checked_ids(ids), wanted == "ignore")
 
     def snapshot(self) -> Snapshot:
         """The present rows, immutable, in constant time; the next write copies the rows once.

@@ -12,6 +12,7 @@ from vectorkit.collections.gpu import GpuCollection
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.quantized import QuantizedCollection
 from vectorkit.collections.sharded import ShardedCollection
+from vectorkit.collections.values import known_name
 from vectorkit.errors import InvalidOption
 from vectorkit.operations import CollectionConfig
 
@@ -32,7 +33,7 @@ def config_of(kind: str, dim: int, metric: str, **options: Any) -> CollectionCon
     4
     """
     given = {name: value for name, value in options.items() if value is not None}
-    _checked_kind(kind)
+    kind = _checked_kind(kind)
     if given and kind != QuantizedCollection.kind:
         raise InvalidOption(
             "a collection of this kind has no such option",
@@ -90,12 +91,13 @@ def load(path: files.PathLike, *, device: Any = None) -> Collection:
     return collection
 
 
-def _checked_kind(kind: object) -> None:
-    if kind not in _KINDS:
-        raise InvalidOption(
-            "there is no collection of this kind",
-            got=f"kind={short(kind)}",
-            wanted=" or ".join(map(repr, _KINDS)),
-            remedy=nearest(kind, _KINDS),
-            allowed=list(_KINDS),
-        )
+def _checked_kind(kind: object) -> str:
+    if (known := known_name(kind, _KINDS)) is not None:
+        return known
+    raise InvalidOption(
+        "there is no collection of this kind",
+        got=f"kind={short(kind)}",
+        wanted=" or ".join(map(repr, _KINDS)),
+        remedy=nearest(kind, _KINDS),
+        allowed=list(_KINDS),
+    )

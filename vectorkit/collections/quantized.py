@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import jax
 import numpy as np
@@ -18,7 +18,7 @@ from vectorkit.collections.not_storable import short
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
-from vectorkit.collections.values import whole_number
+from vectorkit.collections.values import known_name, whole_number
 from vectorkit.errors import InvalidOption
 from vectorkit.operations import CollectionConfig, SetCodebook
 from vectorkit.types import Metric
@@ -160,9 +160,8 @@ class CodecReport:
 
 def checked_place(rows: object) -> RowsPlace:
     """One of `ROWS_PLACES`."""
-    for known in ROWS_PLACES:
-        if rows == known:
-            return known
+    if (known := known_name(rows, ROWS_PLACES)) is not None:
+        return cast("RowsPlace", known)
     raise InvalidOption(
         "float32 rows cannot be kept there",
         got=f"rows={short(rows)}",

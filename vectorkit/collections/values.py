@@ -8,7 +8,7 @@ returned shares memory with what was passed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -161,6 +161,16 @@ def stored_key(given: object) -> str | None:
     """A key as it is stored; None where it is not a text."""
     plain = without_enum(given)
     return str.__str__(plain) if isinstance(plain, str) else None
+
+
+def known_name(given: object, known: Iterable[str]) -> str | None:
+    """The one of the known names that this is, as a plain str; None for all else.
+
+    >>> known_name(np.str_("dot"), ["cosine", "dot"]), known_name(["dot"], ["cosine", "dot"])
+    ('dot', None)
+    """
+    name = stored_key(given)
+    return next((each for each in known if each == name), None)
 
 
 def count_masked(given: object) -> int:

@@ -9,6 +9,7 @@ from vectorkit.collections.codecs.base import NOTHING, Codec, Parameters
 from vectorkit.collections.codecs.binary import BinaryCodec
 from vectorkit.collections.codecs.int8 import Int8Codec
 from vectorkit.collections.codecs.pq import PqCodec
+from vectorkit.collections.values import known_name
 from vectorkit.errors import InvalidOption
 
 CODECS: Final[dict[str, type[Codec]]] = {
@@ -24,7 +25,8 @@ def codec_of(name: str, dim: int, seed: int = 0, parameters: Parameters = NOTHIN
     >>> codec_of("int8", dim=384).row_bytes
     392
     """
-    if name not in CODECS:
+    known = known_name(name, CODECS)
+    if known is None:
         nearest = get_close_matches(str(name), CODECS, n=1, cutoff=0.0)[0]
         raise InvalidOption(
             "there is no such codec",
@@ -32,4 +34,4 @@ def codec_of(name: str, dim: int, seed: int = 0, parameters: Parameters = NOTHIN
             wanted=f"one of {', '.join(map(repr, CODECS))}",
             remedy=f"use {nearest!r}",
         )
-    return CODECS[name](dim, seed, parameters)
+    return CODECS[known](dim, seed, parameters)
