@@ -158,6 +158,26 @@ def test_an_ack_of_an_earlier_epoch_an_old_connection_or_a_lost_message_calls_fo
     assert check_promptness(lost.facts()).evidence == ("no master heard an ack",)
 
 
+def syncing(*steps):
+    """Full and partial syncs of node-1 that begin and end, then an ack, and much later a flush."""
+    tape = Tape().begin().append(10, "node-0", FIRST, 2).flush(11, "node-0", 2)
+    for kind, phase in steps:
+        tape.add(12, "sync", "node-0", "node-1", kind, text=f"{phase} too_old")
+        tape.add(12, "sync", "node-1", "node-1", kind, text=f"{phase} too_old")
+    tape.ack(12, "node-1", "node-0", FIRST, 2).add(12, "send", "node-1", "node-0", "Ack", 2)
+    tape.add(14, "deliver", "node-0", "node-1", "Ack", 2)
+    return told(check_promptness(tape.flush(9_000, "node-0", 2).facts()))
+
+
+def test_an_ack_of_a_node_that_takes_a_full_sync_calls_for_nothing():
+    """Its log may be too old for the master to know the record that the ack names."""
+    started = ("full", "started")
+    assert syncing(started) == syncing(started, ("full", "lost")) == ("held", 0)
+    assert syncing(started, ("full", "finished")) == ("broken", 1)
+    assert syncing(started, ("full", "lost"), ("partial", "started")) == ("broken", 1)
+    assert syncing(("partial", "started")) == ("broken", 1)
+
+
 def test_a_node_that_is_master_no_more_owes_no_confirmation():
     for end in (
         lambda tape: tape.role(20, "node-0", "replica", SECOND),

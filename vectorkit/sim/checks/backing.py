@@ -25,6 +25,7 @@ from vectorkit.sim.trace_events import (
     RecordAppended,
     RoleTaken,
     StateLost,
+    SyncReported,
     TraceEvent,
 )
 from vectorkit.units import ms_to_ns, ns_to_ms
@@ -156,7 +157,8 @@ def check_promptness(facts: Facts) -> Finding:
 
     Later by `connection_timeout_ms` is a violation. Acks count that came by the connection that
     the replica still has, and that name a record of the master's own epoch. Those of a node that
-    was retired, or has lost its state since, need not be counted.
+    was retired, or has lost its state since, need not be counted; nor those of a node that takes a
+    full sync: the master's log may not reach back to the record that they name.
     """
     tally = Tally("confirmations_are_prompt")
     node_ids = facts.options.node_ids
@@ -213,6 +215,8 @@ class _Watch:
         self._epoch = epoch
         self._mark = self._confirmed = self.expected = 0
         self._reached: dict[str, int] = {}
+        self._syncing: set[str] = set()
+        """Nodes whose last connection began with a full sync that has not come to its end."""
         self._since_ns: int | None = None
 
     def forget(self, node: str) -> None:
@@ -228,11 +232,16 @@ class _Watch:
             self._confirmed = self.expected  # Told once.
         match event:
             case MessageDelivered() if ack is not None:
-                if ack.epoch == self._epoch:
+                if ack.epoch == self._epoch and ack.node not in self._syncing:
                     reached = _reached(ack, self._stage)
                     self._reached[ack.node] = max(self._reached.get(ack.node, 0), reached)
             case MessageDelivered(message="Hello"):
                 self._reached.pop(event.source, None)
+            case SyncReported(kind="full", phase="started", peer=node):
+                self._syncing.add(node)
+                self._reached.pop(node, None)
+            case SyncReported(phase="started" | "finished", peer=node):
+                self._syncing.discard(node)
             case DiskFlushed():
                 self._mark = event.offset
             case OffsetConfirmed():
