@@ -1,12 +1,25 @@
 """An exception at any bytecode: every call has happened or has not, and everything goes on."""
 
+import sys
 from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.collections.kinds import KINDS
-from tests.interrupts import PACKAGE, Interrupt, interrupted_at, points_of
+from tests.interrupts import PACKAGE, AlarmRang, Interrupt, interrupted_at, points_of
+from vectorkit.collections import collection as facade
+from vectorkit.collections import compiled, load, storage
+
+HERE = f"{PACKAGE}/collections/"
+_CORE = """backend buffer changes collection columns compiled digest guard pins reader redo storage
+tables"""
+CORE = tuple([f"{HERE}{name}.py" for name in _CORE.split()])
+"""Where anything is changed; elsewhere arguments are checked and answers made."""
+_OWN = "backend coded codecs quantized sharded storage"
+OWN = tuple([f"{HERE}{name}" for name in _OWN.split()])
+"""Where kinds differ."""
+FILES = (f"{HERE}files.py",)
 
 NAMES = ["a", "b", "c", "d", "e"]
 ROWS = np.array([[1, 0], [0, 2], [3, 1], [-1, 4], [2, 2]], np.float32)
@@ -85,8 +98,172 @@ WRITES = {
     "delete at the end": lambda c: c.delete(["e", "x"], missing="ignore"),
     "growth": lambda c: c.insert(MANY_NAMES[:20], MANY[:20]),
 }
+THOROUGH = [
+    "update_vector",
+    "update_vectors",
+    "update of both",
+    "upsert of both",
+    "delete with moves",
+]
 
 
-@pytest.mark.parametrize("write", WRITES)
-def test_a_write_that_is_interrupted_anywhere_has_happened_or_not(write):
+@pytest.mark.parametrize("write", THOROUGH)
+def test_a_write_that_is_interrupted_at_any_bytecode_has_happened_or_not(write):
     assert check(made, WRITES[write]) == {2, 3}
+
+
+@pytest.mark.parametrize("write", [write for write in WRITES if write not in THOROUGH])
+def test_every_other_write_interrupted_while_it_changes_anything_has_happened_or_not(write):
+    assert check(made, WRITES[write], CORE, stride=2) == {2, 3}
+
+
+@pytest.mark.parametrize("write", ["upsert of both", "delete with moves", "growth"])
+def test_an_interrupted_write_leaves_a_snapshot_as_it_was(write):
+    assert check(made, WRITES[write], CORE, is_held=True, stride=3) == {2, 3}
+
+
+@pytest.mark.parametrize("write", ["update_vectors", "upsert of both", "delete with moves"])
+def test_an_alarm_that_raises_an_ordinary_error_is_no_other_case(write):
+    assert check(made, WRITES[write], CORE, error=AlarmRang, stride=3) == {2, 3}
+
+
+READS = {
+    "search": lambda c: c.search([1, 2], k=2),
+    "search with a filter": lambda c: c.search([1, 2], where={"n": 1}),
+    "digest": lambda c: c.digest(),
+    "snapshot": lambda c: c.snapshot(),
+    "get": lambda c: (c.get("b"), c.get("a")),
+    "memory": lambda c: c.memory(),
+    "reserve": lambda c: c.reserve(20),
+}
+
+
+@pytest.mark.parametrize("read", READS)
+def test_a_read_that_is_interrupted_changes_nothing(read):
+    assert check(made, READS[read], CORE, stride=2) == {2}
+
+
+def in_pieces(count):
+    """A write of many rows, whose memory the caller uses again as soon as the call has ended."""
+
+    def call(collection):
+        rows = MANY[:count].copy()
+        try:
+            collection.update_vectors(MANY_NAMES[:count], rows)
+        finally:
+            rows[:] = 0
+
+    return call
+
+
+@pytest.mark.parametrize("count", [40, 70], ids=["in place", "aside"])
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_batch_of_several_pieces_is_whole_and_never_read_again(count, is_held, monkeypatch):
+    monkeypatch.setattr(storage, "PIECE_ROWS", 16)
+    monkeypatch.setattr(facade, "PIECE_ROWS", 16)
+    monkeypatch.setattr(storage, "BUFFERED_BATCH_MAX", 4)
+
+    def make():
+        collection = made()
+        collection.insert(MANY_NAMES[:90], -MANY[:90])
+        return collection
+
+    assert check(make, in_pieces(count), CORE, is_held=is_held, stride=5) == {3, 4}
+
+
+def few_writes(collection):
+    collection.upsert(["x", "b"], NEW[:2], [{"n": 1}, None])
+    collection.delete(["a"])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "cpu"])
+def test_every_kind_is_whole_wherever_its_own_code_is_interrupted(kind):
+    """Two writes and the flush between them; after an interrupt one of them may have happened."""
+    make = partial(made, kind)
+    reference = make()
+    states = {2: facts(reference)}
+    reference.upsert(["x", "b"], NEW[:2], [{"n": 1}, None])
+    states[3] = facts(reference)
+    reference.delete(["a"])
+    states[4] = facts(reference)
+    few_writes(make())
+    seen = set()
+    for point in points_of(partial(few_writes, make()), OWN)[::3]:
+        collection = make()
+        assert interrupted_at(point, partial(few_writes, collection), OWN), point
+        seen.add(collection.version)
+        assert facts(collection) == states[collection.version], point
+    assert seen == {2, 3, 4}
+
+
+@pytest.mark.parametrize("place", ["device", "host", "none"])
+def test_a_first_write_and_a_retraining_that_are_interrupted_have_happened_or_not(place):
+    kind = f"pq, rows {place}"
+
+    def train(collection):
+        collection.upsert(NAMES, ROWS)
+
+    assert check(partial(KINDS[kind], dim=2, metric="dot"), train, OWN, stride=7) == {0, 1}
+    assert check(partial(made, kind), lambda c: c.retrain(), OWN, stride=7) == {2, 3}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_swap_of_donated_arrays_runs_no_python(kind, monkeypatch):
+    """Else an exception could arrive in JAX's own code, between the donation and the store."""
+    called, profiled = [], []
+
+    def note(frame, event, _):
+        if event == "call":
+            called.append(frame.f_code.co_qualname)
+
+    def swap(program, calls):
+        for arguments in calls:
+            sys.setprofile(note)
+            try:
+                changed = program(*arguments)
+            finally:
+                sys.setprofile(None)
+            profiled.append(program)
+            yield changed
+
+    collection = made(kind)
+    monkeypatch.setattr(storage, "starmap", swap)
+    few_writes(collection)
+    collection.update_vectors(["b", "c"], NEW[:2])
+    collection.search([1, 2])
+    assert profiled
+    assert called == []
+
+
+def test_a_device_that_refuses_a_write_in_place_leaves_no_write_behind(monkeypatch):
+    collection = made()
+    before = facts(collection)
+
+    def refuse(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "move_in_place", refuse)
+        with pytest.raises(MemoryError):
+            collection.delete(["a"])
+        assert (collection.version, facts(collection)) == (2, before)
+    collection.delete(["a"])
+    assert (collection.version, len(collection)) == (3, 4)
+
+
+# An open file that an exception takes from its `with` is closed by Python, which warns of it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupted_save_leaves_the_old_file_or_the_new_one(tmp_path):
+    path = tmp_path / "rows.vk"
+    before, after = made(), made()
+    after.upsert(["x"], NEW[:1])
+    digests = {each.digest() for each in (before, after)}
+    seen = set()
+    for point in points_of(partial(after.save, path), FILES)[::2]:
+        before.save(path)
+        interrupted_at(point, partial(after.save, path), FILES)
+        seen.add(load(path).digest())
+        assert [each.name for each in tmp_path.iterdir() if each.suffix != ".tmp"] == ["rows.vk"]
+    assert seen == digests
+    after.save(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["rows.vk"]

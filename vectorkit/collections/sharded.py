@@ -65,6 +65,7 @@ class ShardedBackend(ExactBackend):
     def __init__(self, dim: int, metric: Metric, mesh: Mesh, axis: Any) -> None:
         placement = NamedSharding(mesh, PartitionSpec(axis))
         super().__init__(dim, metric, placement)
+        self._placement = placement
         self._shard_count: int = mesh.shape[axis]
         self._programs = compiled.sharded_programs(placement)
 
@@ -81,10 +82,19 @@ class ShardedBackend(ExactBackend):
         return (grown,)
 
     def _step(self, name: str, *arguments: Any) -> Step:
-        """Every device takes the rows of its own slots; only moved rows travel."""
+        """Every device takes the rows of its own slots; only moved rows travel.
+
+        The arguments are on all devices first: given NumPy arrays, a program for several devices
+        distributes them in Python, and an exception there would lose the rows that it was given.
+        """
         programs = self._programs
         in_place = getattr(programs, f"{name}_in_place")
-        return Step(0, in_place, getattr(programs, f"{name}_copy"), in_place, arguments)
+        there = jax.tree.map(self._on_all_devices, arguments)
+        return Step(0, in_place, getattr(programs, f"{name}_copy"), in_place, there)
+
+    def _on_all_devices(self, array: NDArray[Any]) -> Array:
+        everywhere = NamedSharding(self._placement.mesh, PartitionSpec())
+        return jax.make_array_from_callback(array.shape, everywhere, array.__getitem__)
 
     def read(self, state: CollectionState, slots: Int32Array) -> Array:
         """One gather, to every device; not waited for."""
