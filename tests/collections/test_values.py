@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from uuid import UUID
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ from vectorkit.errors import (
     InvalidOption,
     InvalidPayload,
     InvalidVector,
+    VectorKitError,
 )
 from vectorkit.operations import (
     CollectionConfig,
@@ -743,17 +745,44 @@ def test_any_mapping_and_subclasses_of_plain_types_are_taken_as_plain_ones():
     assert repr(c.payload("r")) == "{'a': {'b': 'x'}, 'n': 7, 't': '01:02:03.000004'}"
 
 
-def test_arrays_of_jax_and_of_short_floats_are_lists():
-    for array in (
-        jnp.arange(2.0),
-        jnp.arange(2, dtype=jnp.bfloat16),
-        np.arange(2, dtype=np.float16),
-    ):
-        assert repr(stored_value(array)) == "[0.0, 1.0]"
-    assert stored_value(jnp.bfloat16(1.5)) == 1.5
-    assert stored_value(np.longdouble(1.5)) == 1.5
+@pytest.mark.parametrize(
+    "dtype", [jnp.float32, jnp.bfloat16, jnp.float8_e4m3fn, np.float16, np.longdouble]
+)
+def test_floats_of_every_width_are_floats_alone_and_in_arrays(dtype):
+    array = np.arange(2).astype(dtype)
+    assert repr(stored_value(array)) == repr(stored_value(list(array))) == "[0.0, 1.0]"
+    assert repr(stored_value(array[1])) == repr(stored_value(np.array(array[1]))) == "1.0"
+    if dtype is not np.longdouble:
+        assert repr(stored_value(jnp.asarray(array))) == "[0.0, 1.0]"
+
+
+def test_integers_of_every_width_are_ints_alone_and_in_arrays():
+    for dtype in ("int8", ">u2", "uint64", jnp.int4):
+        array = np.arange(2).astype(dtype)
+        assert repr(stored_value(array)) == repr(stored_value(list(array))) == "[0, 1]"
+
+
+def test_series_and_arrays_of_objects_are_lists_of_stored_values():
     assert stored_value(pd.Series(pd.to_datetime(["2020-01-01"]))) == ["2020-01-01T00:00:00"]
     assert stored_value(np.array([1, "a", None], object)) == [1, "a", None]
+
+
+def test_values_of_a_function_that_jax_traces_are_refused():
+    c = empty()
+    with pytest.raises(VectorKitError, match="[Tt]race"):
+        jax.jit(lambda x: c.upsert(["a"], [ROW], [{"x": x}]))(1.0)
+    assert c.version == 0
+
+
+class Broken(Lazy):
+    def items(self):
+        return [1, 2]
+
+
+@pytest.mark.parametrize("payload", [Broken({}), {"a": Broken({})}])
+def test_a_mapping_without_pairs_is_refused(payload):
+    with pytest.raises(InvalidPayload, match=r"must have items\(\) of keys and values"):
+        DOORS["upsert"](payload)
 
 
 @pytest.mark.parametrize(
@@ -769,6 +798,8 @@ def test_arrays_of_jax_and_of_short_floats_are_lists():
         ({"a": np.array([(1, 2)], "i4,i4")}, "a", None),
         ({"a": np.longdouble(1) + np.finfo(np.longdouble).eps}, "a", None),
         ({"a": [1, np.ma.masked]}, "a[1]", "masked (MaskedConstant)"),
+        ({"a": pd.Timestamp(np.datetime64("12000-01-01", "s"))}, "a", None),
+        ({"a": np.void(b"ab")}, "a", None),
         ({"a": datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))}, "a", None),
     ],
 )  # fmt: skip

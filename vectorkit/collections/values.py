@@ -284,8 +284,8 @@ def _array(given: np.ndarray[Any, Any], depth: int) -> object:
         listed = array.tolist()
     elif kind == "f":
         listed = _elements(array)
-    elif array.dtype.names is None and jnp.issubdtype(array.dtype, jnp.floating):
-        listed = array.astype(np.float64).tolist()
+    elif array.dtype.names is None and _is_real(array.dtype):
+        listed = array.tolist()
     if listed is array:
         raise NotStorable(given, f"an array of dtype {array.dtype} has no form in JSON")
     return _CONVERTERS[type(listed)](listed, depth)
@@ -315,9 +315,15 @@ def _number(given: Any, depth: int) -> object:
         if (value := float(given)) != given and not math.isnan(value):
             raise NotStorable(given, "float64 cannot hold it exactly: pass float(value)")
         return _float(value, depth)
-    if jnp.issubdtype(given.dtype, jnp.floating):
-        return _float(float(given), depth)
+    if given.dtype.names is None and _is_real(given.dtype):
+        plain = given.item()
+        return _CONVERTERS[type(plain)](plain, depth)
     raise NotStorable(given, _OTHERWISE)
+
+
+def _is_real(dtype: Any) -> bool:
+    """Whether this is one of the types that JAX adds to NumPy, such as bfloat16 or int4."""
+    return bool(jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer))
 
 
 def _refused(given: object, _: int) -> object:
