@@ -769,7 +769,7 @@ def test_series_and_arrays_of_objects_are_lists_of_stored_values():
 
 def test_values_of_a_function_that_jax_traces_are_refused():
     c = empty()
-    with pytest.raises(VectorKitError, match="[Tt]race"):
+    with pytest.raises(VectorKitError, match=r"[Tt]race"):
         jax.jit(lambda x: c.upsert(["a"], [ROW], [{"x": x}]))(1.0)
     assert c.version == 0
 
