@@ -21,6 +21,7 @@ from vectorkit.collections import Collection, Matches
 from vectorkit.collections.checks import checked_k, checked_row
 from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.guard import Guard
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
@@ -310,11 +311,13 @@ def _patch(
             asked = asked[wanted.mask_at(view.tables.columns, asked)]
         return changed, asked, backend.read(view.state, padded(asked))
 
-    view, known = collection._read(dispatch)
-    if known is None:
-        return None
-    changed, asked, rows = known
-    scores = canonical_scores(np.asarray(rows)[: len(asked)], query, collection.metric)
+    with plain_jax():
+        view, known = collection._read(dispatch)
+        if known is None:
+            return None
+        changed, asked, rows = known
+        found = np.asarray(rows)[: len(asked)]
+    scores = canonical_scores(found, query, collection.metric)
     stays = (entry.slots < view.count) & ~np.isin(entry.slots, changed)
     slots = np.concatenate((entry.slots[stays], asked))
     scores = np.concatenate((entry.scores[stays], scores))

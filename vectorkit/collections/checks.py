@@ -9,8 +9,10 @@ from typing import Any, Final, cast
 
 import jax.numpy as jnp
 import numpy as np
+from jax.errors import TracerArrayConversionError
 from numpy import inf, ndarray, vdot  # By their own names: `checked_row` runs a million times.
 
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.values import (
     INT_MAX,
@@ -226,7 +228,11 @@ def _as_float32(vectors: Any, is_shared: bool = False) -> Float32Array:
         )
     given: Any = _nullable_numbers(vectors)
     try:
-        given = np.asarray(vectors) if given is None else given
+        if given is None:
+            with plain_jax():  # A jax.Array comes from its device here.
+                given = np.asarray(vectors)
+    except TracerArrayConversionError as error:
+        raise _traced(vectors) from error
     except (TypeError, ValueError) as error:
         raise _wrong_dtype(f"a ragged {type(vectors).__name__}") from error
     if given.dtype.kind not in "fiu" and not jnp.issubdtype(given.dtype, jnp.floating):
@@ -256,6 +262,15 @@ def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     with np.errstate(over="ignore", invalid="ignore"):
         squared: Float32Array = np.vecdot(rows, rows)
     return np.isfinite(squared)
+
+
+def _traced(vectors: object) -> InvalidVector:
+    return InvalidVector(
+        "vectors must have their values, and JAX is tracing",
+        got=f"a traced array, {short(vectors)}",
+        wanted="values: a NumPy array, a list of numbers, or an array of JAX from outside",
+        remedy="call this outside of the functions that jit, vmap, grad or scan transform",
+    )
 
 
 def _wrong_dtype(got: str) -> InvalidVector:

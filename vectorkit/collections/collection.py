@@ -23,6 +23,7 @@ from vectorkit.collections.checks import (
 from vectorkit.collections.files import Contents
 from vectorkit.collections.filters import Filter
 from vectorkit.collections.guard import Guard
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.payloads import checked_payload, checked_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
@@ -79,8 +80,9 @@ class Collection(Reader):
         self.name = name
         self.config = self._make_config(checked_dim(dim), checked_metric(metric))
         self._dim = self.config.dim
-        self._backend = self._make_backend()
-        self._storage = Storage(self.config, self._backend)
+        with plain_jax():
+            self._backend = self._make_backend()
+            self._storage = Storage(self.config, self._backend)
         self._guard = Guard()
         self._commit: Commit | None = None
         self._incarnation = object()
@@ -233,7 +235,7 @@ class Collection(Reader):
         >>> len(before), len(c)
         (0, 1)
         """
-        view = self._guard.run(self._storage.hold)
+        view = self._guard.run_on_device(self._storage.hold)
         return Snapshot(self.name, self.config, self._backend, view)
 
     def reserve(self, count: int) -> None:
@@ -245,14 +247,14 @@ class Collection(Reader):
         >>> c.memory().device["rows"]
         8192
         """
-        self._guard.run(self._reserve, checked_row_count(count))
+        self._guard.run_on_device(self._reserve, checked_row_count(count))
 
     def memory(self) -> Memory:
         """Every byte that this collection holds, on its devices and on the host.
 
         Walks all ids and payloads, so it costs a moment where there are many.
         """
-        return self._guard.run(self._storage.memory)
+        return self._guard.run_on_device(self._storage.memory)
 
     def compile_report(self) -> pd.DataFrame:
         """One row a program compiled for vectors of this dimension since the process began.
@@ -268,7 +270,7 @@ class Collection(Reader):
 
         Costs the rows changed since it was last asked for.
         """
-        return self._guard.run(self._storage.digest)
+        return self._guard.run_on_device(self._storage.digest)
 
     @classmethod
     def from_frame(
@@ -306,12 +308,14 @@ class Collection(Reader):
 
     def _adopt(self, contents: Contents) -> None:
         """Begin with what was saved, before anybody else has this collection."""
-        self._storage.adopt(contents)
+        with plain_jax():
+            self._storage.adopt(contents)
 
     def _plan(self, operation: RowOperation | SetCodebook) -> Change:
         """Everything of an operation that can be refused; the result makes it happen.
 
-        For a commit path that holds this collection's lock from the plan to the change.
+        For a commit path that holds this collection's lock, under `plain_jax`, from the plan to
+        the change.
         """
         storage = self._storage
         storage.finish()
@@ -359,7 +363,8 @@ class Collection(Reader):
         self._guard.refuse_in_filter()
         if self._commit is not None:
             return self._commit(self, operation)
-        return self._plan(operation).make()
+        with plain_jax():
+            return self._plan(operation).make()
 
     def _reserve(self, count: int) -> None:
         self._guard.refuse_in_filter()

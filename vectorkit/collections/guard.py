@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, Protocol, TypeVar, cast
 
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.errors import WriteInFilter
 
 P = ParamSpec("P")
@@ -64,12 +65,18 @@ class Guard:
                 if not is_inside:
                     self._runs_filter = False
                     if self.pending is not None:
-                        self.pending.finish()
+                        with plain_jax():
+                            self.pending.finish()
                 return function(*arguments, **options)
         except BaseException:
             while not is_inside and lock._is_owned():
                 lock.release()
             raise
+
+    def run_on_device(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Call under the lock a function that touches a device."""
+        with plain_jax():
+            return self.run(function, *arguments, **options)
 
     def run_filter(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
         """Call under the lock a function that writes of the same thread are refused in."""

@@ -14,6 +14,7 @@ from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.coded import SAMPLE_ROWS, QuantizedBackend, QuantizedState, RowsPlace
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.gpu import checked_device
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import padded
@@ -98,9 +99,10 @@ class QuantizedCollection(Collection):
             slots = np.arange(0, view.count, step, dtype=np.int32)
             return len(slots), self._backend.read(view.state, padded(slots))
 
-        view, (count, read) = self._read(sample)
+        with plain_jax():
+            view, (count, read) = self._read(sample)
+            rows = None if read is None else np.asarray(read)[:count]
         state: QuantizedState = view.state
-        rows = None if read is None else np.asarray(read)[:count]
         codec, learned = state.codec, state.learned
         error = None if rows is None else codec.relative_error(rows)
         return CodecReport(
@@ -132,7 +134,9 @@ class QuantizedCollection(Collection):
                 wanted="codec='pq'",
                 remedy="leave it: its codes never age",
             )
-        book = codec.trained(self._backend.rows(view.state, view.count)).parameters["codebook"]
+        with plain_jax():
+            rows = self._backend.rows(view.state, view.count)
+        book = codec.trained(rows).parameters["codebook"]
         return self._commit_or_do(SetCodebook(self.name, book))
 
 

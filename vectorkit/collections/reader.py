@@ -6,6 +6,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from vectorkit.collections.checks import (
 )
 from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
 from vectorkit.collections.filters import Filter, parse
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
 from vectorkit.collections.tables import View
@@ -111,8 +113,9 @@ class Reader(ABC):
         Row(id='a', vector=array([1., 2.], dtype=float32), payload={'year': 1990})
         """
         wanted = checked_id(row_id)
-        row, payload = self._row(wanted)
-        vector = np.array(row).reshape(self.dim)
+        with plain_jax():
+            row, payload = self._row(wanted)
+            vector = np.array(row).reshape(self.dim)
         return Row(wanted, vector, deepcopy(payload), not self._backend.keeps_rows)
 
     def payload(self, row_id: Id) -> Payload | None:
@@ -233,13 +236,9 @@ class Reader(ABC):
         return html.collection(self)
 
     def _search(self, queries: Float32Array, k: int, wanted: Filter | None) -> Found:
-        if wanted is None:
-            return find_best(self, queries, k, self.metric)
-
-        def select(view: View) -> MaskArray:
-            return self._filtered(wanted, view)
-
-        return find_best(self, queries, k, self.metric, select)
+        select = None if wanted is None else partial(self._filtered, wanted)
+        with plain_jax():
+            return find_best(self, queries, k, self.metric, select)
 
 
 class Snapshot(Reader):
@@ -277,8 +276,7 @@ class Snapshot(Reader):
     def digest(self) -> str:
         """The collection's digest when the snapshot was taken, recomputed from its rows."""
         if self._digest is None:
-            view = self._view
-            rows = self._backend.rows(view.state, view.count)
+            view, rows = self._view, self._rows()
             total = total_of(row_hashes(view.ids, rows, view.payloads))
             learned = parameter_bytes(self._backend.parameters(view.state))
             self._digest = combine(self.config, learned, total, view.count)
@@ -291,15 +289,14 @@ class Snapshot(Reader):
 
     def vectors(self) -> Float32Array:
         """All vectors in slot order, as a copy (count, dim)."""
-        return np.array(self._backend.rows(self._view.state, self._view.count))
+        return np.array(self._rows())
 
     def payloads(self) -> list[Payload | None]:
         """All payloads in slot order, as copies."""
         return [deepcopy(payload) for payload in self._view.payloads]
 
     def _batches(self, size: int) -> Iterator[RowBatch]:
-        view = self._view
-        rows = self._backend.rows(view.state, view.count)
+        view, rows = self._view, self._rows()
         for start in range(0, view.count, size):
             block = slice(start, min(start + size, view.count))
             ids, payloads = view.tables.ids[block], view.tables.payloads[block]
@@ -307,7 +304,8 @@ class Snapshot(Reader):
 
     def _contents(self) -> files.Contents:
         view = self._view
-        arrays = self._backend.content(view.state, view.count)
+        with plain_jax():
+            arrays = self._backend.content(view.state, view.count)
         return files.Contents(self.name, self.config, view.version, view.ids, view.payloads, arrays)
 
     def __len__(self) -> int:
@@ -334,6 +332,10 @@ class Snapshot(Reader):
 
     def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
         return self._view, dispatch(self._view)
+
+    def _rows(self) -> Float32Array:
+        with plain_jax():
+            return self._backend.rows(self._view.state, self._view.count)
 
 
 def not_found(row_id: Id, reader: Reader) -> VectorNotFound:

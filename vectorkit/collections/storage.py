@@ -28,6 +28,7 @@ from vectorkit.collections.changes import ChangeLog
 from vectorkit.collections.compiled import warm_up
 from vectorkit.collections.digest import DigestFold, combine, parameter_bytes, row_hashes
 from vectorkit.collections.files import Contents
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
 from vectorkit.collections.pins import Pinned
 from vectorkit.collections.redo import Change, Growth, Head, Redo, Rows
@@ -254,18 +255,20 @@ class Storage:
         self.finish()
         head = self.head
         if head.accepted:
-            self._settle()
-            batch = head.buffer.batch(head.accepted, self.capacity)
-            learned, steps = self.backend.encode(self._learned, batch)
-            redo = Redo(self._placed(steps, learned), self.tables)
-            buffer = WriteBuffer(self.config.dim)
-            self._commit(Head(head.version, head.size, buffer, 0, redo))
+            with plain_jax():  # `put` comes here without it once the buffer is full.
+                self._settle()
+                batch = head.buffer.batch(head.accepted, self.capacity)
+                learned, steps = self.backend.encode(self._learned, batch)
+                redo = Redo(self._placed(steps, learned), self.tables)
+                buffer = WriteBuffer(self.config.dim)
+                self._commit(Head(head.version, head.size, buffer, 0, redo))
 
     def finish(self) -> None:
         """Do what the last write still asks for, if an exception has broken it off."""
         head = self.head
         if head.redo is not None:
-            self._finish(head, head.redo)
+            with plain_jax():  # Any call comes here first, also one that needs no device.
+                self._finish(head, head.redo)
 
     def adopt(self, contents: Contents) -> None:
         """Begin with these rows in place of none, as if all writes up to their version were here.

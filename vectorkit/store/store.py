@@ -19,6 +19,7 @@ from vectorkit.collections import (
 )
 from vectorkit.collections.checks import checked_name
 from vectorkit.collections.guard import Guard
+from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.kinds import config_of, make_collection
 from vectorkit.collections.redo import Change
 from vectorkit.errors import (
@@ -265,11 +266,12 @@ class VectorStore:
             )
         if is_from_client:
             self._admit()
-        change = self._plan(operation)
         journal = self._journal if is_from_client else None
-        encoded = b"" if journal is None else encode(operation)
-        if journal is None and not self._subscribers:
-            return change.make()  # Nobody else has to hear of it.
+        with plain_jax():
+            change = self._plan(operation)
+            encoded = b"" if journal is None else encode(operation)
+            if journal is None and not self._subscribers:
+                return change.make()  # Nobody else has to hear of it.
         commit = _Commit(guard, change, operation, encoded, journal, self._subscribers)
         guard.pending = commit
         return commit.finish()
@@ -432,7 +434,8 @@ class _Commit:
 
     def _made(self) -> WriteResult:
         try:
-            return self._change.make()
+            with plain_jax():
+                return self._change.make()
         except Exception:
             if not self._change.has_happened():
                 self._guard.pending = None

@@ -1,0 +1,135 @@
+"""The JAX settings that collections work under, whatever those of their caller are.
+
+A collection may be called anywhere: while JAX traces a function (`jax.jit`, `jax.vmap`, `jax.grad`,
+`jax.lax.scan`, …), under a mesh, and under settings that forbid transfers or promotions, change
+dtypes or look for infinities. Its programs are written and tested for JAX's defaults, and its state
+must never hold a tracer. So every call that reaches a device enters `plain_jax()` before it takes a
+lock: inside, tracing is suspended and the settings that matter have their defaults; afterwards the
+caller has its own again.
+
+JAX has public context managers for most of these settings, not for all, and no public way to read
+them in less time than a small call takes. Hence two private modules of JAX, here and only here. A
+setting that the installed version does not have is passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import jax
+from jax._src import config as jax_config
+from jax._src import core as jax_core
+
+Enter = Callable[[], AbstractContextManager[Any]]
+
+_GUARD: Final = ("allow", None, "log", "log_explicit")
+_SETTINGS: Final[dict[str, tuple[Any, ...]]] = {
+    "check_vma": (False,),
+    "eager_constant_folding": (False,),
+    "jax_auto_pcast": (True,),
+    "jax_debug_infs": (False,),
+    "jax_debug_nans": (False,),
+    "jax_default_device": (None,),
+    "jax_default_matmul_precision": (None,),
+    "jax_disable_jit": (False,),
+    "jax_enable_x64": (False,),
+    "jax_no_execution": (False,),
+    "jax_no_tracing": (False,),
+    "jax_numpy_dtype_promotion": ("standard",),
+    "jax_numpy_rank_promotion": ("allow", "warn"),
+    "jax_transfer_guard_device_to_device": _GUARD,
+    "jax_transfer_guard_device_to_host": _GUARD,
+    "jax_transfer_guard_host_to_device": _GUARD,
+}
+"""What changes results or dtypes, or refuses what collections do, and the values that do neither.
+
+Others are replaced by the first of these. What only reports, such as `jax_log_compiles`, is left to
+the caller.
+"""
+
+_OF_A_THREAD: Final[dict[str, Any]] = {
+    "abstract_mesh_context_manager": None,
+    "compute_on_context_manager": None,
+    "device_context": None,
+    "mesh_context_manager": (),
+}
+"""What `jax.set_mesh`, `with mesh:` and `compute_on` set for their thread, and its value before."""
+
+
+class _Setting(NamedTuple):
+    """`state` is JAX's own object, which holds the value of this thread."""
+
+    state: Any
+    harmless: tuple[Any, ...]
+    enter: Enter
+
+
+@contextmanager
+def _unset(state: Any) -> Iterator[None]:
+    before = state.get_local()
+    try:
+        state.set_local(jax_config.config_ext.unset)
+        yield
+    finally:
+        state.set_local(before)
+
+
+def _settings() -> Iterator[_Setting]:
+    # Tracing comes first: JAX refuses to change some of the others while it traces.
+    yield _Setting(jax_core.trace_state_strong_ref, (jax_core.eval_trace,), jax.core.eval_context)
+    thread: list[tuple[Any, Any]] = [(jax_core.axis_env_state, jax_core.top_axis_env)]
+    thread += [(getattr(jax_config, name, None), value) for name, value in _OF_A_THREAD.items()]
+    for state, value in thread:
+        if state is not None:
+            yield _Setting(state, (value,), partial(_unset, state))
+    for name, harmless in _SETTINGS.items():
+        if (held := jax_config.config_states.get(name)) is not None:
+            yield _Setting(held, harmless, partial(held, harmless[0]))
+
+
+_ALL: Final = tuple(_settings())
+
+# JAX makes one tuple of all settings that a traced function depends on. What else there is of ours
+# is read one by one. `object` never gives the same twice, so that without the tuple all is read.
+_traced_settings: Final[Callable[[], object]] = getattr(jax_config, "trace_context", object)
+_IN_TUPLE: Final = frozenset(getattr(jax_config, "trace_context_names", tuple)())
+_ELSEWHERE: Final = tuple(each.state for each in _ALL if each.state.name not in _IN_TUPLE)
+
+_NOTHING: Final = nullcontext()
+
+
+class _Memo:
+    """The settings that any thread found last, and what has to be entered under them."""
+
+    last: tuple[object, tuple[Enter, ...]] = (None, ())
+
+
+_memo: Final = _Memo()
+
+
+def plain_jax() -> AbstractContextManager[Any]:
+    """A context in which JAX computes at once, under its defaults; the caller's comes back after.
+
+    Costs about a microsecond where the caller's settings are harmless themselves.
+
+    >>> with jax.enable_x64(True), plain_jax():
+    ...     jax.config.jax_enable_x64
+    False
+    """
+    found = [_traced_settings(), *[state.value for state in _ELSEWHERE]]
+    known, entries = _memo.last
+    if found != known:
+        entries = tuple(each.enter for each in _ALL if each.state.value not in each.harmless)
+        _memo.last = (found, entries)
+    return _entered(entries) if entries else _NOTHING
+
+
+@contextmanager
+def _entered(entries: tuple[Enter, ...]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for enter in entries:
+            stack.enter_context(enter())
+        yield
