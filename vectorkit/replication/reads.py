@@ -86,16 +86,14 @@ class HeldReads:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self._waiting: deque[_Held] = deque()
+        self.waiting: deque[_Held] = deque()
         self._asked = (0, 0)
         """The connection, and the highest offset that was asked for in it."""
         self._ask_again_ns: int | None = None
 
-    def due_ns(self, *, is_asking: bool) -> int | None:
+    def due_ns(self, *, is_asking: bool) -> int:
         """The first time-out; where there is a master to ask, the next time to ask it."""
-        if not self._waiting:
-            return None
-        deadline_ns, ask_again_ns = self._waiting[0].deadline_ns, self._ask_again_ns
+        deadline_ns, ask_again_ns = self.waiting[0].deadline_ns, self._ask_again_ns
         if not is_asking or ask_again_ns is None:
             return deadline_ns
         return min(deadline_ns, ask_again_ns)
@@ -110,14 +108,12 @@ class HeldReads:
         payload = payload_of(member.readable(), read.collection, read.row_id)
         reply = ClientReply(read.request, "ok", member.visible, payload, "", 0, master_id)
         timeout_ns = member.options.write_concern.timeout_ms * NS_PER_MS
-        self._waiting.append(_Held(source, reply, member.now_ns + timeout_ns))
+        self.waiting.append(_Held(source, reply, member.now_ns + timeout_ns))
         return True
 
     def question(self, generation: int) -> AskConfirmed | None:
-        """What to ask the master now, if anything."""
-        if not self._waiting:
-            return None
-        now_ns, offset = self._member.now_ns, self._waiting[-1].reply.position.offset
+        """What to ask the master now for those that wait, if anything."""
+        now_ns, offset = self._member.now_ns, self.waiting[-1].reply.position.offset
         is_late = self._ask_again_ns is not None and now_ns >= self._ask_again_ns
         if self._asked >= (generation, offset) and not is_late:
             return None
@@ -127,7 +123,7 @@ class HeldReads:
 
     def release(self) -> None:
         """Answer what is confirmed now, in the order in which it came, and what is too late."""
-        member, waiting = self._member, self._waiting
+        member, waiting = self._member, self.waiting
         while waiting and member.is_confirmed(waiting[0].reply.position[:2]):
             held = waiting.popleft()
             member.outbox.send(held.client, held.reply)

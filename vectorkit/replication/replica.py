@@ -139,7 +139,8 @@ class ReplicaNode(Role):
         if stands_at_ns is not None and member.now_ns >= stands_at_ns:
             member.become(self._stand(self._suspicion.reason))
             return
-        self._held_reads.release()
+        if self._held_reads.waiting:
+            self._held_reads.release()
         if member.refresh() and self.state == "streaming":
             self._note_progress()
             self._send_ack()
@@ -245,8 +246,10 @@ class ReplicaNode(Role):
 
     def due_ns(self) -> int | None:
         """Handshake, silence, heartbeat, gap, chunk, refresh, suspicion: whichever is next."""
-        held_ns = self._held_reads.due_ns(is_asking=self.state == "streaming")
-        due_ns = earliest(self._stands_at_ns(), held_ns)
+        due_ns = self._stands_at_ns()
+        if self._held_reads.waiting:
+            held_ns = self._held_reads.due_ns(is_asking=self.state == "streaming")
+            due_ns = earliest(due_ns, held_ns)
         if self.member.options.refresh_ms:
             due_ns = earliest(due_ns, self.member.next_refresh_ns)
         if self.state == "connecting":
@@ -441,11 +444,10 @@ class ReplicaNode(Role):
 
     def _ask_confirmed(self) -> None:
         """Ask how far the write concern holds, where reads wait for that."""
-        question = None
-        if self.state == "streaming":
+        if self.state == "streaming" and self._held_reads.waiting:
             question = self._held_reads.question(self._generation)
-        if question is not None:
-            self._send(question)
+            if question is not None:
+                self._send(question)
 
     def _send_heartbeat(self) -> None:
         member = self.member
