@@ -105,7 +105,10 @@ class Delete(_Encodable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetCodebook(_Encodable):
-    """A quantized collection encodes all its rows by this codebook (subspaces, 256, width)."""
+    """A quantized collection encodes all its rows anew by what its codec is to have learned.
+
+    For "pq" that is a codebook (subspaces, 256, width), for "binary" a centre (dim,).
+    """
 
     collection: str
     codebook: Float32Array

@@ -14,6 +14,9 @@ from vectorkit.collections import (
 )
 
 SECOND = jax.local_devices()[1]
+LEARNING = ("binary", "pq")
+"""Beginnings of the names of kinds whose codecs learn from the first rows written."""
+
 RESCORE = {"int8": 4, "binary": 8, "pq": 8}
 
 EXACT = {

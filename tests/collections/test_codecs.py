@@ -17,17 +17,20 @@ from vectorkit.kernels.canonical import NORM_MAX, canonical_norms
 
 kinds = st.sampled_from(sorted(HARD_ROWS))
 seeds = st.integers(0, 2**32 - 1)
-dims = st.sampled_from([1, 2, 3, 9, 33, 64])
+dims = st.sampled_from([1, 2, 3, 9, 33, 64, 256])
 by_metric = pytest.mark.parametrize("metric", METRICS)
 by_codec = pytest.mark.parametrize("name", sorted(CODECS))
 
-CENTRED = "binary, centred"
-variants = pytest.mark.parametrize("variant", [*sorted(CODECS), CENTRED])
+CENTRED = "binary, another centre"
+PLAIN = "binary, no centre"
+variants = pytest.mark.parametrize("variant", [*sorted(CODECS), CENTRED, PLAIN])
 
 
 @cache
 def make(variant, dim, kind="common", seed=0):
-    """A codec ready to encode; pq and the centre are made from rows of a kind."""
+    """A codec ready to encode; a codebook or a centre is learned from rows of a kind."""
+    if variant == PLAIN:
+        return BinaryCodec(dim, seed=7)
     if variant == CENTRED:
         centre = hard_rows("common", seed + 9, 1, dim)[0]
         return BinaryCodec(dim, seed=7, parameters={"centre": centre})
@@ -210,9 +213,18 @@ def test_no_rows_have_no_codes(name):
     assert codec.decode(codes).shape == (0, 5)
 
 
-@pytest.mark.parametrize(("name", "row_bytes"), [("int8", 392), ("binary", 56), ("pq", 100)])
-def test_codes_of_384_dimensions_take_this_many_bytes(name, row_bytes):
-    assert codec_of(name, 384).row_bytes == row_bytes
+@pytest.mark.parametrize(
+    ("name", "dim", "row_bytes"),
+    [("int8", 384, 392), ("binary", 384, 56), ("binary", 50, 24), ("pq", 384, 100)],
+)
+def test_codes_take_this_many_bytes(name, dim, row_bytes):
+    assert codec_of(name, dim).row_bytes == row_bytes
+
+
+@pytest.mark.parametrize(("dim", "planes"), [(255, 2), (256, 1)])
+def test_few_coordinates_have_two_bits_each(dim, planes):
+    codec = BinaryCodec(dim)
+    assert (codec.planes, codec.fields[0].shape) == (planes, (planes * 8,))
 
 
 @by_codec
@@ -228,22 +240,57 @@ def test_another_seed_is_another_rotation():
     assert (one != other).any()
 
 
-def test_a_centre_helps_rows_that_share_a_large_part():
-    rows = hard_rows("common", 1, 200, 64) + np.float32(5)
-    plain = BinaryCodec(64)
-    centred = BinaryCodec(64, parameters={"centre": rows.mean(axis=0)})
-    relative = [
-        np.square(codec.decode(codec.encode(rows)) - rows).sum() for codec in (plain, centred)
-    ]
-    assert relative[1] < relative[0] / 5
+@pytest.mark.parametrize("dim", [64, 256])
+def test_a_shift_of_all_rows_costs_no_bits(dim):
+    rows = hard_rows("common", 1, 200, dim)
+    errors = []
+    for shift in (0, 5, 50):
+        shifted = rows + np.float32(shift)
+        codec = codec_of("binary", dim).trained(shifted)
+        errors.append(np.square(codec.decode(codec.encode(shifted)) - shifted).sum())
+    assert max(errors) < 1.03 * min(errors)
+    plain = BinaryCodec(dim)
+    assert np.square(plain.decode(plain.encode(shifted)) - shifted).sum() > 100 * max(errors)
 
 
-def test_training_repeats_bit_for_bit_and_does_not_change_the_codec():
+@by_metric
+@pytest.mark.parametrize("shift", [0, 50])
+@pytest.mark.parametrize("dim", [64, 300])
+def test_binary_estimates_rank_shifted_rows_as_their_scores_do(metric, shift, dim):
+    """Estimates against float64 scores: among the best 40 are nearly all of the true best 10."""
+    rows = hard_rows("common", 1, 1_000, dim) + np.float32(shift)
+    queries = hard_rows("common", 2, 9, dim) * np.float32(0.5) + rows[:9]
+    codec = codec_of("binary", dim).trained(rows)
+    estimates = scores(codec, codec.encode(rows), queries, metric)
+    best = np.argsort(-exact(rows, queries, metric), axis=1)[:, :10]
+    proposed = np.argsort(-estimates, axis=1)[:, :40]
+    hits = [len(set(a) & set(b)) for a, b in zip(best.tolist(), proposed.tolist(), strict=True)]
+    assert np.mean(hits) / 10 > {64: 0.95, 300: 0.68}[dim]
+
+
+def test_a_centre_of_zeros_and_none_are_the_first_axis():
+    rows = hard_rows("common", 1, 50, 40)
+    plain, zeros = BinaryCodec(40), codec_of("binary", 40).trained(np.zeros((3, 40), np.float32))
+    assert bits(plain.encode(rows)) == bits(zeros.encode(rows))
+    assert np.allclose(plain.decode(plain.encode(rows))[:, 0], rows[:, 0], rtol=2e-3, atol=1e-3)
+
+
+def test_a_row_that_is_nothing_but_height_is_kept_to_sixteen_bits():
+    centre = hard_rows("common", 1, 1, 40)
+    codec = codec_of("binary", 40).trained(centre)
+    words, scales, _ = codec.encode(centre * np.float32(3))
+    assert words.tolist() == [[0] * 4]
+    assert scales.tolist() == [0.0]
+    assert codec.relative_error(centre * np.float32(3)) < 2.0**-30
+
+
+@pytest.mark.parametrize("name", ["binary", "pq"])
+def test_training_repeats_bit_for_bit_and_does_not_change_the_codec(name):
     rows = hard_rows("common", 1, 400, 10)
-    untrained = codec_of("pq", 10)
+    untrained = codec_of(name, 10)
     one, other = untrained.trained(rows), untrained.trained(rows.copy())
     assert untrained.needs_training
-    assert one.parameters["codebook"].tobytes() == other.parameters["codebook"].tobytes()
+    assert one.parameters[one.learns].tobytes() == other.parameters[one.learns].tobytes()
 
 
 def test_training_brings_centroids_closer_than_drawn_rows():
@@ -294,8 +341,9 @@ def test_pq_chooses_the_centroid_with_the_least_sum_of_squares(seed, kind):
 def test_an_untrained_codec_says_what_to_do():
     with pytest.raises(InvalidOption, match=r"use the codec that `trained\(rows\)` returns"):
         codec_of("pq", 4).encode(np.zeros((1, 4), np.float32))
-    with pytest.raises(InvalidOption, match="at least one row"):
-        codec_of("pq", 4).trained(np.zeros((0, 4), np.float32))
+    for name in ("binary", "pq"):
+        with pytest.raises(InvalidOption, match="at least one row"):
+            codec_of(name, 4).trained(np.zeros((0, 4), np.float32))
 
 
 @pytest.mark.parametrize(("name", "nearest"), [("int4", "int8"), ("binery", "binary"), ("PQ8", "")])

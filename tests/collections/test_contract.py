@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import vectorkit as vk
-from tests.collections.kinds import CODED, DECODED, EXACT, KINDS, assert_answers, stored
+from tests.collections.kinds import CODED, DECODED, EXACT, KINDS, LEARNING, assert_answers, stored
 from tests.collections.reference import METRICS, everything, reference_delete
 from vectorkit.collections import search
 from vectorkit.errors import (
@@ -337,7 +337,7 @@ def test_equal_operations_in_other_batches_give_an_equal_digest(kind, sizes):
     ids, rows = list(range(140)), np.random.default_rng(11).normal(size=(140, DIM))
     rows[50:60] *= 1e-3
     rows = rows.astype(np.float32)
-    first = 40 if kind.startswith("pq") else 0
+    first = 40 if kind.startswith(LEARNING) else 0
     whole, pieces = (KINDS[kind](dim=DIM, metric="dot") for _ in range(2))
     for collection in (whole, pieces):
         collection.upsert(ids[:first], rows[:first])
@@ -362,17 +362,17 @@ def test_operations_planned_on_another_collection_give_an_equal_one(kind):
         log.append(operation)
         return collection._plan(operation).make()
 
-    master._bind(commit, master._lock)
+    master._bind(commit, master._guard)
     rows = drawn(12, 120).astype(np.float32)
     master.insert(range(60), rows[:60], payloads=[{"n": number} for number in range(60)])
     master.search(rows[0])
-    if kind.startswith("pq"):
+    if kind.startswith(LEARNING):
         master.retrain()
     master.update_vector(3, rows[61])
     master.upsert(range(50, 110), rows[60:])
     master.delete([0, 5, 109])
     master.update(7, payload=None)
-    if kind.startswith("pq"):
+    if kind.startswith(LEARNING):
         master.retrain()
         master.update_vectors([8, 9], rows[:2])
     for operation in log:

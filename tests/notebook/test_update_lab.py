@@ -1,6 +1,7 @@
 """The laboratory of updates: it measures what is chosen, when its button is pressed."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -75,9 +76,10 @@ def test_rows_have_moved_before_recall_is_asked_for(data):
 
 def test_recall_is_that_of_the_moved_rows():
     """Codes of one bit, rescored from few candidates, miss some; codes of a byte hardly any."""
-    data = drawn(1_000, 16)
+    vectors = np.random.default_rng(0).normal(size=(1_000, 300)).astype(np.float32)
+    data = replace(drawn(1_000, 300), vectors=vectors)
     recalls = {
-        kind: measured(UpdateChoice(kind=kind, rows=1_000, dim=16, batch=1), data).recall
+        kind: measured(UpdateChoice(kind=kind, rows=1_000, dim=300, batch=1), data).recall
         for kind in ("int8", "binary")
     }
     assert recalls["binary"] < recalls["int8"]

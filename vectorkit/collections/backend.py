@@ -156,16 +156,11 @@ class Backend(ABC):
     def with_codebook(
         self, state: State, codebook: Float32Array, count: int
     ) -> tuple[Learned, tuple[Block, ...]]:
-        """New blocks whose rows are encoded by this codebook. Raises InvalidOption.
+        """New blocks whose rows are encoded by what a codec has learned. Raises InvalidOption.
 
         Arrays of float32 rows are those of the state: who holds them holds the new blocks, too.
         """
-        raise InvalidOption(
-            "this kind of collection has no codebook",
-            got=f"a codebook of shape {codebook.shape}",
-            wanted="a quantized collection with codec='pq'",
-            remedy="retrain such a collection only",
-        )
+        raise refused_codebook(codebook)
 
     def host_names(self) -> frozenset[str]:
         """Which of the arrays lie on the host although the others are on a device."""
@@ -187,6 +182,16 @@ class Backend(ABC):
     @abstractmethod
     def arrays(self, state: State) -> Mapping[str, Array]:
         """The arrays of a state by name, for files and for counting bytes."""
+
+
+def refused_codebook(codebook: Float32Array) -> InvalidOption:
+    """The error of a collection that is given a codebook or a centre and has no use for it."""
+    return InvalidOption(
+        "this collection has no codec that learns",
+        got=f"a codebook or centre of shape {codebook.shape}",
+        wanted="a quantized collection with codec='pq' or codec='binary'",
+        remedy="retrain such a collection only",
+    )
 
 
 class ExactBackend(Backend):

@@ -12,10 +12,19 @@ from jax import Array
 from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
-from vectorkit.collections.backend import Backend, Block, Candidates, Pending, Step, step
+from vectorkit.collections.backend import (
+    Backend,
+    Block,
+    Candidates,
+    Pending,
+    Step,
+    refused_codebook,
+    step,
+)
 from vectorkit.collections.buffer import Batch
 from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded, padded_size
+from vectorkit.errors import InvalidInput
 from vectorkit.kernels.select import NO_SLOT
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 
@@ -239,9 +248,11 @@ class QuantizedBackend(Backend):
     def with_codebook(
         self, state: QuantizedState, codebook: Float32Array, count: int
     ) -> tuple[Learning, tuple[Block, ...]]:
-        """Every row encoded again, and the age of the codebook zero."""
+        """Every row encoded again, and the age of what the codec has learned zero."""
         old = state.codec
-        codec = codec_of(old.name, old.dim, old.seed, {"codebook": codebook})
+        if old.learns is None:
+            raise refused_codebook(codebook)
+        codec = codec_of(old.name, old.dim, old.seed, {old.learns: codebook})
         codes = codec.empty(len(state.codes[0]))
         rows = self.rows(state, count)
         for start in range(0, count, _BLOCK_ROWS):
@@ -260,7 +271,7 @@ class QuantizedBackend(Backend):
         return state.codec.parameters
 
     def content(self, state: QuantizedState, count: int) -> Mapping[str, NDArray[Any]]:
-        """Codes, rows where they are kept, the codebook, and its age."""
+        """Codes, rows where they are kept, what the codec has learned, and its age."""
         whole = {name: np.asarray(array)[:count] for name, array in self.arrays(state).items()}
         age = np.array([state.learned.training_error, state.learned.written_since])
         return {**whole, **state.codec.parameters, _AGE: age}
@@ -271,6 +282,7 @@ class QuantizedBackend(Backend):
         """Codes as they were saved: nothing is encoded again."""
         old, capacity = self._codec, max(CAPACITY_MIN, grown_capacity(0, count))
         names = [field.name for field in old.fields]
+        _check_fields(old, content)
         learned = {name: each for name, each in content.items() if name not in {*names, "rows"}}
         error, since = learned.pop(_AGE).tolist()
         codec = codec_of(old.name, old.dim, old.seed, learned)
@@ -283,6 +295,18 @@ class QuantizedBackend(Backend):
         names = [field.name for field in state.codec.fields]
         arrays = dict(zip(names, state.codes, strict=True))
         return arrays if state.rows is None else {"rows": state.rows, **arrays}
+
+
+def _check_fields(codec: Codec, content: Mapping[str, NDArray[Any]]) -> None:
+    """Raise InvalidInput unless all arrays of the codec's codes are there."""
+    missing = [field.name for field in codec.fields if field.name not in content]
+    if missing:
+        raise InvalidInput(
+            "an earlier vectorkit has written these codes in another form",
+            got=f"{codec.name} codes without {', '.join(missing)}",
+            wanted=f"codes of {', '.join(field.name for field in codec.fields)}",
+            remedy="load the file with that vectorkit and write its rows anew with this one",
+        )
 
 
 def host_device() -> jax.Device:

@@ -41,9 +41,12 @@ class QuantizedCollection(Collection):
     the scan, or one of more than k + 6 rows that float32 cannot tell apart. Codecs:
 
     - "int8": one byte a coordinate, nothing to learn; next to no loss.
-    - "binary": one bit a coordinate after a random rotation; rescore with 4 to 8.
-    - "pq": one byte for four coordinates, by a codebook learned from the first rows written, so
-      write a large, typical batch first. It ages: see `codec_report` and `retrain`.
+    - "binary": one bit a coordinate after a random rotation, two up to 255 dimensions; rescore
+      with 4 to 8. It learns a centre, the mean of the rows of the first write.
+    - "pq": one byte for four coordinates, by a codebook learned from the first rows written.
+
+    What is learned from a large, typical first write serves best. It ages as rows drift: see
+    `codec_report` and `retrain`.
 
     `device` is any `jax.Device`, by default JAX's first. Raises InvalidDimension, UnknownMetric,
     InvalidOption.
@@ -106,11 +109,16 @@ class QuantizedCollection(Collection):
         codec, learned = state.codec, state.learned
         error = None if rows is None else codec.relative_error(rows)
         return CodecReport(
-            codec.name, codec.row_bytes, learned.training_error, error, learned.written_since
+            codec.name,
+            codec.learns,
+            codec.row_bytes,
+            learned.training_error,
+            error,
+            learned.written_since,
         )
 
     def retrain(self) -> WriteResult:
-        """Learn the codebook anew from all present rows and encode them by it; one write.
+        """Learn the codebook or the centre anew from all present rows and encode them; one write.
 
         Rows, payloads and ids stay. Where float32 rows are not kept, it learns from decoded rows
         and encodes these, so that each retraining loses a little more. Raises InvalidOption for a
@@ -127,30 +135,32 @@ class QuantizedCollection(Collection):
     def _retrain(self) -> WriteResult:
         view = self._storage.view()
         codec: Codec = view.state.codec
-        if not codec.parameters and not codec.needs_training:
+        if codec.learns is None:
             raise InvalidOption(
                 "this codec learns nothing from rows",
                 got=f"codec={codec.name!r}",
-                wanted="codec='pq'",
+                wanted="codec='pq' or codec='binary'",
                 remedy="leave it: its codes never age",
             )
         with plain_jax():
             rows = self._backend.rows(view.state, view.count)
-        book = codec.trained(rows).parameters["codebook"]
-        return self._commit_or_do(SetCodebook(self.name, book))
+        learned = codec.trained(rows).parameters[codec.learns]
+        return self._commit_or_do(SetCodebook(self.name, learned))
 
 
 @dataclass(frozen=True, slots=True)
 class CodecReport:
-    """A codec's bytes a row, its relative squared error when it was trained and now, and its age.
+    """What a codec learns, its bytes a row, and its relative squared error at training and now.
 
-    `written_since` counts rows that were encoded after the training.
+    `learns` is "codebook", "centre" or None; `written_since` counts rows that were encoded after
+    the training.
 
     >>> QuantizedCollection(dim=384, codec="int8").codec_report().row_bytes
     392
     """
 
     codec: str
+    learns: str | None
     row_bytes: int
     training_error: float
     error: float | None

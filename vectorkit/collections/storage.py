@@ -301,13 +301,13 @@ class Storage:
         state = self.state
         arrays, on_host = self.backend.arrays(state), self.backend.host_names()
         sizes = {name: int(array.nbytes) for name, array in arrays.items()}
-        learned = self.backend.parameters(state).values()
+        learned = self.backend.parameters(state)
         return Memory(
             row_count=len(self),
             device={name: size for name, size in sizes.items() if name not in on_host},
             host={
                 **{name: size for name, size in sizes.items() if name in on_host},
-                **({"codebook": sum(each.nbytes for each in learned)} if learned else {}),
+                **{name: each.nbytes for name, each in learned.items()},
                 "ids": sizeof_ids(self.tables.ids, self.slot_of),
                 "payloads": sizeof_payloads(self.tables.payloads),
                 "columns": self.tables.columns.nbytes,

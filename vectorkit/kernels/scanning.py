@@ -24,7 +24,7 @@ BLOCK_ROWS: Final = 8
 MAXIMA_NUMBERS: Final = 1 << 22
 """Maxima of all queries that are kept at once: 16 MB."""
 
-SHARED: Final = frozenset({"codebook"})
+SHARED: Final = frozenset({"codebook", "constants"})
 """What of prepared queries belongs to all of them; all else has the queries as its first axis."""
 
 _LOWEST: Final = float(np.finfo(np.float32).min)

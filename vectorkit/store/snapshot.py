@@ -41,9 +41,8 @@ class StoreSnapshot:
         """The operations that rebuild this store, slot by slot, from nothing."""
         for snapshot in self._snapshots:
             yield CreateCollection(snapshot.name, snapshot.config)
-            codebook = snapshot.parameters().get("codebook")
-            if codebook is not None:
-                yield SetCodebook(snapshot.name, codebook)
+            for learned in snapshot.parameters().values():  # One array, or none.
+                yield SetCodebook(snapshot.name, learned)
             ids, vectors, payloads = snapshot.ids(), snapshot.vectors(), snapshot.payloads()
             for start in range(0, len(ids), _SNAPSHOT_ROWS):
                 block = slice(start, start + _SNAPSHOT_ROWS)

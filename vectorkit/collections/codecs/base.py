@@ -50,6 +50,9 @@ class Codec(abc.ABC):
     """
 
     name: ClassVar[str]
+    learns: ClassVar[str | None] = None
+    """The parameter that `trained` learns from rows; None where there is nothing to learn."""
+
     tile_scores: ClassVar[TileScores]
 
     def __init__(self, dim: int, seed: int = 0, parameters: Parameters = NOTHING) -> None:
@@ -76,8 +79,8 @@ class Codec(abc.ABC):
 
     @property
     def needs_training(self) -> bool:
-        """Whether rows must be shown to `trained` before anything can be encoded."""
-        return False
+        """Whether a parameter is still to be learned, by `trained`."""
+        return self.learns is not None and self.learns not in self.parameters
 
     def trained(self, rows: Float32Array) -> Codec:
         """The codec with parameters learned from rows; itself, where there is nothing to learn."""

@@ -61,6 +61,7 @@ class PqCodec(Codec):
     """
 
     name: ClassVar[str] = "pq"
+    learns: ClassVar[str | None] = "codebook"
     tile_scores: ClassVar[TileScores] = staticmethod(pq.tile_scores)
 
     def __init__(self, dim: int, seed: int = 0, parameters: Parameters = NOTHING) -> None:
@@ -76,11 +77,6 @@ class PqCodec(Codec):
             Field("numbers", (self.subspaces,), np.dtype(np.uint8)),
             Field("norms", (), np.dtype(np.float32)),
         )
-
-    @property
-    def needs_training(self) -> bool:
-        """Whether there is no codebook yet."""
-        return "codebook" not in self.parameters
 
     def trained(self, rows: Float32Array) -> PqCodec:
         """The codec with a codebook for rows (count, dim): k-means, a fixed number of rounds.
