@@ -198,6 +198,60 @@ def test_what_is_stored_comes_back_from_files_frames_and_the_wire(text, wanted, 
     assert decode(encode(sent[0])).payloads == sent[0].payloads == (c.payload("r"),)
 
 
+class RefusedAtError(Exception):
+    pass
+
+
+def modelled(node, place):
+    """What is stored of a tree whose leaves are rows of the table, or where it is refused."""
+    if isinstance(node, list):
+        return [modelled(each, f"{place}[{index}]") for index, each in enumerate(node)]
+    if isinstance(node, dict):
+        return {key: modelled(each, f"{place}.{key}") for key, each in node.items()}
+    text, wanted, _ = node
+    is_nan = wanted is Absent and "nan" in text
+    is_inside = not re.fullmatch(r"\.\w+", place)
+    if wanted is Refused or (is_nan and is_inside):
+        raise RefusedAtError(place.removeprefix("."))
+    return None if wanted is Absent else wanted
+
+
+def built(node):
+    if isinstance(node, list):
+        return [built(each) for each in node]
+    if isinstance(node, dict):
+        return {key: built(each) for key, each in node.items()}
+    return value_of(node[0])
+
+
+names = st.sampled_from(["a", "b", "year", "tags"])
+trees = st.recursive(
+    st.sampled_from(STORED) | st.sampled_from(TABLE),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(names, trees, min_size=1, max_size=4), st.sampled_from(sorted(DOORS)))
+def test_any_tree_of_values_is_stored_or_refused_at_its_first_place_by_any_way_in(tree, door):
+    wanted, place = None, None
+    try:
+        wanted = modelled(tree, "")
+    except RefusedAtError as refused:
+        place = refused.args[0]
+    if place is not None:
+        with pytest.raises(InvalidPayload) as caught:
+            DOORS[door](built(tree))
+        assert caught.value.details["key"].startswith(place)
+        return
+    is_absent = [name for name, node in tree.items() if type(node) is tuple and node[1] is Absent]
+    stored = {name: value for name, value in wanted.items() if name not in is_absent} or None
+    c = DOORS[door](built(tree))
+    assert repr(c.payload("r")) == repr(stored)
+    framed = vk.CpuCollection.from_frame(c.to_frame(), metric="dot")
+    assert framed.digest() == c.digest() == c.snapshot().digest()
+
+
 def found(c, where):
     return c.search([1, 1], where=where).ids
 
