@@ -39,6 +39,7 @@ CODES = {
     "PromotionRefused": "promotion_refused",
     "WriteConcernTimeout": "write_concern_timeout",
     "OperationTooOld": "operation_too_old",
+    "ForkedProcess": "forked_process",
     "LimitReached": "limit_reached",
 }
 by_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

@@ -28,6 +28,7 @@
     ├── PromotionRefused          a node cannot become master now
     ├── WriteConcernTimeout       too few replicas confirmed a write in time
     ├── OperationTooOld           the log no longer holds what was asked for
+    ├── ForkedProcess             JAX runs in the process that this one was forked from
     └── LimitReached              a bound of the simulator was met
 
 Each error says what it got, what it wanted and what to do about it, has a stable `code`, and
@@ -243,6 +244,12 @@ class OperationTooOld(VectorKitError):
     """The replication log has let go of the operations that were asked for."""
 
     code = "operation_too_old"
+
+
+class ForkedProcess(VectorKitError):
+    """A fork of a process in which JAX runs cannot use collections; it would hang."""
+
+    code = "forked_process"
 
 
 class LimitReached(VectorKitError):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import ParamSpec, Protocol, TypeVar, cast
+from typing import Final, ParamSpec, Protocol, TypeVar, cast
+from weakref import WeakSet
 
+from vectorkit.collections.forks import forked, this_process
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.errors import WriteInFilter
 
@@ -29,6 +32,21 @@ class _Lock(Protocol):
     def _is_owned(self) -> bool: ...
 
 
+class _RefusingLock:
+    """What a fork has in place of a lock."""
+
+    def _is_owned(self) -> bool:
+        raise forked()
+
+    __enter__ = _is_owned
+
+    def __exit__(self, *_: object) -> None:
+        raise forked()
+
+    def release(self) -> None:
+        raise forked()
+
+
 class Guard:
     """Runs one call at a time, and first finishes what an interrupted call has committed.
 
@@ -39,12 +57,13 @@ class Guard:
     that the search has already taken, so `refuse_in_filter` refuses it.
     """
 
-    __slots__ = ("_lock", "_runs_filter", "pending")
+    __slots__ = ("__weakref__", "_lock", "_runs_filter", "pending")
 
     def __init__(self) -> None:
         self._lock = cast("_Lock", threading.RLock())
         self._runs_filter = False
         self.pending: Unfinished | None = None
+        _guards.add(self)
 
     @property
     def is_owned(self) -> bool:
@@ -98,3 +117,16 @@ class Guard:
                 wanted="no write before the search returns",
                 remedy="collect what to write, and write it after the search",
             )
+
+
+_guards: Final = WeakSet[Guard]()
+
+
+def _refuse_in_fork() -> None:
+    if this_process.is_fork_with_jax:
+        for guard in _guards:
+            guard._lock = _RefusingLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_refuse_in_fork)

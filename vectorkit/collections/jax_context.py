@@ -14,6 +14,7 @@ setting that the installed version does not have is passed over.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -22,6 +23,8 @@ from typing import Any, Final, NamedTuple
 import jax
 from jax._src import config as jax_config
 from jax._src import core as jax_core
+
+from vectorkit.collections.forks import forked, this_process
 
 Enter = Callable[[], AbstractContextManager[Any]]
 
@@ -106,6 +109,10 @@ class _Memo:
 
     last: tuple[object, tuple[Enter, ...]] = (None, ())
 
+    def forget(self) -> None:
+        """A fork has to look again, and finds that it is one."""
+        self.last = (None, ())
+
 
 _memo: Final = _Memo()
 
@@ -113,7 +120,8 @@ _memo: Final = _Memo()
 def plain_jax() -> AbstractContextManager[Any]:
     """A context in which JAX computes at once, under its defaults; the caller's comes back after.
 
-    Costs about a microsecond where the caller's settings are harmless themselves.
+    Costs about a microsecond where the caller's settings are harmless themselves. Raises
+    ForkedProcess where JAX would hang.
 
     >>> with jax.enable_x64(True), plain_jax():
     ...     jax.config.jax_enable_x64
@@ -122,9 +130,15 @@ def plain_jax() -> AbstractContextManager[Any]:
     found = [_traced_settings(), *[state.value for state in _ELSEWHERE]]
     known, entries = _memo.last
     if found != known:
+        if this_process.is_fork_with_jax:
+            raise forked()
         entries = tuple(each.enter for each in _ALL if each.state.value not in each.harmless)
         _memo.last = (found, entries)
     return _entered(entries) if entries else _NOTHING
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_memo.forget)
 
 
 @contextmanager
