@@ -35,6 +35,7 @@ CODES = {
     "WriteRefused": "write_refused",
     "ReadOnlyReplica": "read_only_replica",
     "WriteInSubscriber": "write_in_subscriber",
+    "WriteInFilter": "write_in_filter",
     "DiskFull": "disk_full",
     "PromotionRefused": "promotion_refused",
     "WriteConcernTimeout": "write_concern_timeout",
