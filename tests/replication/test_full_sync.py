@@ -313,6 +313,16 @@ def test_a_successful_sync_makes_the_next_handshake_quick_again():
     assert len(messages(pair.tick_replica(), Hello)) == 1
 
 
+def test_a_heartbeat_from_before_the_snapshot_was_installed_is_no_proof_of_success():
+    pair, header = filled(sync_attempts_max=1)
+    install(pair, header)
+    head = header.position.offset
+    pair.to_replica(heartbeat(header.generation, 1, head, head - 1))  # It was long on its way.
+    pair.to_replica(Close(header.generation, "too_old"))
+    asked = [messages(pair.at(ms).tick_replica(), Hello) != [] for ms in (0, 29_999, 30_000)]
+    assert asked == [False, False, True]
+
+
 def test_a_handle_of_a_replaced_collection_still_reads_but_does_not_write():
     pair, header = filled()
     pair.exchange(from_replica=pair.to_replica(header))

@@ -79,6 +79,10 @@ class ReplicaNode(Role):
         self.stream = Stream(member)
         self._backoff = Backoff(member.options, member.now_ns)
         self._sync_attempts = 0
+        self._began_offset = 0
+        """Where the stream of this connection begins."""
+        self._is_begun = False
+        """Whether it has: something of it is applied, or the master knows that it could be."""
         self._next_beat_ns: int | None = None
         self._ack_at_ns: int | None = None
         self.knows = Knowledge(member)
@@ -237,6 +241,7 @@ class ReplicaNode(Role):
             return
         reason, self._assembly = self._assembly.header.reason, None
         self.state = "streaming"
+        self._began_offset, self._is_begun = self.member.applied_offset, False
         self.stream.restart()
         self.member.counters.full_syncs += 1
         self._note_sync("finished", reason)
@@ -319,6 +324,7 @@ class ReplicaNode(Role):
 
     def _connected(self, state: State) -> None:
         self.state = state
+        self._began_offset, self._is_begun = self.member.applied_offset, False
         self._backoff.succeeded()
         self.knows.connected()
         self._next_beat_ns = self.member.now_ns + self.member.options.heartbeat_ms * NS_PER_MS
@@ -411,7 +417,10 @@ class ReplicaNode(Role):
             self._partial_until = None
         self.knows.note_freshness()
         self.knows.note_equality(is_following=self._has_own_history)
-        if self.state == "streaming" and applied_offset >= self.knows.known_head:
+        # A heartbeat from before the snapshot was installed may name a head that is long past.
+        has_begun = self._is_begun or applied_offset > self._began_offset
+        is_level = self.state == "streaming" and applied_offset >= self.knows.known_head
+        if is_level and has_begun:
             self._sync_attempts = 0
 
     def _ask_for_missing(self) -> None:
@@ -428,6 +437,7 @@ class ReplicaNode(Role):
         self.knows.hear(message)
         if self.state == "streaming":
             self.stream.note_sent(message.sent_offset)
+            self._is_begun |= message.sent_offset >= self._began_offset
         self._note_progress()
 
     # Words to the master
