@@ -178,6 +178,16 @@ def test_an_ack_of_a_node_that_takes_a_full_sync_calls_for_nothing():
     assert syncing(("partial", "started")) == ("broken", 1)
 
 
+def test_an_ack_that_comes_after_the_master_has_closed_the_connection_calls_for_nothing():
+    tape = Tape().begin().append(10, "node-0", FIRST, 2).flush(11, "node-0", 2)
+    tape.ack(12, "node-1", "node-0", FIRST, 2).add(12, "send", "node-1", "node-0", "Ack", 2)
+    tape.add(13, "send", "node-0", "node-1", "Close", 1)
+    tape.add(14, "deliver", "node-0", "node-1", "Ack", 2).flush(9_000, "node-0", 2)
+    assert told(check_promptness(tape.facts())) == ("held", 0)
+    closed = acked().add(15, "send", "node-0", "node-1", "Close", 1)  # What was counted stays so.
+    assert told(check_promptness(closed.flush(9_000, "node-0", 2).facts())) == ("broken", 1)
+
+
 def test_a_node_that_is_master_no_more_owes_no_confirmation():
     for end in (
         lambda tape: tape.role(20, "node-0", "replica", SECOND),

@@ -215,8 +215,8 @@ class _Watch:
         self._epoch = epoch
         self._mark = self._confirmed = self.expected = 0
         self._reached: dict[str, int] = {}
-        self._syncing: set[str] = set()
-        """Nodes whose last connection began with a full sync that has not come to its end."""
+        self._uncounted: set[str] = set()
+        """Nodes in a full sync, and those whose connection the master has closed."""
         self._since_ns: int | None = None
 
     def forget(self, node: str) -> None:
@@ -232,16 +232,18 @@ class _Watch:
             self._confirmed = self.expected  # Told once.
         match event:
             case MessageDelivered() if ack is not None:
-                if ack.epoch == self._epoch and ack.node not in self._syncing:
+                if ack.epoch == self._epoch and ack.node not in self._uncounted:
                     reached = _reached(ack, self._stage)
                     self._reached[ack.node] = max(self._reached.get(ack.node, 0), reached)
             case MessageDelivered(message="Hello"):
                 self._reached.pop(event.source, None)
+            case MessageSent(message="Close", target=node):
+                self._uncounted.add(node)
             case SyncReported(kind="full", phase="started", peer=node):
-                self._syncing.add(node)
+                self._uncounted.add(node)
                 self._reached.pop(node, None)
             case SyncReported(phase="started" | "finished", peer=node):
-                self._syncing.discard(node)
+                self._uncounted.discard(node)
             case DiskFlushed():
                 self._mark = event.offset
             case OffsetConfirmed():
