@@ -235,15 +235,8 @@ class _Watch:
                 if ack.epoch == self._epoch and ack.node not in self._uncounted:
                     reached = _reached(ack, self._stage)
                     self._reached[ack.node] = max(self._reached.get(ack.node, 0), reached)
-            case MessageDelivered(message="Hello"):
-                self._reached.pop(event.source, None)
-            case MessageSent(message="Close", target=node):
-                self._uncounted.add(node)
-            case SyncReported(kind="full", phase="started", peer=node):
-                self._uncounted.add(node)
-                self._reached.pop(node, None)
-            case SyncReported(phase="started" | "finished", peer=node):
-                self._uncounted.discard(node)
+            case MessageDelivered(message="Hello") | MessageSent(message="Close") | SyncReported():
+                self._note_connection(event)
             case DiskFlushed():
                 self._mark = event.offset
             case OffsetConfirmed():
@@ -260,6 +253,21 @@ class _Watch:
         elif self._since_ns is None:
             self._since_ns = event.time_ns
         return late_ns
+
+    def _note_connection(self, event: TraceEvent) -> None:
+        """A connection begins or ends, or its full sync does: whose acks count from now on."""
+        match event:
+            case MessageDelivered(source=node):
+                self._reached.pop(node, None)
+            case MessageSent(target=node):
+                self._uncounted.add(node)
+            case SyncReported(kind="full", phase="started", peer=node):
+                self._uncounted.add(node)
+                self._reached.pop(node, None)
+            case SyncReported(phase="started" | "finished", peer=node):
+                self._uncounted.discard(node)
+            case _:
+                pass
 
 
 def _reached(ack: AckSent, stage: str) -> int:
