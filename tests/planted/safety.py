@@ -202,6 +202,64 @@ SAFETY = (
         check=SURVIVE,
     ),
     Bug(
+        name="retired_for_ever",
+        row=18,
+        what="a slot that was ever retired counts as heard, also after its replacement is back",
+        edits=(
+            Edit(
+                "replication.member:Member.unheard",
+                "and not self.known.is_gone(slot)",
+                "and self.known.retired[slot] < 0",
+            ),
+        ),
+        scenario=partial(on.replaced_then_another_lost, how="disk"),
+        check="replacements_are_heard",
+    ),
+    Bug(
+        name="indices_not_told",
+        row=18,
+        what="who tells its promise does not tell of a replacement: a late command hides it",
+        edits=(
+            Edit(
+                "replication.messages:known_of",
+                "known = message.known if",
+                "known = KnownIndices() if",
+            ),
+        ),
+        scenario=partial(on.replaced_then_another_lost, how="disk", tells_again=True),
+        check="replacements_are_heard",
+    ),
+    Bug(
+        name="newest_index_in_memory",
+        row=18,
+        what="a replacement's index is known in memory only, a retirement for ever",
+        edits=(
+            Edit(
+                "replication.durable:Image.apply",
+                "self.known = self.known.merged(change.known)",
+                "self.known = KnownIndices(self.known.newest, change.known.retired)",
+            ),
+        ),
+        scenario=partial(on.replaced_then_another_lost, restarts_master=True),
+        check="replacements_are_heard",
+    ),
+    Bug(
+        name="promise_lost_with_the_log",
+        row=18,
+        what="a node whose log is damaged forgets what it has promised",
+        edits=(
+            Edit(
+                "replication.member:Member.recover",
+                "self.promise = self.durable_promise = self.heard_epoch = image.promise",
+                "self.promise = self.durable_promise = self.heard_epoch = (\n"
+                "            0 if self.is_lost else image.promise\n"
+                "        )",
+            ),
+        ),
+        scenario=on.damage_after_a_promise,
+        check="promises_never_go_down",
+    ),
+    Bug(
         name="promise_after_the_handshake",
         row=18,
         what="a node shakes hands with a master before its promise of that epoch is durable",

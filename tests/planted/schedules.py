@@ -448,3 +448,90 @@ def bursts(seed):
         for at_ms in (400, 1_000, 1_600)
     ]
     return scenario(seed, options(seed, link=link), load, faults, 2_200)
+
+
+# What an operator replaces, and what a node without state has to hear
+
+
+def replaced_then_another_lost(seed, *, how="damage", restarts_master=False, tells_again=False):
+    """A machine is replaced and has promised more than the master when another loses its state.
+
+    The replacement is cut off from the one that returns. `how` is "damage" of its log or "disk";
+    `restarts_master` makes the third node forget what only its memory knows; with `tells_again`
+    the command to retire the old machine comes once more, after the loss.
+    """
+    d = draws(seed).at(23)
+    made = options(seed, failover=False, link=sim.Link(delay_ms=d.pick((1, 2), 0)))
+    begin_ms, back_ms = 300 + d.between(0, 100, 1), 40 + d.between(0, 60, 2)
+    cut_ms = begin_ms + back_ms + 300 + d.between(0, 100, 3)
+    lost_ms = cut_ms + 60 + d.between(0, 40, 4)
+    faults = [
+        sim.Replace(at_ms=begin_ms, node="node-1"),
+        sim.Restart(at_ms=begin_ms + back_ms, node="node-1"),
+        # The replacement is elected by node-2, unknown to the old master ...
+        sim.Cut(at_ms=cut_ms, for_ms=1_500, source="node-0", target="node-1"),
+        sim.Cut(at_ms=cut_ms, for_ms=1_500, source="node-1", target="node-0"),
+        sim.Block(at_ms=cut_ms, for_ms=1_500, message="Seek", target="node-0"),
+        sim.Promote(at_ms=cut_ms + 5, node="node-1"),
+        # ... and node-2 loses its state and can reach only that one.
+        sim.Cut(at_ms=lost_ms, for_ms=1_400, source="node-1", target="node-2"),
+        sim.Cut(at_ms=lost_ms, for_ms=1_400, source="node-2", target="node-1"),
+    ]
+    if how == "damage":
+        faults.append(sim.FlipBit(at_ms=lost_ms, node="node-2", offset=-1))
+    faults.append(sim.Crash(at_ms=lost_ms + 1, for_ms=60, node="node-2", lose_disk=how == "disk"))
+    if restarts_master:
+        faults.append(sim.Crash(at_ms=lost_ms - 30, for_ms=10, node="node-0"))
+        faults.append(sim.Promote(at_ms=lost_ms + 300, node="node-0"))
+    if tells_again:
+        faults.append(sim.Retire(at_ms=lost_ms + 75, node="node-1", target="node-2"))
+    return scenario(seed, made, load(seed, writes_per_s=30, clients=2), faults, 2_500)
+
+
+def damage_after_a_promise(seed):
+    """A candidate is gone for good after its only answer, whose node finds its log damaged."""
+    d = draws(seed).at(24)
+    made = options(seed, failover=False, link=sim.Link(delay_ms=2))
+    at_ms = 400 + d.between(0, 200, 0)
+    faults = [
+        sim.Cut(at_ms=at_ms - 10, for_ms=1_500, source="node-1", target="node-0"),
+        sim.Block(at_ms=at_ms - 10, for_ms=1_500, message="Seek", target="node-0"),
+        sim.Promote(at_ms=at_ms, node="node-1"),
+        sim.Replace(at_ms=at_ms + 14 + d.between(0, 2, 1), node="node-1"),
+        sim.FlipBit(at_ms=at_ms + 40, node="node-2", offset=-1),
+        sim.Crash(at_ms=at_ms + 41, for_ms=d.between(20, 60, 2), node="node-2"),
+        sim.Retire(at_ms=at_ms + 200, node="node-1"),
+    ]
+    return scenario(seed, made, load(seed, clients=2), faults, 2_000)
+
+
+# What a replica hears of a master that it is not connected with
+
+
+def announcements_only(seed):
+    """Handshakes of a replica are lost after a crash; its master announces itself all the time."""
+    d = draws(seed).at(25)
+    made = options(seed)
+    at_ms = 400 + d.between(0, 300, 0)
+    node = f"node-{d.between(1, 2, 1)}"
+    faults = [
+        sim.Block(at_ms=at_ms, for_ms=d.between(2_000, 2_800, 2), message="Hello", source=node),
+        sim.Crash(at_ms=at_ms + 10, for_ms=d.between(20, 100, 3), node=node),
+    ]
+    return scenario(seed, made, load(seed, writes_per_s=10), faults, 3_500)
+
+
+def heartbeats_of_an_older_connection(seed):
+    """A replica has given a connection up that its master still uses; handshakes are lost."""
+    d = draws(seed).at(26)
+    made = options(seed, connection_timeout_ms=900, link=sim.Link(delay_ms=2))
+    patient = sim.Failover(deadline_ms=1_250, stagger_ms=0)
+    at_ms = 400 + d.between(0, 150, 0)
+    faults = [
+        sim.Cut(at_ms=at_ms, for_ms=950, source="node-0", target="node-1"),
+        sim.Block(at_ms=at_ms, for_ms=2_000, message="Hello", source="node-1"),
+        sim.Block(at_ms=at_ms, for_ms=2_000, message="Announce", target="node-1"),
+    ]
+    return scenario(
+        seed, replace(made, failover=patient), load(seed, writes_per_s=10), faults, 3_500
+    )

@@ -37,6 +37,34 @@ SERVICE = (
         check="candidates_have_waited",
     ),
     Bug(
+        name="announcements_ignored",
+        row=13,
+        what="a replica that cannot connect deposes a master that announces itself",
+        edits=(
+            Edit(
+                "replication.replica:ReplicaNode.on_master",
+                "self._suspicion.heard(self.member.now_ns)",
+                "pass",
+            ),
+        ),
+        scenario=on.announcements_only,
+        check="failovers_have_a_cause",
+    ),
+    Bug(
+        name="older_connection_ignored",
+        row=13,
+        what="a replica deposes a master whose heartbeats come by the connection before",
+        edits=(
+            Edit(
+                "replication.replica:ReplicaNode.receive",
+                "and self._is_of_epoch(message)",
+                "and message.generation == self._generation",
+            ),
+        ),
+        scenario=on.heartbeats_of_an_older_connection,
+        check="failovers_have_a_cause",
+    ),
+    Bug(
         name="lag_by_heartbeats",
         row=14,
         what="a replica whose heartbeats come counts as up to date",

@@ -207,10 +207,17 @@ def test_a_master_that_confirms_or_appends_below_its_own_promise_is_broken():
 
 
 def test_a_node_that_lost_its_promises_is_not_held_to_them():
-    tape = promised().add(21, "lost_state", "node-1", number=257)
+    tape = promised().crash(21, "node-1", kind="lost_disk")
     assert check_promises(tape.ack(22, "node-1", "node-0", FIRST, 2).facts()).verdict == "held"
 
 
 def test_without_a_later_epoch_no_promise_is_exercised():
     found = check_promises(Tape().begin().append(5, "node-0", FIRST, 2).facts())
     assert (found.verdict, found.evidence) == ("not_exercised", ("no epoch followed the first",))
+
+
+def test_a_node_whose_log_is_damaged_is_held_to_its_promises():
+    tape = promised().crash(21, "node-1").start(21, "node-1")
+    tape.add(21, "lost_state", "node-1", number=257, text="record 2 is damaged")
+    found = check_promises(tape.ack(22, "node-1", "node-0", FIRST, 2).facts())
+    assert found.verdict == "broken"

@@ -11,10 +11,10 @@ from vectorkit.sim.checks.history import Place
 from vectorkit.sim.trace_events import (
     AckSent,
     EpochPromised,
+    NodeCrashed,
     OffsetConfirmed,
     RecordAppended,
     RoleTaken,
-    StateLost,
 )
 from vectorkit.units import ns_to_ms
 
@@ -128,6 +128,7 @@ def check_promises(facts: Facts) -> Finding:
     tally = Tally("no_ack_below_a_promise")
     promised: dict[str, int] = {}
     served: dict[str, int] = {}
+    has_disks = facts.options.protocol.has_durable_log
     first = min(facts.history.master_of, default=0)
     for _, event in facts.events:
         match event:
@@ -135,8 +136,8 @@ def check_promises(facts: Facts) -> Finding:
                 promised[node] = max(promised.get(node, 0), epoch)
                 tally.see(epoch > first)
                 continue
-            case StateLost(node=node):
-                promised.pop(node, None)
+            case NodeCrashed(node=node) if event.kind == "lost_disk" or not has_disks:
+                promised.pop(node, None)  # A damaged log leaves the promise.
                 continue
             case RoleTaken(node=node, role="master"):
                 served[node] = event.epoch

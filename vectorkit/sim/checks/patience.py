@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict, deque
+from collections.abc import Sequence
 from typing import Final
 
 from vectorkit.sim.checks.facts import Facts
@@ -11,12 +12,14 @@ from vectorkit.sim.trace_events import (
     EpochPromised,
     HealthChanged,
     HistoryApplied,
+    IndexRetired,
     MessageDelivered,
     MessageLost,
     MessageSent,
     NodeCrashed,
     NodeStarted,
     RoleTaken,
+    StateLost,
     SyncReported,
     TraceEvent,
 )
@@ -116,7 +119,7 @@ def check_candidates(facts: Facts) -> Finding:
         unpromised = f"the detector is {failover.detector!r}"
     tally = Tally("candidates_have_waited", unpromised=unpromised)
     deadline_ns = 0 if failover is None else ms_to_ns(failover.deadline_ms)
-    heard = _SignsOfLife()
+    heard = _SignsOfLife(facts.options.node_ids)
     for index, event in enumerate(facts.trace):
         if isinstance(event, RoleTaken) and event.role == "candidate" and event.cause == "silence":
             tally.see()
@@ -137,7 +140,8 @@ class _SignsOfLife:
     handshake.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, node_ids: Sequence[str]) -> None:
+        self._node_ids = node_ids
         self._asked: dict[str, str] = {}
         self._taken: dict[str, int] = {}
         self._flying: dict[tuple[str, str, str, int], deque[int]] = defaultdict(deque)
@@ -145,6 +149,11 @@ class _SignsOfLife:
 
     def last_ns(self, node: str) -> int | None:
         return self._heard_ns.get(node)
+
+    def _give_up(self, master: str) -> None:
+        """Whoever knows of a master's new index drops what it has sent under the one before."""
+        for node in [node for node, asked in self._asked.items() if asked == master]:
+            del self._asked[node]
 
     def take(self, index: int, event: TraceEvent) -> None:
         match event:
@@ -160,9 +169,22 @@ class _SignsOfLife:
                 self._asked.pop(node, None)  # What comes by its connection later is dropped.
             case SyncReported(node=node, phase="lost") if event.peer == node:
                 self._asked.pop(node, None)
+            case _:
+                self._take_end(event)
+
+    def _take_end(self, event: TraceEvent) -> None:
+        """A connection is over: its replica has another life or role, or its master has."""
+        match event:
             case RoleTaken(node=node) | NodeCrashed(node=node):
                 for known in (self._heard_ns, self._asked, self._taken):
-                    known.pop(node, None)  # A new life or role begins without a connection.
+                    known.pop(node, None)
+                if isinstance(event, NodeCrashed) and event.kind == "lost_disk":
+                    self._give_up(node)
+            case StateLost(node=node):
+                self._give_up(node)
+            case IndexRetired(node=node):
+                if self._asked.get(node) == self._node_ids[event.index & 0xFF]:
+                    del self._asked[node]
             case _:
                 pass
 

@@ -17,6 +17,11 @@ from vectorkit.sim.checks.copies import (
     check_offsets,
     check_quarantine,
 )
+from vectorkit.sim.checks.elections import (
+    check_causes,
+    check_durable_promises,
+    check_replacements,
+)
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Findings
 from vectorkit.sim.checks.linearizable import check_linearizable
@@ -58,6 +63,9 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_silence,
     check_candidates,
     check_answers,
+    check_durable_promises,
+    check_replacements,
+    check_causes,
 )
 
 
