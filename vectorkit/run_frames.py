@@ -134,7 +134,13 @@ def operations(run: Run) -> pd.DataFrame:
     `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the
     last replica that has it, `visible_ms_first` and `_last` when readers of replicas saw it;
     `copy_count` are the nodes that ever held it, the master included.
-    `fate` is "kept" or "lost": not in the final history.
+
+    `client`, `request`, `key` and `invoked_ms` are those of the request that caused it, missing
+    for what a notebook wrote and for the start of an epoch. `outcome` is what the client was told
+    of it: "ok", "degraded" or "timeout" at `answered_ms`; "silent" where no answer came in time;
+    "open" where one was still waited for; "copy" where the answer was not about this record, which
+    a master made of a copy of the message that came late. `fate` is "kept" or "lost": not in the
+    final history.
     """
     return of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
 
@@ -322,8 +328,8 @@ def _operation(life: Life) -> tuple[Any, ...]:
         _ms(min(visible, default=None)),
         _ms(max(visible, default=None)),
         _ms(life.confirmed_ns),
-        None if request is None else _ms(request.completed_ns),
-        None if request is None else request.outcome or "open",
+        _ms(life.answered_ns),
+        life.outcome,
         len(life.applied_ns),
         "kept" if life.is_kept else "lost",
     )

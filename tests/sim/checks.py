@@ -1,5 +1,7 @@
 """What a run must have done, told from its trace alone."""
 
+from vectorkit.sim.trace_events import RecordAppended
+
 MASTER = "node-0"
 
 
@@ -16,7 +18,8 @@ def statuses(run, replica):
 
 def check_history(run):
     """Every node has made the master's history, dense and in order, each operation once."""
-    written = {row.number: (row.value, row.text) for row in rows(run, "append")}
+    appended = run.trace.of(RecordAppended)
+    written = {event.offset: (event.epoch, event.history) for event in appended}
     assert list(written) == list(range(1, len(written) + 1))
     at = dict.fromkeys(sorted(run.stats), 0)
     del at[MASTER]

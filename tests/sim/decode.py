@@ -38,6 +38,12 @@ def _fault(row):
     return events.FaultChanged(row.time_ns, row.kind, row.number, fault)
 
 
+def _append(row):
+    history, _, request = row.text.partition("|")
+    told = row.time_ns, row.node, row.kind, row.number, row.value, history
+    return events.RecordAppended(*told, row.peer, int(request) if request else None)
+
+
 def _placed(kind):
     return lambda row: kind(row.time_ns, row.node, row.kind, row.number, row.value, row.text)
 
@@ -48,10 +54,12 @@ _EVENT_OF = {
     "deliver": lambda row: events.MessageDelivered(
         row.time_ns, row.peer, row.node, row.kind, row.number, row.value
     ),
-    "append": _placed(events.RecordAppended),
+    "append": _append,
+    "answer": lambda row: events.AnswerSent(*row[:1], *row[2:7], int(row.text)),
+    "flush_taken": lambda row: events.FlushTaken(*_noted(row)),
     "apply": _placed(events.HistoryApplied),
     "digest": _placed(events.DigestTaken),
-    "flush": lambda row: events.DiskFlushed(*_noted(row), row.value),
+    "flush": lambda row: events.DiskFlushed(*_noted(row), row.value, row.kind == "waiting"),
     "visible": lambda row: events.HistoryShown(*_noted(row)),
     "ack": _ack,
     "confirm": lambda row: events.OffsetConfirmed(*_noted(row), row.value),

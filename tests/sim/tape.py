@@ -7,7 +7,7 @@ from vectorkit.replication import majority
 from vectorkit.sim import ClusterOptions
 from vectorkit.sim.checks import Facts
 from vectorkit.sim.trace import Trace, TraceRow
-from vectorkit.sim.trace_events import FaultChanged
+from vectorkit.sim.trace_events import AnswerSent, FaultChanged, RecordAppended
 from vectorkit.units import ms_to_ns
 
 FIRST = 1 << 16
@@ -54,10 +54,15 @@ class Tape:
 
     # History
 
-    def append(self, ms, node, epoch, *offsets, kind="Upsert", text=None):
+    def append(
+        self, ms, node, epoch, *offsets, kind="Upsert", text=None, request=None, client="client-0"
+    ):
+        """Records of a master: of a client's request, or by other hands."""
+        writer = (client, request) if request is not None else ("", None)
         for offset in offsets:
             digest = hash_of(epoch, offset) if text is None else text
-            self.add(ms, "append", node, kind=kind, number=offset, value=epoch, text=digest)
+            written = ms_to_ns(ms), node, kind, offset, epoch, digest
+            self.events.append(RecordAppended(*written, *writer))
         return self
 
     def apply(self, ms, node, epoch, *offsets, by="stream", text=None):
@@ -99,6 +104,12 @@ class Tape:
 
     # Clients
 
+    def answer(self, ms, node, request, epoch, offset, *, outcome="ok", client="client-0"):
+        """A node sends an answer."""
+        told = ms_to_ns(ms), node, client, outcome, request, offset, epoch
+        self.events.append(AnswerSent(*told))
+        return self
+
     def invoke(self, ms, request, kind, *, client="client-0", node="node-0", key="a", **told):
         text = json.dumps({"key": key, "policy": "", "token": [0, 0], **told})
         return self.add(ms, "invoke", client, node, kind, request, text=text)
@@ -114,7 +125,7 @@ class Tape:
         client, node = where.get("client", "client-0"), where.get("node", "node-0")
         key = where.get("key", "a")
         self.invoke(ms, request, kind, client=client, node=node, key=key)
-        self.append(ms + 1, node, epoch, offset)
+        self.append(ms + 1, node, epoch, offset, request=request, client=client)
         return self.complete(ms + 2, request, outcome, epoch, offset, client=client, node=node)
 
     def read(self, ms, request, epoch, offset, value, *, policy="nearest", **where):

@@ -140,7 +140,7 @@ def test_an_answer_to_a_client_acknowledges_as_a_confirmation_does():
 
 def test_a_degraded_answer_promises_nothing():
     tape = Tape().begin().apply(5, "node-1", FIRST, 1, by="snapshot").invoke(10, 7, "write")
-    tape.append(11, "node-0", FIRST, 2).complete(12, 7, "degraded", FIRST, 2)
+    tape.append(11, "node-0", FIRST, 2, request=7).complete(12, 7, "degraded", FIRST, 2)
     found = check_survival(tape.crash(25, "node-0").promote(30, "node-1", SECOND, 2).facts())
     assert (found.verdict, found.observed_count) == ("not_exercised", 1)
     assert "acknowledged as degraded at 12.0 ms" in found.evidence[1]

@@ -53,8 +53,8 @@ def test_a_replica_that_has_lost_a_record_has_held_it_all_the_same():
 
 
 def test_a_write_that_is_answered_before_it_is_confirmed_is_broken():
-    tape = Tape().begin().invoke(9, 1, "write").append(10, "node-0", FIRST, 2)
-    tape.flush(11, "node-0", 2).add(12, "send", "node-0", "client-0", "ClientReply", 1)
+    tape = Tape().begin().invoke(9, 1, "write").append(10, "node-0", FIRST, 2, request=1)
+    tape.flush(11, "node-0", 2).answer(12, "node-0", 1, FIRST, 2)
     found = check_backing(tape.complete(13, 1, "ok", FIRST, 2).facts())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
@@ -63,8 +63,8 @@ def test_a_write_that_is_answered_before_it_is_confirmed_is_broken():
 
 
 def test_a_write_that_is_answered_as_degraded_needs_nothing_behind_it():
-    tape = Tape().begin().invoke(9, 1, "write").append(10, "node-0", FIRST, 2)
-    tape.flush(11, "node-0", 2).add(12, "send", "node-0", "client-0", "ClientReply", 1)
+    tape = Tape().begin().invoke(9, 1, "write").append(10, "node-0", FIRST, 2, request=1)
+    tape.flush(11, "node-0", 2).answer(12, "node-0", 1, FIRST, 2, outcome="degraded")
     found = check_backing(tape.complete(13, 1, "degraded", FIRST, 2).facts())
     assert (found.verdict, found.evidence) == ("not_exercised", ("nothing was acknowledged",))
 
@@ -72,8 +72,8 @@ def test_a_write_that_is_answered_as_degraded_needs_nothing_behind_it():
 def test_what_an_earlier_mastership_confirmed_backs_no_answer_of_this_one():
     tape = backed().confirm(13, "node-0", FIRST, 2).role(14, "node-0", "replica", SECOND)
     tape.role(15, "node-0", "master", THIRD).invoke(16, 1, "write")
-    tape.append(16, "node-0", THIRD, 3).add(17, "send", "node-0", "client-0", "ClientReply", 1)
-    found = check_backing(tape.complete(18, 1, "ok", FIRST, 2).facts())
+    tape.append(16, "node-0", THIRD, 3, request=1).answer(17, "node-0", 1, THIRD, 3)
+    found = check_backing(tape.complete(18, 1, "ok", THIRD, 3).facts())
     assert told(found) == ("broken", 1)
     assert found.evidence[0].endswith("having confirmed 0")
 

@@ -243,10 +243,10 @@ def test_a_copy_that_another_master_has_written_may_happen_at_any_time(outcome, 
     seen = Request("client-0", 8, "read", "node-1", "a", "linearizable", None, 9, 0, 12, 0, "ok")
     seen.value = 7
     reads = [] if outcome != "refused" else [Call(1, 5, False, -1)]
-    assert calls_of([request, seen]) == {"a": [*reads, Call(9, 12, False, 7)]}
+    assert calls_of([request, seen], {}) == {"a": [*reads, Call(9, 12, False, 7)]}
     request.places.append((SECOND, 3))
     late = Call(1, None, True, 7)
-    assert calls_of([request, seen]) == {"a": [*reads, late, Call(9, 12, False, 7)]}
+    assert calls_of([request, seen], {}) == {"a": [*reads, late, Call(9, 12, False, 7)]}
 
 
 @pytest.mark.parametrize("outcome", ["timeout", "degraded", "silent"])

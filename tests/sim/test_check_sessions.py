@@ -209,7 +209,7 @@ def test_a_read_is_as_stale_as_the_oldest_record_that_it_lacks():
 def test_the_staleness_is_that_of_the_moment_in_which_the_node_answers():
     tape = stale()
     answered = tape.events.pop()
-    tape.add(301, "send", "node-1", "client-0", "ClientReply", 1, 50)
+    tape.answer(301, "node-1", answered.request, answered.epoch, answered.offset)
     tape.append(302, "node-0", FIRST, 5).events.append(answered)
     (found,) = staleness_of_reads(tape.facts()).values()
     assert (found.age_ns, found.operation_count) == (201_000_000, 2)
@@ -287,11 +287,8 @@ def test_a_deleted_row_that_stays_away_holds_and_one_that_returns_is_broken():
     assert found.observed_count == 1
 
 
-def test_a_write_that_nobody_answered_is_known_by_the_moment_in_which_it_came():
-    tape = Tape().begin().invoke(10, 1, "write")
-    tape.add(11, "deliver", "node-0", "client-0", "ClientWrite", 1, 80).append(
-        11, "node-0", FIRST, 2
-    )
+def test_a_write_that_nobody_answered_is_known_by_its_record():
+    tape = Tape().begin().invoke(10, 1, "write").append(11, "node-0", FIRST, 2, request=1)
     found, _ = values(tape.complete(90, 1, "silent").read(100, 3, FIRST, 2, 1))
     assert told(found) == ("held", True, 0)
 
@@ -299,8 +296,7 @@ def test_a_write_that_nobody_answered_is_known_by_the_moment_in_which_it_came():
 def test_a_read_between_the_two_records_of_one_write_is_known_by_the_first():
     tape = Tape().begin().invoke(10, 1, "write")
     for ms, offset in ((11, 2), (12, 3)):
-        tape.add(ms, "deliver", "node-0", "client-0", "ClientWrite", 1, 80)
-        tape.append(ms, "node-0", FIRST, offset)
+        tape.append(ms, "node-0", FIRST, offset, request=1)
     found, _ = values(tape.complete(90, 1, "silent").read(100, 3, FIRST, 2, 1))
     assert told(found) == ("held", True, 0)
 
@@ -331,16 +327,14 @@ def asked_twice(epoch):
     """A write whose message comes a second time, when the node serves `epoch`."""
     tape = served().invoke(9, 1, "write")
     for ms, node, of, offset in ((10, "node-0", FIRST, 3), (20, "node-1", epoch, 4)):
-        tape.add(ms, "deliver", node, "client-0", "ClientWrite", 1, 90)
-        tape.append(ms, node, of, offset)
+        tape.append(ms, node, of, offset, request=1)
     return tape.complete(25, 1, "ok", FIRST, 3)
 
 
 def test_a_write_that_is_made_once_holds():
-    found = check_writes(served().write(10, 1, FIRST, 3).facts())
+    found = check_writes(served().append(10, "node-0", FIRST, 3).facts())
     assert (told(found), found.evidence) == (("not_exercised", True, 0), ("no client has written",))
-    tape = served().invoke(9, 1, "write").add(10, "deliver", "node-0", "client-0", "ClientWrite", 1)
-    found = check_writes(tape.append(10, "node-0", FIRST, 3).facts())
+    found = check_writes(served().write(10, 1, FIRST, 3).facts())
     assert (told(found), found.evidence) == (("held", True, 0), ("1 writes",))
 
 

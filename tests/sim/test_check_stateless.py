@@ -44,7 +44,7 @@ def test_a_node_without_state_that_takes_a_full_sync_first_holds():
         (
             lambda tape: (
                 tape.invoke(39, 5, "read", node="node-1")
-                .add(40, "send", "node-1", "client-0", "ClientReply", 5)
+                .answer(40, "node-1", 5, FIRST, 2)
                 .complete(41, 5, "ok", FIRST, 2, node="node-1")
             ),
             "answered read 5",

@@ -52,10 +52,11 @@ def test_a_write_is_traced_from_its_first_to_its_last_moment():
     assert (answer.node, answer.peer, answer.kind) == ("client-0", "node-0", "ok")
     written = rows(run, "append", kind="UpdateVectors")[0]
     assert (answer.number, answer.value) == (1_000, written.number)
+    assert (written.peer, written.text.partition("|")[2]) == ("client-0", "1000")
     assert text(answer) == {
         "epoch": written.value,
         "error": "",
-        "hash": written.text,
+        "hash": written.text.partition("|")[0],
         "value": 1_000,
     }
     assert text(second)["token"] == [written.value, written.number]

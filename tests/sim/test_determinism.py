@@ -25,7 +25,7 @@ scenario = Scenario(
     seed=7,
 )
 """
-EXPECTED_HASH = "549464e48e50fb4c73f4029a3766c99c"
+EXPECTED_HASH = "45610d9ffc2ec2e69b3d7ca01c5a61f2"
 """Change it only with the protocol, the trace or the draws: it is how a silent change shows."""
 
 

@@ -17,7 +17,7 @@ def lived(options=SAFE):
     """A client's write goes through every stage; a second client reads it."""
     tape = Tape(options).begin().flush(1, "node-0", 1)
     tape.flush(5, "node-1", 1).apply(5, "node-1", FIRST, 1, by="snapshot")
-    tape.invoke(10, 1, "write").append(11, "node-0", FIRST, 2).flush(12, "node-0", 2)
+    tape.invoke(10, 1, "write").append(11, "node-0", FIRST, 2, request=1).flush(12, "node-0", 2)
     tape.flush(13, "node-1", 2).apply(14, "node-1", FIRST, 2).ack(14, "node-1", "node-0", FIRST, 2)
     tape.confirm(15, "node-0", FIRST, 2).complete(16, 1, "ok", FIRST, 2)
     return tape.read(20, 2, FIRST, 2, 1, client="client-1", node="node-1")
@@ -42,7 +42,7 @@ def test_the_life_of_a_write_is_told_in_order():
 
 
 def lost(options=SAFE, **how):
-    tape = lived(options).invoke(30, 3, "write").append(31, "node-0", FIRST, 3)
+    tape = lived(options).invoke(30, 3, "write").append(31, "node-0", FIRST, 3, request=3)
     tape.complete(32, 3, "ok", FIRST, 3).crash(33, "node-0")
     return tape.promote(40, "node-1", SECOND, 3, **how)
 
@@ -75,7 +75,7 @@ def test_a_lost_write_that_nobody_acknowledged_or_only_as_degraded_says_so():
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0")
     told = explain_facts(tape.promote(40, "node-1", SECOND, 3).facts(), 3, epoch=FIRST)
     assert "It had not been acknowledged." in told.headline
-    tape = lived().invoke(30, 3, "write").append(31, "node-0", FIRST, 3)
+    tape = lived().invoke(30, 3, "write").append(31, "node-0", FIRST, 3, request=3)
     tape.add(32, "degrade", "node-0", number=3, value=0).complete(33, 3, "degraded", FIRST, 3)
     tape.crash(34, "node-0").promote(40, "node-1", SECOND, 3)
     told = explain_facts(tape.facts(), 3, epoch=FIRST)

@@ -10,7 +10,7 @@ from typing import Final
 
 from vectorkit.errors import VectorKitError
 from vectorkit.replication.concern import Stage
-from vectorkit.replication.effects import Noted
+from vectorkit.replication.effects import NO_CLIENT, Noted, Writer
 from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
@@ -102,6 +102,8 @@ class Clients:
         """The latest round that each slot has answered."""
         self._ask_again_ns: int | None = None
         self._confirmed_offset = 0
+        self.writer: Writer = NO_CLIENT
+        """Whose write the store makes now."""
         self.local_offset = 0
         """The last record that was written to the node's store directly, by no client."""
 
@@ -142,7 +144,8 @@ class Clients:
         request = message.request
         if self._is_copy(source, request):
             return
-        before, local_offset = self._member.log.head.offset, self.local_offset
+        before = self._member.log.head.offset
+        self.writer = source, request
         try:
             write()
         except VectorKitError as error:
@@ -151,11 +154,10 @@ class Clients:
             else:
                 self._answer_from_state(source, request, "refused", error.code)
             return
-        self.local_offset = local_offset
+        finally:
+            self.writer = NO_CLIENT
         if self._member.log.head.offset == before:
             self._answer_from_state(source, request, "ok", "")
-        else:
-            self._writes[-1].client, self._writes[-1].request = source, request
 
     def _answer_from_state(self, client: str, request: int, outcome: str, error: str) -> None:
         """Answer a write by what the store holds, once no later master can hold anything else.
@@ -187,8 +189,10 @@ class Clients:
     def appended(self, position: Position) -> None:
         """A record waits for its confirmation, whoever wrote it."""
         deadline_ns = self._member.now_ns + self._timeout_ns
-        self._writes.append(_Write(position, "", 0, deadline_ns))
-        self.local_offset = position.offset
+        client, request = self.writer
+        self._writes.append(_Write(position, client, request or 0, deadline_ns))
+        if not client:
+            self.local_offset = position.offset
 
     def _is_copy(self, client: str, request: int) -> bool:
         """Whether a write has come before, or is so old that nobody can tell.

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from vectorkit.replication.durable import Change
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
 from vectorkit.types import value
+
+Writer = tuple[str, int | None]
+"""The client and the request that a record is of."""
+
+NO_CLIENT: Final[Writer] = ("", None)
+"""The writer of what no client has asked for."""
 
 
 @value
@@ -53,12 +61,17 @@ class Persist:
 class Appended:
     """A master has given an operation its place in history; no disk holds it yet.
 
+    `client` and `request` name the request that it is the record of: "" and None for what was
+    written to the store directly, and for the start of an epoch.
+
     >>> Appended(Position(epoch=65536, offset=1), "EpochStart").operation_type
     'EpochStart'
     """
 
     position: Position
     operation_type: str
+    client: str = ""
+    request: int | None = None
 
 
 @value
@@ -110,7 +123,7 @@ class RoleChanged:
 
 @value
 class Noted:
-    """Anything else worth a row of a trace.
+    """Anything else worth an event of a trace.
 
     `event` is one of
 

@@ -111,7 +111,7 @@ class MasterNode(Role):
 
     def append(self, operation: Operation, encoded: bytes) -> None:
         """Give an operation its place in history; `flush` sends it."""
-        entry = self.member.append(operation, encoded, self._epoch)
+        entry = self.member.append(operation, encoded, self._epoch, self.clients.writer)
         self.clients.appended(entry.position)
 
     # Transitions

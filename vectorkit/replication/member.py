@@ -24,7 +24,7 @@ from vectorkit.replication.durable import (
     frame_of,
     intact_frames,
 )
-from vectorkit.replication.effects import Appended, Applied, Noted
+from vectorkit.replication.effects import NO_CLIENT, Appended, Applied, Noted, Writer
 from vectorkit.replication.identity import (
     SLOT_BITS,
     KnownIndices,
@@ -228,11 +228,13 @@ class Member:
 
     # History
 
-    def append(self, operation: Operation, encoded: bytes, epoch: int) -> Entry:
+    def append(
+        self, operation: Operation, encoded: bytes, epoch: int, writer: Writer = NO_CLIENT
+    ) -> Entry:
         """A master gives an operation its place; its store has it already."""
         entry = self.log.append(operation, epoch=epoch, now_ns=self.now_ns, encoded=encoded)
         self._held_offset = entry.record.offset
-        self.outbox.add(Appended(entry.position, type(operation).__name__))
+        self.outbox.add(Appended(entry.position, type(operation).__name__, *writer))
         self._flush([entry])
         return entry
 

@@ -20,14 +20,14 @@ from vectorkit.replication import (
     SetTimer,
     SyncChanged,
 )
-from vectorkit.replication.messages import Ack, Message, ReplicaHeartbeat
+from vectorkit.replication.messages import Ack, ClientReply, Message, ReplicaHeartbeat
 from vectorkit.sim.clock import Scheduler
 from vectorkit.sim.machine import Machine
 from vectorkit.sim.network import Network, Packet
 from vectorkit.sim.noted import event_of
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.trace import Trace
-from vectorkit.sim.trace_events import NodeCrashed, NodeStarted, RoleTaken, SyncReported
+from vectorkit.sim.trace_events import FlushTaken, NodeCrashed, NodeStarted, RoleTaken, SyncReported
 
 _CRASH_STREAM: Final = 6
 _NEVER: Final = 1 << 62
@@ -215,6 +215,8 @@ class Engine:
             self._note_ack(node_id, effect.target, message, is_heartbeat=False)
         elif type(message) is ReplicaHeartbeat:
             self._note_ack(node_id, effect.target, message.ack, is_heartbeat=True)
+        elif type(message) is ClientReply:
+            self._note_answer(node_id, effect.target, message)
         self.network.send(node_id, effect.target, message, effect.size_bytes)
 
     def _persist(self, node_id: str, effect: Persist) -> None:
@@ -232,6 +234,8 @@ class Engine:
                 offset,
                 epoch,
                 history.hex(),
+                effect.client,
+                effect.request,
             )
         )
         self.on_appended(node_id, effect.position)
@@ -271,6 +275,11 @@ class Engine:
         if at_ns < _NEVER:
             self._timers[node_id] = at_ns, local_ns
             self.scheduler.at(at_ns, "timer", (node_id, at_ns))
+
+    def _note_answer(self, node_id: str, client: str, reply: ClientReply) -> None:
+        epoch, offset, _ = reply.position
+        now_ns, outcome, request = self.scheduler.now_ns, reply.outcome, reply.request
+        self.trace.add_raw(("AnswerSent", now_ns, node_id, client, outcome, request, offset, epoch))
 
     def _note_ack(self, node_id: str, master: str, ack: Ack, *, is_heartbeat: bool) -> None:
         self.trace.add_raw(
@@ -320,9 +329,9 @@ class Engine:
             return
         number, mark, size_bytes = machine.drive.complete()
         now_ns = self.scheduler.now_ns
-        self.trace.add_raw(("DiskFlushed", now_ns, node_id, mark, size_bytes))
+        self.trace.add_raw(("DiskFlushed", now_ns, node_id, mark, size_bytes, machine.is_busy))
         if machine.is_busy:
-            machine.inbox.append(("disk", number))
+            machine.inbox.append(("flush", (number, mark)))
         else:
             self._take(machine, "disk", number)
         if machine.drive.waiting:
@@ -344,6 +353,10 @@ class Engine:
             self.on_change(source)
         elif kind == "disk":
             self.perform(node_id, machine.written(data, now_ns))
+        elif kind == "flush":
+            number, mark = data
+            self.trace.add(FlushTaken(now_ns, node_id, mark))
+            self.perform(node_id, machine.written(number, now_ns))
         elif self._timers.get(node_id, _NO_TIMER)[0] == data:
             del self._timers[node_id]
             self.perform(node_id, machine.tick(now_ns))

@@ -11,7 +11,7 @@ from vectorkit.sim.checks.acknowledged import lost_writes
 from vectorkit.sim.checks.history import Place
 from vectorkit.sim.checks.requests import Request
 from vectorkit.sim.lives import Life, lives_of
-from vectorkit.sim.trace_events import ConcernDegraded, ConcernTimedOut
+from vectorkit.sim.trace_events import ConcernDegraded, ConcernTimedOut, RecordAppended
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
@@ -157,19 +157,33 @@ def _answered(facts: Facts, life: Life) -> list[Step]:
     if life.confirmed_ns is not None:
         detail = "the write concern holds"
         steps.append(Step(ns_to_ms(life.confirmed_ns), "confirmed", life.master, detail))
-    for _, event in facts.events:
-        if not isinstance(event, ConcernDegraded | ConcernTimedOut):
-            continue
-        is_its_master = event.node == life.master and event.time_ns >= life.written_ns
-        if is_its_master and event.offset == life.place[1]:
-            stage = "degraded" if isinstance(event, ConcernDegraded) else "timed out"
-            detail = f"{event.replica_count} replicas had confirmed it"
-            steps.append(Step(ns_to_ms(event.time_ns), stage, event.node, detail))
-    request = life.request
-    if request is not None and request.completed_ns is not None:
-        detail = f"{request.outcome}, by {request.node}"
-        steps.append(Step(ns_to_ms(request.completed_ns), "answered", request.client, detail))
+    offset, begin = life.place[1], facts.history.appended[life.place].index
+    for event in facts.trace[begin + 1 :]:
+        match event:
+            case RecordAppended(node=life.master, offset=again) if again <= offset:
+                break  # Another epoch of the same master: its records are others.
+            case ConcernDegraded(node=life.master, offset=late) if late == offset:
+                steps.append(_late(event, "degraded"))
+            case ConcernTimedOut(node=life.master, offset=late) if late == offset:
+                steps.append(_late(event, "timed out"))
+            case _:
+                pass
+    if (request := life.request) is not None and request.completed_ns is not None:
+        end_ms = ns_to_ms(request.completed_ns)
+        if life.answered_ns is not None:
+            detail = f"{request.outcome}, by {request.node}"
+            steps.append(Step(end_ms, "answered", request.client, detail))
+        elif life.outcome == "silent":
+            steps.append(Step(end_ms, "given up", request.client, "no answer came in time"))
+        else:
+            detail = f"{request.outcome}, by {request.node}: not about this record of a late copy"
+            steps.append(Step(end_ms, "answered", request.client, detail))
     return steps
+
+
+def _late(event: ConcernDegraded | ConcernTimedOut, stage: str) -> Step:
+    detail = f"{event.replica_count} replicas had confirmed it"
+    return Step(ns_to_ms(event.time_ns), stage, event.node, detail)
 
 
 def _tells(read: Request, life: Life) -> bool:

@@ -33,6 +33,8 @@ class Life:
     is_kept: bool
     """Whether the final history holds it."""
     request: Request | None = None
+    """The request of a client that caused it; None for what a notebook wrote, and for the start
+    of an epoch."""
     flushed_ns: dict[str, int] = field(default_factory=dict)
     applied_ns: dict[str, tuple[int, str]] = field(default_factory=dict)
     """When each node first held it, and by what: append, stream, snapshot or replay."""
@@ -40,6 +42,27 @@ class Life:
     """When readers of each node first saw it."""
     acked_ns: dict[str, int] = field(default_factory=dict)
     confirmed_ns: int | None = None
+
+    @property
+    def outcome(self) -> str | None:
+        """What the client was told of this record.
+
+        "ok", "degraded" or "timeout" by an answer that names it; "silent" where no answer came in
+        time, "open" where one was still waited for. "copy": the answer is not about this record: a
+        master made it of a copy of the message that came late. None without a client.
+        """
+        request = self.request
+        if request is None:
+            return None
+        if request.outcome in ("", "silent"):
+            return request.outcome or "open"
+        return request.outcome if request.place == self.place else "copy"
+
+    @property
+    def answered_ns(self) -> int | None:
+        """When the answer that names it reached its client; None where none did."""
+        is_answered = self.outcome in ("ok", "degraded", "timeout")
+        return self.request.completed_ns if self.request and is_answered else None
 
 
 def lives_of(facts: Facts) -> dict[Place, Life]:
@@ -62,8 +85,8 @@ class _Lives:
             for place, each in self._history.appended.items()
         }
         for request in facts.requests:
-            if request.is_write and request.place in self.lives:
-                self.lives[request.place].request = request
+            for place in request.places:
+                self.lives[place].request = request
         self._tips: dict[str, Place] = {}
         self._marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._unflushed: dict[str, deque[Place]] = defaultdict(deque)

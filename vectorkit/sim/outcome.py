@@ -53,7 +53,7 @@ def _writes(facts: Facts, end_ns: int) -> dict[str, Any]:
     writes = [each for each in facts.requests if each.is_write]
     acknowledged = [each for each in writes if each.outcome in _ACKNOWLEDGED]
     places = {each.place for each in lost_writes(facts)}
-    lost_ns = [_done_ns(each) for each in acknowledged if each.place in places]
+    lost_ns = [_done_ns(each) for each in acknowledged if each.record in places]
     latencies_ns = sorted(_done_ns(each) - each.invoked_ns for each in acknowledged)
     answers_ns = sorted(_done_ns(each) for each in acknowledged if _done_ns(each) <= end_ns)
     edges_ns = [0, *answers_ns, end_ns]

@@ -49,11 +49,12 @@ def acknowledged(facts: Facts) -> dict[Place, tuple[int, bool]]:
             found[each] = event.time_ns, False
             offset -= 1
     for request in facts.requests:
-        if request.is_write and request.outcome in ("ok", "degraded") and request.place[1]:
+        record = request.record
+        if record is not None and request.outcome in ("ok", "degraded"):
             assert request.completed_ns is not None
-            known = found.get(request.place)
+            known = found.get(record)
             if known is None or known[1]:
-                found[request.place] = request.completed_ns, request.outcome == "degraded"
+                found[record] = request.completed_ns, request.outcome == "degraded"
     return found
 
 

@@ -12,7 +12,9 @@ from vectorkit.sim.trace_events import (
     MESSAGE_EVENTS,
     NODE_EVENTS,
     AckSent,
+    AnswerSent,
     DiskFlushed,
+    FlushTaken,
     HealthChanged,
     HistoryApplied,
     HistoryShown,
@@ -56,11 +58,10 @@ def check_backing(facts: Facts) -> Finding:
     by_shown = concern.stage == "visible" and protocol.refresh_ms > 0
     held = _Held(facts, by_shown=by_shown)
     confirmed: dict[str, int] = {}
-    events = [*facts.events, *((index, facts.trace[index]) for index in answered)]
-    for index, event in sorted(events, key=lambda each: each[0]):
+    for index, event in facts.events:
         at_ms = ns_to_ms(event.time_ns)
-        if isinstance(event, MessageSent):
-            node, place = event.source, answered[index]
+        if isinstance(event, AnswerSent) and index in answered:
+            node, place = event.node, answered[index]
             tally.see()
             if confirmed.get(node, 0) < place[1]:
                 tally.violated(
@@ -155,7 +156,8 @@ class ArrivedAcks:
 def check_promptness(facts: Facts) -> Finding:
     """A master confirms as soon as n replicas have acked, whatever the others do.
 
-    Later by `connection_timeout_ms` is a violation. Acks count that came by the connection that
+    Later by `connection_timeout_ms` is a violation, counted from when the master could know: what
+    waits in the inbox of a busy node is not known yet. Acks count that came by the connection that
     the replica still has, and that name a record of the master's own epoch. Those of a node that
     was retired, or has lost its state since, need not be counted; nor those of a node that takes a
     full sync: the master's log may not reach back to the record that they name.
@@ -237,7 +239,7 @@ class _Watch:
                     self._reached[ack.node] = max(self._reached.get(ack.node, 0), reached)
             case MessageDelivered(message="Hello") | MessageSent(message="Close") | SyncReported():
                 self._note_connection(event)
-            case DiskFlushed():
+            case DiskFlushed(is_waiting=False) | FlushTaken():
                 self._mark = event.offset
             case OffsetConfirmed():
                 self._confirmed = max(self._confirmed, event.offset)

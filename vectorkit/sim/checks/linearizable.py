@@ -7,13 +7,14 @@ Jeannette M. Wing and Chun Gong, "Testing and verifying concurrent objects" (199
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.requests import REFUSED, Request
+from vectorkit.sim.checks.history import Appended, Place
+from vectorkit.sim.checks.requests import Request
 from vectorkit.units import ns_to_ms
 
 STEPS_MAX: Final = 200_000
@@ -22,8 +23,6 @@ STEPS_MAX: Final = 200_000
 _NEVER: Final = 1 << 62
 _ANY: Final = "any"
 _ABSENT: Final = ("vector_not_found", "collection_not_found")
-NOTHING_WRITTEN: Final = "nothing_written"
-"""The error of a write that timed out and is known not to have happened."""
 
 Answer = Literal["yes", "no", "gave up"]
 
@@ -117,13 +116,20 @@ def _step(state: int | str, call: Call) -> int | str | None:
     return state if state == call.value else None
 
 
-def calls_of(requests: Sequence[Request], *, are_proven: bool = True) -> dict[str, list[Call]]:
+def calls_of(
+    requests: Sequence[Request],
+    appended: Mapping[Place, Appended],
+    *,
+    are_proven: bool = True,
+) -> dict[str, list[Call]]:
     """The calls of each key that was read under `linearizable`, in order of time.
 
     So were the keys of writes that were refused because there is no such row, where `are_proven`:
     such an answer is a read that found no row. Writes that were refused or timed out with nothing
     written did not happen, unless a master made a record of a copy that came late; then, and where
     they were answered as degraded, timed out or not answered at all, their outcome is unknown.
+
+    A record that another master made of a copy is a write of its own, from when it was made on.
     """
     keys = {each.key for each in requests if _is_proof(each) or (are_proven and _is_absence(each))}
     found: dict[str, list[Call]] = defaultdict(list)
@@ -136,9 +142,11 @@ def calls_of(requests: Sequence[Request], *, are_proven: bool = True) -> dict[st
             calls.append(Call(begin, end, False, request.value))
         if are_proven and _is_absence(request):
             calls.append(Call(begin, end, False, -1))
-        if request.is_write and (request.places or not _has_not_happened(request)):
+        if request.is_write and (request.places or not request.has_not_happened):
             value = request.number if request.kind == "write" else -1
             calls.append(Call(begin, end if request.is_ok else None, True, value))
+            copied = (appended[place].index for place in request.copies)
+            calls += [Call(index, None, True, value) for index in copied]
     return found
 
 
@@ -151,7 +159,7 @@ def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
     tally = Tally("linearizable", unpromised=facts.guarantee.unpromised)
     idle = "no read under linearizable was answered, and no write by what it found"
     can_prove = not facts.guarantee.unpromised and facts.options.protocol.has_durable_log
-    calls = calls_of(facts.requests, are_proven=can_prove)
+    calls = calls_of(facts.requests, facts.history.appended, are_proven=can_prove)
     foreign = facts.foreign_count if calls else 0
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
@@ -179,7 +187,9 @@ def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
             return finding
         evidence = (idle, *finding.evidence)
         return Finding(tally.name, "not_exercised", finding.is_promised, 0, evidence)
-    return tally.finding(of="calls", idle=idle)
+    copies = sum(len(each.copies) for each in facts.requests if each.key in calls)
+    notes = [f"{copies} records of late copies count as writes of their own"] if copies else []
+    return tally.finding(of="calls", idle=idle, notes=notes)
 
 
 def _is_proof(request: Request) -> bool:
@@ -190,10 +200,6 @@ def _is_proof(request: Request) -> bool:
 def _is_absence(request: Request) -> bool:
     """Whether a write was told that the row that it names is not there."""
     return request.outcome == "refused" and request.error in _ABSENT
-
-
-def _has_not_happened(request: Request) -> bool:
-    return request.outcome in REFUSED or request.error == NOTHING_WRITTEN
 
 
 def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:

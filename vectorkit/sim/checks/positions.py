@@ -10,6 +10,7 @@ from vectorkit.sim.checks.requests import Request
 from vectorkit.sim.trace_events import (
     NODE_EVENTS,
     AckSent,
+    AnswerSent,
     DiskFlushed,
     HistoryApplied,
     HistoryShown,
@@ -121,8 +122,8 @@ def _said(event: TraceEvent, answered: Request | None) -> tuple[str, str] | None
             return node, f"became {role}"
         case MessageSent(source=node, message="Promise" | "EpochConfirmed" as message):
             return node, f"sent {message} {event.number}"
-        case MessageSent(source=node) if answered is not None:
-            return node, f"answered {answered.kind} {event.number}"
+        case AnswerSent(node=node) if answered is not None:
+            return node, f"answered {answered.kind} {event.request}"
     return None
 
 

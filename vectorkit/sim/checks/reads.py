@@ -36,8 +36,7 @@ def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
     found: dict[int, Staleness] = {}
     head: Place = NOWHERE
     promised: dict[str, int] = {}
-    answers = [(index, facts.trace[index]) for index in served if index is not None]
-    for index, event in sorted([*facts.events, *answers], key=lambda each: each[0]):
+    for index, event in facts.events:
         match event:
             case RecordAppended(epoch=epoch) if epoch >= head[0]:
                 head = epoch, event.offset
@@ -97,9 +96,7 @@ def check_values(facts: Facts) -> list[Finding]:
         return [told.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
     written: dict[str, list[tuple[Place, Request]]] = defaultdict(list)
     for request in facts.requests:
-        if request.is_write and request.place != NOWHERE and request.outcome != "refused":
-            places = dict.fromkeys((request.place, *request.places))
-            written[request.key] += [(place, request) for place in places]
+        written[request.key] += [(place, request) for place in request.places]
     for of_key in written.values():
         of_key.sort(key=lambda each: each[0][1])
     for request in facts.requests:
@@ -142,8 +139,8 @@ def _last_write(
 def check_writes(facts: Facts) -> Finding:
     """A master makes each write of a client once, however often its message comes.
 
-    A copy that the network holds until another master serves is another write: that is counted,
-    not promised.
+    A copy that the network holds until another master serves is another write, also of what the
+    client was told had not happened: that is counted, not promised.
     """
     tally = Tally("writes_are_made_once")
     for request in facts.requests:
@@ -157,4 +154,7 @@ def check_writes(facts: Facts) -> Finding:
         if len(epochs) > 1:
             what = f"write {request.number} was made by {len(epochs)} masters: {places}"
             tally.violated(what, is_promised=False)
+        elif epochs and request.has_not_happened:
+            what = f"write {request.number}, answered as {request.outcome}, was made all the same: "
+            tally.violated(f"{what}{places}", is_promised=False)
     return tally.finding(of="writes", idle="no client has written")

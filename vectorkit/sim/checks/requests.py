@@ -8,8 +8,7 @@ from typing import Final
 
 from vectorkit.sim.checks.history import NOWHERE, Place
 from vectorkit.sim.trace_events import (
-    MessageDelivered,
-    MessageSent,
+    AnswerSent,
     RecordAppended,
     RequestCompleted,
     RequestInvoked,
@@ -18,7 +17,13 @@ from vectorkit.sim.trace_events import (
 
 WRITES: Final = ("write", "delete")
 REFUSED: Final = ("refused", "not_master")
-"""Outcomes after which a write has not happened, and never will."""
+"""Outcomes by which a node says that it has not made the write.
+
+A copy of the message that the network holds until another node is master is made all the same:
+then `Request.places` names the record.
+"""
+NOTHING_WRITTEN: Final = "nothing_written"
+"""The error of a write that timed out and was not made."""
 
 
 @dataclass(slots=True)
@@ -38,13 +43,13 @@ class Request:
     completed_ns: int | None = None
     outcome: str = ""
     place: Place = NOWHERE
-    """The record that it wrote, or the end of the history that it read."""
+    """What its answer names: the record written, or the end of the history that was read."""
     places: list[Place] = field(default_factory=list)
-    """Every record that a node wrote for it: one, if at all."""
+    """Every record that a master made of it: several where copies of its message came late."""
     value: int | None = None
     error: str = ""
     served_index: int | None = None
-    """When the node answered."""
+    """When the node sent the answer that came: an index of the trace."""
 
     @property
     def is_write(self) -> bool:
@@ -56,50 +61,69 @@ class Request:
         """Whether the client was told that all is well."""
         return self.outcome == "ok"
 
+    @property
+    def has_not_happened(self) -> bool:
+        """Whether the client was told that its write has not been made."""
+        return self.is_write and (self.outcome in REFUSED or self.error == NOTHING_WRITTEN)
+
+    @property
+    def record(self) -> Place | None:
+        """The record that its answer names; None where the answer names none that it wrote."""
+        return self.place if self.place in self.places else None
+
+    @property
+    def copies(self) -> list[Place]:
+        """Records of it that masters of other epochs made of copies of its message.
+
+        The record that its answer names is its own; where none was answered with "ok", its first.
+        """
+        own = self.record
+        if own is None and not self.is_ok:
+            own = next(iter(self.places), None)
+        return [place for place in self.places if own is None or place[0] != own[0]]
+
 
 def requests_of(trace: Sequence[TraceEvent]) -> list[Request]:
     """All requests in the order in which they were made.
 
-    A write that its client has heard nothing of may have been appended all the same: the record
-    that a node appends in the very moment in which it gets a write is that write's.
+    A write that its client has heard nothing of may have been appended all the same.
     """
     found: dict[int, Request] = {}
-    being_written: dict[str, tuple[int, int]] = {}
+    answers: dict[int, list[tuple[int, AnswerSent]]] = {}
     for index, event in enumerate(trace):
         match event:
-            case MessageDelivered(target=node):
-                being_written.pop(node, None)
-                if event.message == "ClientWrite":
-                    being_written[node] = event.number, event.time_ns
-            case RecordAppended(node=node) if node in being_written:
-                number, time_ns = being_written.pop(node)
-                if time_ns == event.time_ns and number in found:
-                    found[number].place = event.epoch, event.offset
-                    found[number].places.append(found[number].place)
-            case MessageSent(message="ClientReply", number=number) if number in found:
-                if found[number].served_index is None:
-                    found[number].served_index = index
+            case RecordAppended(request=number) if number in found:
+                found[number].places.append((event.epoch, event.offset))
+            case AnswerSent(request=number):
+                answers.setdefault(number, []).append((index, event))
             case RequestInvoked(request=number):
                 found[number] = _invoked(index, event)
             case RequestCompleted(request=number) if number in found:
                 _complete(found[number], index, event)
+                found[number].served_index = _served_index(answers.get(number, ()), event)
             case _:
                 pass
     return list(found.values())
 
 
+def _served_index(answers: Sequence[tuple[int, AnswerSent]], end: RequestCompleted) -> int | None:
+    """When the answer that came was sent; of answers alike, the first."""
+    told = end.node, end.outcome, end.epoch, end.offset
+    for index, sent in answers:
+        if told == (sent.node, sent.outcome, sent.epoch, sent.offset):
+            return index
+    return None
+
+
 def foreign_records(trace: Sequence[TraceEvent], requests: Sequence[Request]) -> int:
-    """How many records were appended by other hands since the first request was made."""
+    """How many records no client has asked for since the first request was made."""
     if not requests:
         return 0
-    writes = [request for request in requests if request.is_write]
-    own = {place for request in writes for place in (request.place, *request.places)}
-    first = requests[0].invoked_index
     return sum(
         isinstance(event, RecordAppended)
         and event.operation != "EpochStart"
-        and (event.epoch, event.offset) not in own
-        for event in trace[first:]
+        and event.request is None
+        for event in trace[requests[0].invoked_index :]
     )
 
 
