@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, WEAK, Tape
 from vectorkit.replication import ReplicationOptions, majority
 from vectorkit.sim.checks.backing import check_backing, check_promptness, check_queues
@@ -186,6 +188,16 @@ def test_an_ack_that_comes_after_the_master_has_closed_the_connection_calls_for_
     assert told(check_promptness(tape.facts())) == ("held", 0)
     closed = acked().add(15, "send", "node-0", "node-1", "Close", 1)  # What was counted stays so.
     assert told(check_promptness(closed.flush(9_000, "node-0", 2).facts())) == ("broken", 1)
+
+
+@pytest.mark.parametrize(("lost_ms", "expected"), [(12, "held"), (13, "broken")])
+def test_of_two_acks_alike_the_one_that_is_lost_as_it_is_sent_is_the_later_one(lost_ms, expected):
+    tape = Tape().begin().append(10, "node-0", FIRST, 2).flush(11, "node-0", 2)
+    tape.ack(11, "node-1", "node-0", SECOND, 2).add(11, "send", "node-1", "node-0", "Ack", 2)
+    tape.ack(12, "node-1", "node-0", FIRST, 2).add(12, "send", "node-1", "node-0", "Ack", 2)
+    tape.add(lost_ms, "lost", "node-1", "node-0", "Ack", 2, text="loss")
+    tape.add(14, "deliver", "node-0", "node-1", "Ack", 2).flush(9_000, "node-0", 2)
+    assert check_promptness(tape.facts()).verdict == expected
 
 
 def test_a_node_that_is_master_no_more_owes_no_confirmation():

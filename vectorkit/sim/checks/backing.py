@@ -132,7 +132,10 @@ class _Held:
 
 
 class ArrivedAcks:
-    """Which ack a message carried that arrives; of acks alike, the first that was sent."""
+    """Which ack a message carried that arrives; of acks alike, the first that was sent.
+
+    One that is lost in the moment in which it is sent is the last of them.
+    """
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], AckSent] = {}
@@ -147,9 +150,12 @@ class ArrivedAcks:
             flying = self._flying[(*ends, event.message, event.number)]
             if isinstance(event, MessageSent):
                 flying.append(self._said[ends])
+            elif isinstance(event, MessageDelivered):
+                return flying.popleft()
+            elif event.reason != "down" and flying[-1].time_ns == event.time_ns:
+                flying.pop()
             else:
-                ack = flying.popleft()
-                return ack if isinstance(event, MessageDelivered) else None
+                flying.popleft()
         return None
 
 
