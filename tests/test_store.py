@@ -45,11 +45,20 @@ COLLECTION_MUTATORS = {
     "update": lambda words: words.update("a", vector=[5, 6], payload={"n": 9}),
     "delete": lambda words: words.delete(["a"], missing="ignore"),
 }
-STORE_READERS = {"get", "search", "search_many", "snapshot", "digest", "subscribe", "attach"}
+STORE_READERS = {
+    "copy",
+    "get",
+    "search",
+    "search_many",
+    "snapshot",
+    "digest",
+    "subscribe",
+    "attach",
+}
 COLLECTION_READERS = {
     "dim", "metric", "version", "ids", "get", "payload", "search", "search_many", "to_frame",
     "snapshot", "digest", "reserve", "memory", "compile_report", "save", "batches", "audit",
-    "from_frame",
+    "from_frame", "copy",
 }  # fmt: skip
 
 BY_STORE = pytest.mark.parametrize("write", STORE_MUTATORS.values(), ids=STORE_MUTATORS)

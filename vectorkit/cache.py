@@ -109,11 +109,16 @@ class QueryCache:
         self.max_age_s = _checked_age(max_age_s)
         seconds = math.inf if self.max_age_s is None else self.max_age_s
         clock = () if timer is None else (_checked_timer(timer),)
+        self._timer = timer
         self._make_entries = partial(_Entries, self.capacity, seconds, *clock)
         self._entries = self._make_entries()
         self._guard = Guard()
         self._counts = _Counts()
         self._is_touched = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy, or what a pickle holds, is an empty cache: answers belong to their collections.
+        return partial(QueryCache, timer=self._timer), (self.capacity, self.max_age_s)
 
     def search(
         self, collection: Collection, query: Any, k: int = 10, *, where: Where | None = None

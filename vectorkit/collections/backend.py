@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
 from vectorkit.collections.buffer import Batch
+from vectorkit.collections.copies import packed, rebuilt
 from vectorkit.collections.state import (
     CAPACITY_MIN,
     CollectionState,
@@ -203,6 +204,9 @@ class ExactBackend(Backend):
         self.dim = dim
         self.metric = metric
         self.placement = placement
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return rebuilt, (type(self), *map(packed, (self.dim, self.metric, self.placement)))
 
     def empty(self) -> tuple[Learned, tuple[Block, ...]]:
         """Zeros, committed to the placement: every program follows them there."""

@@ -23,6 +23,7 @@ from vectorkit.collections.backend import (
 )
 from vectorkit.collections.buffer import Batch
 from vectorkit.collections.codecs import Codec, codec_of
+from vectorkit.collections.copies import packed, rebuilt
 from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded, padded_size
 from vectorkit.errors import InvalidInput
 from vectorkit.kernels.select import NO_SLOT
@@ -83,6 +84,11 @@ class QuantizedBackend(Backend):
         if place == "host":
             self.rows_device = host_device()
         self._codec = codec
+        self._place = place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = (self._codec, self.metric, self.rescore, self._place, self.device)
+        return rebuilt, (type(self), *map(packed, options))
 
     def empty(self) -> tuple[Learning, tuple[Block, ...]]:
         """Zeros. A codec that has to learn learns from the first rows that are written."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from dataclasses import replace
 from operator import call
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from vectorkit.collections import files
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import (
     checked_dim,
@@ -20,6 +23,7 @@ from vectorkit.collections.checks import (
     checked_rows,
     mixed_ids,
 )
+from vectorkit.collections.copies import from_bytes, options_of, unpacked
 from vectorkit.collections.files import Contents
 from vectorkit.collections.filters import Filter
 from vectorkit.collections.guard import Guard
@@ -80,6 +84,10 @@ class Collection(Reader):
         self.name = name
         self.config = self._make_config(checked_dim(dim), checked_metric(metric))
         self._dim = self.config.dim
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin without rows, from the options alone."""
         with plain_jax():
             self._backend = self._make_backend()
             self._storage = Storage(self.config, self._backend)
@@ -237,6 +245,53 @@ class Collection(Reader):
         """
         view = self._guard.run_on_device(self._storage.hold)
         return Snapshot(self.name, self.config, self._backend, view)
+
+    def copy(self) -> Self:
+        """Another collection with the same rows, slots, options, version and digest.
+
+        A write to one is never seen in the other. The copy belongs to no store. `copy.copy` and
+        `copy.deepcopy` make the same; pickle and cloudpickle too, in another process on the device
+        of the same platform and number, or the first of that platform. Where JAX does not see the
+        platform there, loading raises DeviceNotFound. Subclasses keep their attributes.
+
+        >>> import vectorkit as vk
+        >>> c = vk.CpuCollection(dim=2)
+        >>> _ = c.upsert(["a"], [[1, 0]])
+        >>> twin = c.copy()
+        >>> _ = twin.delete(["a"])
+        >>> len(twin), len(c)
+        (0, 1)
+        """
+        return self._made(options_of(self), self._own_contents())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._made(deepcopy(options_of(self), memo), self._own_contents())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self._as_bytes(self.snapshot())
+
+    def _as_bytes(self, snapshot: Snapshot) -> tuple[Any, ...]:
+        contents = files.to_bytes(snapshot._contents())
+        return from_bytes, (type(self), options_of(self), contents)
+
+    @classmethod
+    def _made(cls, options: dict[str, Any], contents: Contents) -> Self:
+        """A collection of these attributes and rows; a subclass may take other arguments."""
+        collection = cls.__new__(cls)
+        vars(collection).update({name: unpacked(each) for name, each in options.items()})
+        collection._begin()
+        collection._adopt(contents)
+        return collection
+
+    def _own_contents(self) -> Contents:
+        contents = self.snapshot()._contents()
+        if self._backend.is_exact:
+            return contents  # Which copies the rows when it adopts them.
+        # JAX may take a NumPy array over as it is, and these lie in the memory of the first.
+        own = {name: np.array(each) for name, each in contents.arrays.items()}
+        return replace(contents, arrays=own)
 
     def reserve(self, count: int) -> None:
         """Make room for `count` rows at once, so that no write up to there has to grow.

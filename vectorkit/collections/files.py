@@ -16,7 +16,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -24,7 +24,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.numpy import save_file
+from safetensors.numpy import save, save_file
 
 from vectorkit.errors import CorruptSnapshot, InvalidInput, SaveFailed
 from vectorkit.operations import CollectionConfig
@@ -67,8 +67,7 @@ def write(path: PathLike, contents: Contents) -> None:
     target = Path(os.path.realpath(path))
     aside = target.with_name(f".vectorkit-{os.getpid()}-{threading.get_ident()}.tmp")
     parts = _encoded(contents)
-    text = json.dumps(_manifest(contents, parts))
-    manifest = f"{_checksum(text.encode())} {text}"
+    manifest = _signed_manifest(contents, parts)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         _write_parts(aside, parts, manifest)
@@ -77,6 +76,22 @@ def write(path: PathLike, contents: Contents) -> None:
     finally:
         aside.unlink(missing_ok=True)
         os.close(folder)
+
+
+def to_bytes(contents: Contents) -> bytes:
+    """The bytes of the file that `write` makes."""
+    parts = _encoded(contents)
+    return save(parts, {"vectorkit": _signed_manifest(contents, parts)})
+
+
+def from_bytes(data: bytes) -> Contents:
+    """What `to_bytes` was given, every byte that matters checked. Raises as `read` does."""
+    return _checked(BytesIO(data), "bytes")
+
+
+def _signed_manifest(contents: Contents, parts: Mapping[str, AnyArray]) -> str:
+    text = json.dumps(_manifest(contents, parts))
+    return f"{_checksum(text.encode())} {text}"
 
 
 def _write_parts(path: Path, parts: dict[str, AnyArray], manifest: str) -> None:
@@ -104,17 +119,21 @@ def read(path: PathLike) -> Contents:
     that a later vectorkit has written in another format.
     """
     with open(path, "rb", buffering=0) as file:
-        try:
-            return _decoded(file)
-        except InvalidInput:
-            raise
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise CorruptSnapshot(
-                "this file does not hold a whole collection",
-                got=f"{os.fspath(path)!r}: {error}",
-                wanted="a file as `save` has written it",
-                remedy="save it again, or take another copy",
-            ) from error
+        return _checked(file, repr(os.fspath(path)))
+
+
+def _checked(file: FileIO | BytesIO, name: str) -> Contents:
+    try:
+        return _decoded(file)
+    except InvalidInput:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise CorruptSnapshot(
+            "this file does not hold a whole collection",
+            got=f"{name}: {error}",
+            wanted="a file as `save` has written it",
+            remedy="save it again, or take another copy",
+        ) from error
 
 
 def _encoded(contents: Contents) -> dict[str, AnyArray]:
@@ -151,7 +170,7 @@ def _manifest(contents: Contents, parts: Mapping[str, AnyArray]) -> dict[str, An
     }
 
 
-def _decoded(file: FileIO) -> Contents:
+def _decoded(file: FileIO | BytesIO) -> Contents:
     start, header = _header(file)
     facts = header.pop("__metadata__", {})
     if "vectorkit" not in facts:
@@ -177,7 +196,7 @@ def _decoded(file: FileIO) -> Contents:
     return Contents(manifest["name"], config, manifest["version"], ids, payloads, arrays)
 
 
-def _header(file: FileIO) -> tuple[int, dict[str, Any]]:
+def _header(file: FileIO | BytesIO) -> tuple[int, dict[str, Any]]:
     """Where the tensors begin, and what safetensors says of them."""
     length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
     start = _LENGTH_BYTES + length
@@ -197,7 +216,7 @@ def _config(given: dict[str, Any]) -> CollectionConfig:
 
 
 def _part(
-    file: FileIO, name: str, facts: dict[str, Any], start: int, offsets: list[int]
+    file: FileIO | BytesIO, name: str, facts: dict[str, Any], start: int, offsets: list[int]
 ) -> AnyArray:
     """One tensor, read in place; the allocation is what the checked manifest says."""
     part = np.empty(facts["shape"], facts["dtype"])
@@ -244,8 +263,11 @@ def _checksum(data: bytes | memoryview) -> str:
     return xxhash.xxh3_64_hexdigest(data)
 
 
-def _size(file: FileIO) -> int:
-    return os.fstat(file.fileno()).st_size
+def _size(file: FileIO | BytesIO) -> int:
+    here = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return size
 
 
 def _sync(path: Path) -> None:

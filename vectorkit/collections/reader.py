@@ -26,7 +26,7 @@ from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
-from vectorkit.collections.tables import View
+from vectorkit.collections.tables import Tables, View
 from vectorkit.errors import InvalidId, InvalidOption, VectorNotFound
 from vectorkit.operations import CollectionConfig
 from vectorkit.types import Float32Array, Id, MaskArray, Metric, Payload, Where
@@ -333,9 +333,28 @@ class Snapshot(Reader):
     def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
         return self._view, dispatch(self._view)
 
+    def __copy__(self) -> Snapshot:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Snapshot:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _snapshot_from_bytes, (self._backend, files.to_bytes(self._contents()))
+
     def _rows(self) -> Float32Array:
         with plain_jax():
             return self._backend.rows(self._view.state, self._view.count)
+
+
+def _snapshot_from_bytes(backend: Backend, data: bytes) -> Snapshot:
+    contents, tables = files.from_bytes(data), Tables()
+    count = len(contents.ids)
+    with plain_jax():
+        learned, blocks = backend.adopt(contents.arrays, count)
+    tables.append(0, contents.ids, contents.payloads)
+    view = View(backend.state(learned, blocks), tables, count, contents.version)
+    return Snapshot(contents.name, contents.config, backend, view)
 
 
 def not_found(row_id: Id, reader: Reader) -> VectorNotFound:

@@ -16,6 +16,7 @@ from vectorkit.collections import compiled
 from vectorkit.collections.backend import Backend, Block, ExactBackend, Learned, Step
 from vectorkit.collections.checks import nearest
 from vectorkit.collections.collection import Collection
+from vectorkit.collections.copies import packed, rebuilt
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded_size
 from vectorkit.errors import InvalidOption
@@ -68,6 +69,10 @@ class ShardedBackend(ExactBackend):
         self._placement = placement
         self._shard_count: int = mesh.shape[axis]
         self._programs = compiled.sharded_programs(placement)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        mesh, (axis,) = self._placement.mesh, self._placement.spec
+        return rebuilt, (type(self), *map(packed, (self.dim, self.metric, mesh, axis)))
 
     def empty(self) -> tuple[Learned, tuple[Block, ...]]:
         """Zeros, on every device its own."""

@@ -37,7 +37,7 @@ from vectorkit.replication.options import ReplicationOptions
 from vectorkit.replication.outbox import Outbox
 from vectorkit.replication.stats import Counters
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
-from vectorkit.store.store import Journal
+from vectorkit.store.commit import Journal
 from vectorkit.units import NS_PER_MS
 
 _BOOT_SHIFT: Final = 24

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from vectorkit.errors import InvalidOption, PromotionRefused, WriteConcernTimeout, WriteRefused
+from vectorkit.errors import (
+    InvalidInput,
+    InvalidOption,
+    PromotionRefused,
+    WriteConcernTimeout,
+    WriteRefused,
+)
 from vectorkit.replication import (
     MasterNode,
     Node,
@@ -333,6 +339,14 @@ class Cluster:
             duration_ms=self.now_ms,
             event_count=engine.scheduler.event_count,
             stuck=() if is_settled else stuck_nodes(engine),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise InvalidInput(
+            "a cluster cannot be copied or pickled",
+            got=repr(self),
+            wanted="its run, its scenario, or one of its stores",
+            remedy="pass finish() or stores[node_id], or make it again of options, seed and faults",
         )
 
     def __repr__(self) -> str:

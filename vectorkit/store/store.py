@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from itertools import chain, repeat
-from operator import call, length_hint
-from typing import Any, Literal, Protocol
+from copy import copy as copied
+from typing import Any, Literal
 
 from vectorkit.cache import QueryCache, checked_cache
 from vectorkit.collections import (
@@ -18,6 +16,7 @@ from vectorkit.collections import (
     WriteResult,
 )
 from vectorkit.collections.checks import checked_name
+from vectorkit.collections.copies import from_bytes
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.kinds import config_of, make_collection
@@ -42,22 +41,9 @@ from vectorkit.operations import (
     Upsert,
     encode,
 )
+from vectorkit.store.commit import Commit, Journal, Subscriber
 from vectorkit.store.snapshot import StoreSnapshot, store_digest
 from vectorkit.types import KEEP, Id, Keep, Payload, Where
-
-Subscriber = Callable[[Operation], None]
-
-
-class Journal(Protocol):
-    """Who stands between a store's clients and its collections: a replication node."""
-
-    def admit(self) -> None:
-        """Raise WriteRefused where the store takes no writes from clients now."""
-        ...
-
-    def append(self, operation: Operation, encoded: bytes) -> None:
-        """Record an operation that has been applied, with its encoding. It cannot refuse."""
-        ...
 
 
 class VectorStore:
@@ -231,6 +217,34 @@ class VectorStore:
             lambda: store_digest((each.name, each.digest()) for each in self._collections.values())
         )
 
+    def copy(self) -> VectorStore:
+        """Another store with copies of all collections as they are at one moment.
+
+        A write to one is never seen in the other. Its cache is empty, with the same options;
+        subscribers and a journal are not copied, so that the copy of a replica's store takes
+        writes. `copy.copy`, `copy.deepcopy` and pickles make the same.
+
+        >>> store = VectorStore()
+        >>> _ = store.create_collection("words", dim=2)
+        >>> twin = store.copy()
+        >>> twin.drop_collection("words")
+        >>> list(twin), list(store)
+        ([], ['words'])
+        """
+        return self._guard.run_on_device(self._copy)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> VectorStore:
+        return self.copy()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        taken = self._guard.run_on_device(
+            lambda: [(each, each.snapshot()) for each in self._collections.values()]
+        )
+        parts = [each._as_bytes(snapshot)[1] for each, snapshot in taken]
+        return _from_parts, (self._cache, parts)
+
     def attach(self, journal: Journal) -> Applier:
         """Put a journal into the commit path; only its holder can write around it, by the result.
 
@@ -272,7 +286,7 @@ class VectorStore:
             encoded = b"" if journal is None else encode(operation)
             if journal is None and not self._subscribers:
                 return change.make()  # Nobody else has to hear of it.
-        commit = _Commit(guard, change, operation, encoded, journal, self._subscribers)
+        commit = Commit(guard, change, operation, encoded, journal, self._subscribers)
         guard.pending = commit
         return commit.finish()
 
@@ -358,6 +372,11 @@ class VectorStore:
 
         self._guard.run(install)
 
+    def _copy(self) -> VectorStore:
+        return _with_collections(
+            copied(self._cache), [each.copy() for each in self._collections.values()]
+        )
+
     def _unsubscribe(self, on_operation: Subscriber) -> None:
         with suppress(ValueError):  # It has ended already.
             self._guard.run(self._subscribers.remove, on_operation)
@@ -391,73 +410,20 @@ class VectorStore:
         )
 
 
-class _Commit:
-    """A write that has happened, as soon as it is what the store's guard has pending.
+def _from_parts(cache: QueryCache | None, parts: list[tuple[Any, ...]]) -> VectorStore:
+    return _with_collections(cache, [from_bytes(*each) for each in parts])
 
-    Every part of `finish` goes on where an exception has broken it off: the change may be made
-    twice, the journal knows an operation that it has, and the subscribers are called one by one
-    from within C, so that each is entered exactly once.
-    """
 
-    def __init__(
-        self,
-        guard: Guard,
-        change: Change,
-        operation: Operation,
-        encoded: bytes,
-        journal: Journal | None,
-        subscribers: Iterable[Subscriber],
-    ) -> None:
-        self._guard = guard
-        self._change = change
-        self._operation = operation
-        self._encoded = encoded
-        self._journal = journal
-        self._called = tuple(subscribers)
-        self._waiting = iter(self._called)
-        self._calls = map(call, chain(self._waiting, repeat(_no_more)), repeat(operation))
-        self._result: WriteResult | None = None
-        self._failures: list[str] = []
-
-    def finish(self) -> WriteResult:
-        """Make the change, record it, and show it."""
-        if self._result is None:
-            self._result = self._made()
-        if self._journal is not None:
-            self._journal.append(self._operation, self._encoded)
-            self._journal = None
-        self._notify()
-        self._guard.pending = None
-        for text in self._failures:
-            warnings.warn(text, RuntimeWarning, stacklevel=2)
-        return self._result
-
-    def _made(self) -> WriteResult:
-        try:
-            with plain_jax():
-                return self._change.make()
-        except Exception:
-            if not self._change.has_happened():
-                self._guard.pending = None
-            raise
-
-    def _notify(self) -> None:
-        outcome: object = None
-        while outcome is not _no_more:
-            try:
-                outcome = next(self._calls)
-            except Exception as error:
-                last = self._called[len(self._called) - length_hint(self._waiting) - 1]
-                self._failures.append(f"subscriber {last!r} raised {error!r}; the write stands")
+def _with_collections(cache: QueryCache | None, collections: list[Collection]) -> VectorStore:
+    store = VectorStore(cache=cache)
+    for each in collections:
+        each._bind(store._commit_rows, store._guard)
+    store._collections = {each.name: each for each in collections}
+    return store
 
 
 def _always() -> bool:
     return True
-
-
-def _no_more(_: Operation) -> object:
-    """Called behind the last subscriber."""
-    return _no_more
 
 
 class Applier:

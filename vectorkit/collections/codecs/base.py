@@ -60,6 +60,9 @@ class Codec(abc.ABC):
         self.seed = seed
         self.parameters: Parameters = MappingProxyType(dict(parameters))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.dim, self.seed, dict(self.parameters))
+
     @property
     @abc.abstractmethod
     def fields(self) -> tuple[Field, ...]:

@@ -1,0 +1,94 @@
+"""A write of a store that has happened: applied, recorded and shown, whatever breaks it off."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from itertools import chain, repeat
+from operator import call, length_hint
+from typing import Protocol
+
+from vectorkit.collections import WriteResult
+from vectorkit.collections.guard import Guard
+from vectorkit.collections.jax_context import plain_jax
+from vectorkit.collections.redo import Change
+from vectorkit.operations import Operation
+
+Subscriber = Callable[[Operation], None]
+
+
+class Journal(Protocol):
+    """Who stands between a store's clients and its collections: a replication node."""
+
+    def admit(self) -> None:
+        """Raise WriteRefused where the store takes no writes from clients now."""
+        ...
+
+    def append(self, operation: Operation, encoded: bytes) -> None:
+        """Record an operation that has been applied, with its encoding. It cannot refuse."""
+        ...
+
+
+class Commit:
+    """A write that has happened, as soon as it is what the store's guard has pending.
+
+    Every part of `finish` goes on where an exception has broken it off: the change may be made
+    twice, the journal knows an operation that it has, and the subscribers are called one by one
+    from within C, so that each is entered exactly once.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        change: Change,
+        operation: Operation,
+        encoded: bytes,
+        journal: Journal | None,
+        subscribers: Iterable[Subscriber],
+    ) -> None:
+        self._guard = guard
+        self._change = change
+        self._operation = operation
+        self._encoded = encoded
+        self._journal = journal
+        self._called = tuple(subscribers)
+        self._waiting = iter(self._called)
+        self._calls = map(call, chain(self._waiting, repeat(_no_more)), repeat(operation))
+        self._result: WriteResult | None = None
+        self._failures: list[str] = []
+
+    def finish(self) -> WriteResult:
+        """Make the change, record it, and show it."""
+        if self._result is None:
+            self._result = self._made()
+        if self._journal is not None:
+            self._journal.append(self._operation, self._encoded)
+            self._journal = None
+        self._notify()
+        self._guard.pending = None
+        for text in self._failures:
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        return self._result
+
+    def _made(self) -> WriteResult:
+        try:
+            with plain_jax():
+                return self._change.make()
+        except Exception:
+            if not self._change.has_happened():
+                self._guard.pending = None
+            raise
+
+    def _notify(self) -> None:
+        outcome: object = None
+        while outcome is not _no_more:
+            try:
+                outcome = next(self._calls)
+            except Exception as error:
+                last = self._called[len(self._called) - length_hint(self._waiting) - 1]
+                self._failures.append(f"subscriber {last!r} raised {error!r}; the write stands")
+
+
+def _no_more(_: Operation) -> object:
+    """Called behind the last subscriber."""
+    return _no_more
