@@ -318,8 +318,13 @@ class Recording:
         if not self.is_open:
             raise WriteRefused("closed", got="a write", wanted="none", remedy="wait")
 
-    def append(self, operation, encoded):
+    @property
+    def place(self):
+        return len(self.seen)
+
+    def append(self, operation, encoded, place):
         assert encoded == operations.encode(operation)
+        assert place == len(self.seen)
         self.seen.append((operation, self.store.digest()))
 
 

@@ -48,6 +48,7 @@ SUITES: dict[str, Suite] = dict(
         _suite("cache", "a query that is asked again, as it was and after writes"),
         _suite("snapshot", "snapshots, save, load, against raw files and others", has_roof=True),
         _suite("concurrency", "torn, stale and wrong reads while rows change"),
+        _suite("interrupts", "collections damaged by KeyboardInterrupt at any moment"),
         _suite("growth", "how cost grows with rows: log-log slopes with intervals"),
         _suite("scale", "bytes that a process takes for many rows", is_quick=False),
         _suite("streaming", "runbooks of inserts, deletes, replaces, searches", has_peers=True),

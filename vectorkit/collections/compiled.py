@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from vectorkit.collections.jax_context import program_settings
 from vectorkit.collections.state import CollectionState
 from vectorkit.kernels import candidates, rescoring, scanning, sharded, write
 from vectorkit.kernels.scanning import TileScores
@@ -142,7 +143,7 @@ _warm: Final[set[tuple[Any, ...]]] = set()
 
 
 def warm_up(program: Callable[..., Any], arrays: Arrays, arguments: tuple[Any, ...]) -> None:
-    """Run a program that donates on zeros like `arrays`, once for each of their shapes.
+    """Run a program that donates on zeros like `arrays`, once for their shapes and settings.
 
     The first call for such arrays traces and compiles, and goes on in Python after it has donated
     them: an exception there would lose them. Every later call is one of C from end to end. The
@@ -150,7 +151,7 @@ def warm_up(program: Callable[..., Any], arrays: Arrays, arguments: tuple[Any, .
     static one.
     """
     like = tuple([(each.shape, each.dtype, each.sharding) for each in arrays])
-    key = (program, like, len(arguments[0]), arguments[2:])
+    key = (program, like, len(arguments[0]), arguments[2:], program_settings())
     if key not in _warm:
         zeros = [np.zeros(shape, dtype) for shape, dtype, _ in like]
         blank = tuple(jax.device_put(zeros, [sharding for *_, sharding in like]))

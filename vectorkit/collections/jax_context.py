@@ -101,6 +101,9 @@ _traced_settings: Final[Callable[[], object]] = getattr(jax_config, "trace_conte
 _IN_TUPLE: Final = frozenset(getattr(jax_config, "trace_context_names", tuple)())
 _ELSEWHERE: Final = tuple(each.state for each in _ALL if each.state.name not in _IN_TUPLE)
 
+program_settings: Final[Callable[[], object]] = getattr(jax_config, "trace_context", type(None))
+"""The settings by which JAX keeps programs apart, harmless ones too, as one hashable value."""
+
 _NOTHING: Final = nullcontext()
 
 

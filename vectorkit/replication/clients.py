@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from operator import attrgetter
 from typing import Final
 
+from vectorkit.atomic import Calls
 from vectorkit.errors import VectorKitError
 from vectorkit.replication.concern import Stage
 from vectorkit.replication.effects import NO_CLIENT, Noted, Writer
@@ -186,13 +188,14 @@ class Clients:
         )
         self.settle()
 
-    def appended(self, position: Position) -> None:
-        """A record waits for its confirmation, whoever wrote it."""
+    def appending(self, position: Position, writer: Writer) -> Calls:
+        """A record waits for its confirmation, whoever wrote it: the calls that note it."""
+        client, request = writer
         deadline_ns = self._member.now_ns + self._timeout_ns
-        client, request = self.writer
-        self._writes.append(_Write(position, client, request or 0, deadline_ns))
-        if not client:
-            self.local_offset = position.offset
+        write = self._writes.append, _Write(position, client, request or 0, deadline_ns)
+        if client:
+            return [write]
+        return [write, (partial(setattr, self, "local_offset"), position.offset)]
 
     def _is_copy(self, client: str, request: int) -> bool:
         """Whether a write has come before, or is so old that nobody can tell.

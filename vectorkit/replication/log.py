@@ -129,14 +129,20 @@ class ReplicationLog:
         `running`, the hash behind it, saves hashing it again.
         """
         assert record.offset == self.head.offset + 1, (record.offset, self.head.offset)
+        # An exception may break this off: until the head moves, all of it may be done again.
+        while self.epochs and self.epochs[-1][1] > self.head.offset:
+            self.epochs.pop()
         if not self.epochs or self.epochs[-1][0] != record.epoch:
             self.epochs.append((record.epoch, record.offset))
-        self._end_bytes += len(record.encoded)
+        before = self._entries.get(self.head.offset)
+        end_bytes = self._base_bytes if before is None else before.end_bytes
         if running is None:
             running = next_hash(self.head.hash, record)
-        self.head = Position(record.epoch, record.offset, running)
-        entry = Entry(record, self.head, now_ns, self._end_bytes)
+        position = Position(record.epoch, record.offset, running)
+        entry = Entry(record, position, now_ns, end_bytes + len(record.encoded))
         self._entries[record.offset] = entry
+        self._end_bytes = entry.end_bytes
+        self.head = position
         while len(self._entries) > self.capacity_operations or (
             self._end_bytes - self._base_bytes > self.capacity_bytes and len(self._entries) > 1
         ):
@@ -217,6 +223,7 @@ class ReplicationLog:
         self._base_bytes = self._end_bytes
 
     def _evict(self) -> None:
-        oldest = self._entries.pop(self.first_offset)
-        self.base = oldest.position
+        oldest = self._entries[self.first_offset]
         self._base_bytes = oldest.end_bytes
+        self.base = oldest.position
+        del self._entries[oldest.record.offset]

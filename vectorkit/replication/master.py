@@ -8,7 +8,7 @@ from typing import ClassVar
 from vectorkit.errors import WriteRefused
 from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.clients import Clients
-from vectorkit.replication.effects import RoleChanged, SyncChanged
+from vectorkit.replication.effects import NO_CLIENT, RoleChanged, SyncChanged
 from vectorkit.replication.identity import slot_of
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
@@ -29,6 +29,7 @@ from vectorkit.replication.messages import (
     StartPartial,
 )
 from vectorkit.replication.offers import Offers
+from vectorkit.replication.outbox import Place
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.reads import master_refusal, refused
 from vectorkit.replication.role import Reason, Role, RoleName
@@ -109,10 +110,9 @@ class MasterNode(Role):
 
     # The journal of the store
 
-    def append(self, operation: Operation, encoded: bytes) -> None:
+    def append(self, operation: Operation, encoded: bytes, place: Place) -> None:
         """Give an operation its place in history; `flush` sends it."""
-        entry = self.member.append(operation, encoded, self._epoch, self.clients.writer)
-        self.clients.appended(entry.position)
+        self.member.append(operation, encoded, self._epoch, place, self.clients.appending)
 
     # Transitions
 
@@ -125,7 +125,9 @@ class MasterNode(Role):
             self._is_serving = True
             return
         start = EpochStart(self._epoch)
-        self._start_offset = member.append(start, encode(start), self._epoch).record.offset
+        self._start_offset = member.append(
+            start, encode(start), self._epoch, (member.log.head.offset + 1, NO_CLIENT)
+        ).record.offset
 
     def end(self) -> None:
         """Connections are over; whoever waits for an answer gets none."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 
+from vectorkit.atomic import at_once
 from vectorkit.errors import VectorKitError
 from vectorkit.operations import Operation
 from vectorkit.replication.durable import (
@@ -24,17 +25,12 @@ from vectorkit.replication.durable import (
     frame_of,
     intact_frames,
 )
-from vectorkit.replication.effects import NO_CLIENT, Appended, Applied, Noted, Writer
-from vectorkit.replication.identity import (
-    SLOT_BITS,
-    KnownIndices,
-    index_of,
-    owner_of,
-)
+from vectorkit.replication.effects import Appended, Applied, Noted
+from vectorkit.replication.identity import SLOT_BITS, KnownIndices, index_of, owner_of
 from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
 from vectorkit.replication.messages import Ack, StartFull, TellPromise
 from vectorkit.replication.options import ReplicationOptions
-from vectorkit.replication.outbox import Outbox
+from vectorkit.replication.outbox import Also, Outbox, Place, nothing
 from vectorkit.replication.stats import Counters
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.store.commit import Journal
@@ -109,6 +105,7 @@ class Member:
         self._published: StoreSnapshot | None = None
         self._to_show: tuple[Position, StoreSnapshot] | None = None
         self._held_offset = 0
+        self._recorded: Entry | None = None  # `append` has done everything for it.
         self._unflushed: deque[Entry] = deque()
         self._checkpoint_offset = 0
         self._generations = 0
@@ -229,13 +226,24 @@ class Member:
     # History
 
     def append(
-        self, operation: Operation, encoded: bytes, epoch: int, writer: Writer = NO_CLIENT
+        self, operation: Operation, encoded: bytes, epoch: int, place: Place, also: Also = nothing
     ) -> Entry:
-        """A master gives an operation its place; its store has it already."""
-        entry = self.log.append(operation, epoch=epoch, now_ns=self.now_ns, encoded=encoded)
-        self._held_offset = entry.record.offset
-        self.outbox.add(Appended(entry.position, type(operation).__name__, *writer))
-        self._flush([entry])
+        """A master gives an operation its place; called again after an exception, the rest."""
+        offset, writer = place
+        if self.log.head.offset < offset:
+            self.log.append(operation, epoch=epoch, now_ns=self.now_ns, encoded=encoded)
+        entry = self.log.entry(offset)
+        if entry is not self._recorded:
+            frames = (frame_of(entry),) if self.options.has_durable_log else ()
+            appended = Appended(entry.position, type(operation).__name__, *writer)
+            flushed = partial(self._flushed_to, offset)
+            at_once(
+                (partial(setattr, self, "_held_offset"), offset),
+                (self._unflushed.append, entry),
+                *self.outbox.recording(appended, AppendRecords(frames), flushed),
+                *also(entry.position, writer),
+                (partial(setattr, self, "_recorded"), entry),
+            )
         return entry
 
     def extend(self, records: Sequence[Record], hashes: Sequence[bytes]) -> None:
@@ -259,9 +267,10 @@ class Member:
     def _flushed_to(self, offset: int) -> None:
         """The disk holds the history up to here: apply it, and let the role go on."""
         while self._unflushed and self._unflushed[0].record.offset <= offset:
-            entry = self._unflushed.popleft()
+            entry = self._unflushed[0]
             self.flushed = entry.position
             self._apply(entry, "stream")
+            self._unflushed.popleft()  # Last: what an exception breaks off is done again.
         self._checkpoint()
         self._show()
         self.role.on_flushed()
@@ -272,16 +281,19 @@ class Member:
             return
         if offset > self._held_offset:
             try:
-                self._applier.apply(entry.record.operation)
+                self._applier.apply(entry.record.operation, entry)
             except VectorKitError as error:
                 self.is_poisoned = True
                 self.counters.quarantined_operations += 1
                 self.outbox.add(Noted("quarantine", number=offset, text=error.code))
                 return
-            self._held_offset = offset
+            held = partial(setattr, self, "_held_offset"), offset
             if source == "stream":
-                self.counters.total_replicated += 1
-                self.outbox.add(Applied(entry.position, source))
+                counted = partial(setattr, self.counters, "total_replicated")
+                applied = self.outbox.adding(Applied(entry.position, source))
+                at_once(held, (counted, self.counters.total_replicated + 1), applied)
+            else:
+                at_once(held)
         self.applied = entry.position
         if not self.options.refresh_ms:
             self.visible = entry.position

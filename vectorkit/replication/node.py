@@ -34,6 +34,7 @@ from vectorkit.replication.messages import (
     known_of,
 )
 from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.outbox import Place
 from vectorkit.replication.peer import Peer
 from vectorkit.replication.reads import refused, serve
 from vectorkit.replication.replica import ReplicaNode
@@ -259,10 +260,16 @@ class Node:
                 remedy="make room, or promote another node",
             )
 
-    def append(self, operation: Operation, encoded: bytes) -> None:
+    @property
+    def place(self) -> Place:
+        """The offset that the next operation gets, and for whom it is written."""
+        assert isinstance(self.role, MasterNode)
+        return self.member.log.head.offset + 1, self.role.clients.writer
+
+    def append(self, operation: Operation, encoded: bytes, place: Place) -> None:
         """Give an operation its place in history; `flush` sends it."""
         assert isinstance(self.role, MasterNode)
-        self.role.append(operation, encoded)
+        self.role.append(operation, encoded, place)
 
     # Roles
 

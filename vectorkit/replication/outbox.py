@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
+from vectorkit.atomic import Calls
 from vectorkit.replication.durable import Change, size_of
-from vectorkit.replication.effects import Effect, Persist, Send, SetTimer
+from vectorkit.replication.effects import Effect, Persist, Send, SetTimer, Writer
+from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
 from vectorkit.replication.stats import Counters
 from vectorkit.replication.wire import wire_size
 
 Then = Callable[[], None]
+
+Place = tuple[int, Writer]
+"""The offset of a record, and the client and request that it is made for."""
+
+Also = Callable[[Position, Writer], Calls]
+"""What is done together with a record."""
 
 
 class Outbox:
@@ -51,6 +60,15 @@ class Outbox:
         if then is not None:
             self._thens.append(then)
 
+    def recording(self, effect: Effect, change: Change, then: Then) -> Calls:
+        """What `add` and `persist` would do, for `at_once`."""
+        changes = [(self._changes.append, change)] if self._has_disk else []
+        return [(self._effects.append, effect), *changes, (self._thens.append, then)]
+
+    def adding(self, effect: Effect) -> tuple[Callable[[Any], Any], Any]:
+        """What `add` would do, for `at_once`."""
+        return self._effects.append, effect
+
     def after_changes(self, then: Then) -> None:
         """Go on once all changes so far are durable."""
         self._thens.append(then)
@@ -58,8 +76,8 @@ class Outbox:
     def persisted(self, number: int) -> None:
         """Every disk write up to this number is done: go on with what has waited."""
         while self._waiting and self._waiting[0][0] <= number:
-            for then in self._waiting.popleft()[1]:
-                then()
+            _run(self._waiting[0][1])
+            self._waiting.popleft()
 
     def timer_fired(self) -> None:
         """The timer that was set is spent."""
@@ -67,10 +85,8 @@ class Outbox:
 
     def close(self) -> None:
         """End the transition: its changes become one write, and what needs no disk goes on."""
-        while self._thens and not self._has_disk:
-            thens, self._thens = self._thens, []
-            for then in thens:
-                then()
+        if not self._has_disk:
+            _run(self._thens)
         if self._changes:
             self._number += 1
             changes, self._changes = tuple(self._changes), []
@@ -85,3 +101,15 @@ class Outbox:
             self._effects.append(SetTimer(due_ns))
         effects, self._effects = self._effects, []
         return effects
+
+
+def nothing(_: Position, __: Writer) -> Calls:
+    """Nothing is done together with a record."""
+    return []
+
+
+def _run(thens: list[Then]) -> None:
+    """Call all, in order, and those that they add. One that an exception breaks off stays."""
+    while thens:
+        thens[0]()
+        del thens[0]

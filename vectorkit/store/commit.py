@@ -1,12 +1,12 @@
-"""A write of a store that has happened: applied, recorded and shown, whatever breaks it off."""
+"""A store's write from the moment at which it happens: made, recorded, and shown."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import chain, repeat
 from operator import call, length_hint
-from typing import Protocol
+from typing import Any, Protocol
 
 from vectorkit.collections import WriteResult
 from vectorkit.collections.guard import Guard
@@ -24,9 +24,25 @@ class Journal(Protocol):
         """Raise WriteRefused where the store takes no writes from clients now."""
         ...
 
-    def append(self, operation: Operation, encoded: bytes) -> None:
-        """Record an operation that has been applied, with its encoding. It cannot refuse."""
+    @property
+    def place(self) -> Any:
+        """Where in its history the next operation will be; what `append` is told of it."""
         ...
+
+    def append(self, operation: Operation, encoded: bytes, place: Any) -> None:
+        """Record an operation that has been applied, with its encoding. It cannot refuse.
+
+        Where an exception breaks it off it is called again with the same place, and does the rest.
+        """
+        ...
+
+
+class Committing(Protocol):
+    """What a commit touches of its store."""
+
+    _guard: Guard
+    _subscribers: list[Subscriber]
+    _applied: object
 
 
 class Commit:
@@ -37,21 +53,38 @@ class Commit:
     from within C, so that each is entered exactly once.
     """
 
+    __slots__ = (
+        "_called",
+        "_calls",
+        "_change",
+        "_encoded",
+        "_failures",
+        "_journal",
+        "_operation",
+        "_place",
+        "_result",
+        "_store",
+        "_token",
+        "_waiting",
+    )
+
     def __init__(
         self,
-        guard: Guard,
+        store: Committing,
         change: Change,
         operation: Operation,
         encoded: bytes,
         journal: Journal | None,
-        subscribers: Iterable[Subscriber],
+        token: object,
     ) -> None:
-        self._guard = guard
+        self._store = store
         self._change = change
         self._operation = operation
         self._encoded = encoded
         self._journal = journal
-        self._called = tuple(subscribers)
+        self._place = None if journal is None else journal.place
+        self._token = token
+        self._called = tuple(store._subscribers)
         self._waiting = iter(self._called)
         self._calls = map(call, chain(self._waiting, repeat(_no_more)), repeat(operation))
         self._result: WriteResult | None = None
@@ -59,13 +92,17 @@ class Commit:
 
     def finish(self) -> WriteResult:
         """Make the change, record it, and show it."""
+        store = self._store
         if self._result is None:
             self._result = self._made()
+        if self._token is not None:
+            store._applied = self._token
         if self._journal is not None:
-            self._journal.append(self._operation, self._encoded)
+            self._journal.append(self._operation, self._encoded, self._place)
             self._journal = None
-        self._notify()
-        self._guard.pending = None
+        if self._called:
+            self._notify()
+        store._guard.pending = None
         for text in self._failures:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
         return self._result
@@ -76,7 +113,7 @@ class Commit:
                 return self._change.make()
         except Exception:
             if not self._change.has_happened():
-                self._guard.pending = None
+                self._store._guard.pending = None
             raise
 
     def _notify(self) -> None:

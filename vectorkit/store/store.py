@@ -69,6 +69,8 @@ class VectorStore:
         self._subscribers: list[Subscriber] = []
         self._guard = Guard()
         self._journal: Journal | None = None
+        self._applied: object = None
+        """The token of the last operation that came with one."""
 
     # Collections
 
@@ -267,7 +269,9 @@ class VectorStore:
     def _commit(self, operation: Operation, *, is_from_client: bool = True) -> WriteResult:
         return self._guard.run(self._commit_now, operation, is_from_client)
 
-    def _commit_now(self, operation: Operation, is_from_client: bool) -> WriteResult:
+    def _commit_now(
+        self, operation: Operation, is_from_client: bool, token: object = None
+    ) -> WriteResult:
         guard = self._guard
         guard.refuse_in_filter()
         if guard.pending is not None:
@@ -284,11 +288,15 @@ class VectorStore:
         with plain_jax():
             change = self._plan(operation)
             encoded = b"" if journal is None else encode(operation)
-            if journal is None and not self._subscribers:
+            if journal is None and token is None and not self._subscribers:
                 return change.make()  # Nobody else has to hear of it.
-        commit = Commit(guard, change, operation, encoded, journal, self._subscribers)
+        commit = Commit(self, change, operation, encoded, journal, token)
         guard.pending = commit
         return commit.finish()
+
+    def _apply(self, operation: Operation, token: object) -> None:
+        if token is None or token is not self._applied:
+            self._commit_now(operation, False, token)
 
     def _commit_rows(
         self, collection: Collection, operation: RowOperation | SetCodebook
@@ -345,7 +353,7 @@ class VectorStore:
                 }
                 return self._replacing(after, WriteResult(), renamed)
             case EpochStart():
-                return Change(WriteResult, _always)
+                return Change(WriteResult, lambda: True)
 
     def _replacing(
         self,
@@ -359,7 +367,7 @@ class VectorStore:
                 renamed.name = next(name for name, c in collections.items() if c is renamed)
             return result
 
-        return Change(change, _always)
+        return Change(change, lambda: True)
 
     def _install(self, other: VectorStore) -> None:
         collections = other._collections
@@ -422,19 +430,19 @@ def _with_collections(cache: QueryCache | None, collections: list[Collection]) -
     return store
 
 
-def _always() -> bool:
-    return True
-
-
 class Applier:
     """The capability to change a store behind its journal: for the node that owns the store."""
 
     def __init__(self, store: VectorStore) -> None:
         self._store = store
 
-    def apply(self, operation: Operation) -> None:
-        """Apply an operation that another store has committed; it must be valid here too."""
-        self._store._commit(operation, is_from_client=False)
+    def apply(self, operation: Operation, token: object = None) -> None:
+        """Apply an operation that another store has committed; it must be valid here too.
+
+        A second call with the same `token` right after the first does nothing: where an exception
+        has broken the first one off, it says whether the operation has been applied.
+        """
+        self._store._guard.run(self._store._apply, operation, token)
 
     def install(self, other: VectorStore) -> None:
         """Replace all collections at once by those of a store built aside."""
