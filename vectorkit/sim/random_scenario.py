@@ -53,8 +53,10 @@ _NEMESIS: Final = 8
 def random_scenario(seed: int) -> Scenario:
     """Draw a sound experiment of a few seconds: equal seeds give equal scenarios, on any machine.
 
-    Most stay below 5,000 events. What the cluster's options promise, no drawn fault voids, but for
-    clusters without disks that all restart. Raises InvalidOption for what is no seed.
+    Most stay below 5,000 events. Hardly a drawn fault voids what the cluster's options promise:
+    only where all nodes of a cluster without disks restart, or where a node has not returned with
+    its state when the next one loses its own. Then the run says so. Raises InvalidOption for what
+    is no seed.
 
     >>> scenario = random_scenario(7)
     >>> scenario == random_scenario(7), scenario.seed
