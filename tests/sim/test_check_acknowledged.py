@@ -63,14 +63,14 @@ RECEIVED = replace(SAFE, write_concern=WriteConcern(count=1, stage="received"))
 )
 def test_a_loss_that_the_options_do_not_promise_to_prevent_is_counted_and_not_blamed(options, why):
     found = check_survival(failover(options, kept=2).facts())
-    assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 1)
+    assert (found.verdict, found.is_promised, found.observed_count) == ("seen_not_promised", False, 1)
     assert found.evidence[0] == f"not promised: {why}"
     assert found.evidence[1].startswith("offset 3 of node-0@1, acknowledged at 20.0 ms, is lost")
 
 
 def test_a_forced_epoch_voids_the_promise_from_then_on():
     found = check_survival(failover(kept=2, forced=1).facts())
-    assert (found.verdict, found.observed_count) == ("not_exercised", 1)
+    assert (found.verdict, found.observed_count) == ("seen_not_promised", 1)
     assert found.evidence[-1] == "void from 30.0 ms: the epoch of node-1 was forced"
 
 
@@ -99,7 +99,7 @@ def lost_disks(*events):
 def test_more_slots_without_state_than_n_void_the_promise():
     tape = lost_disks((30, "lose", "node-0"), (40, "lose", "node-1"))
     found = check_survival(tape.facts())
-    assert (found.verdict, found.observed_count) == ("not_exercised", 1)
+    assert (found.verdict, found.observed_count) == ("seen_not_promised", 1)
     assert found.evidence[-1] == (
         "void from 40.0 ms: node-0, node-1 were without state together, n = 1"
     )
@@ -115,7 +115,7 @@ def test_retiring_a_node_that_lives_voids_the_promise():
     tape = Tape().begin().append(10, "node-0", FIRST, 2).confirm(20, "node-0", FIRST, 2)
     tape.apply(12, "node-1", FIRST, 1, by="snapshot").add(25, "retire", "node-1", number=0)
     found = check_survival(tape.promote(30, "node-1", SECOND, 2).facts())
-    assert found.verdict == "not_exercised"
+    assert found.verdict == "seen_not_promised"
     assert found.evidence[-1] == "void from 25.0 ms: node-0 was retired while it lived"
 
 
@@ -126,7 +126,7 @@ def test_a_retired_node_that_comes_back_with_its_state_voids_the_promise_from_it
     assert check_survival(tape.facts()).verdict == "broken"
     tape.start(40, "node-0").apply(40, "node-0", FIRST, 1, by="replay")
     found = check_survival(tape.facts())
-    assert found.verdict == "not_exercised"
+    assert found.verdict == "seen_not_promised"
     assert found.evidence[-1] == "void from 25.0 ms: node-0 was retired, and has come back alive"
 
 
@@ -142,7 +142,7 @@ def test_a_degraded_answer_promises_nothing():
     tape = Tape().begin().apply(5, "node-1", FIRST, 1, by="snapshot").invoke(10, 7, "write")
     tape.append(11, "node-0", FIRST, 2, request=7).complete(12, 7, "degraded", FIRST, 2)
     found = check_survival(tape.crash(25, "node-0").promote(30, "node-1", SECOND, 2).facts())
-    assert (found.verdict, found.observed_count) == ("not_exercised", 1)
+    assert (found.verdict, found.observed_count) == ("seen_not_promised", 1)
     assert "acknowledged as degraded at 12.0 ms" in found.evidence[1]
 
 
@@ -170,7 +170,7 @@ def test_two_masters_that_acknowledge_apart_are_broken():
 
 def test_two_masters_of_an_asynchronous_cluster_are_counted_and_not_blamed():
     found = check_branch(split_brain(WEAK).confirm(40, "node-0", FIRST, 3).facts())
-    assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 1)
+    assert (found.verdict, found.is_promised, found.observed_count) == ("seen_not_promised", False, 1)
 
 
 def test_one_epoch_that_acknowledges_does_not_exercise_the_branch():

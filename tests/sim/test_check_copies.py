@@ -119,7 +119,7 @@ def test_nodes_without_a_master_need_not_converge():
     tape = ended("aa", "bb")
     tape.crash(40, "node-0")
     found = check_convergence(tape.facts())
-    assert (told(found), found.is_promised) == (("not_exercised", 1), False)
+    assert (told(found), found.is_promised) == (("seen_not_promised", 1), False)
     assert found.evidence[0] == "not promised: no node is master at the end"
 
 

@@ -158,7 +158,7 @@ def test_the_first_read_that_cannot_be_placed_is_named():
 
 def test_a_stale_read_is_counted_where_the_write_concern_promises_nothing():
     found = check_linearizable(tape(WEAK).read(30, 3, FIRST, 2, 1, policy="linearizable").facts())
-    assert told(found) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", False, 1)
 
 
 def test_reads_by_other_policies_and_refused_writes_do_not_count():

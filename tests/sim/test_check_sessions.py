@@ -57,13 +57,13 @@ def test_a_read_that_lacks_the_client_s_own_write_is_broken_where_its_policy_pro
 @pytest.mark.parametrize("policy", ["nearest", "master", "sticky", "round_robin"])
 def test_a_read_that_lacks_the_client_s_own_write_is_counted_where_nothing_promises_it(policy):
     tape = served().write(10, 1, FIRST, 3).read(20, 2, FIRST, 2, 0, policy=policy)
-    assert told(session(tape, OWN_WRITES)) == ("not_exercised", False, 1)
+    assert told(session(tape, OWN_WRITES)) == ("seen_not_promised", False, 1)
 
 
 def test_read_your_writes_is_promised_without_a_write_concern_and_linearizable_is_not():
     tape = served(WEAK).write(10, 1, FIRST, 3)
     tape.read(20, 2, FIRST, 2, 0, policy="linearizable")
-    assert told(session(tape, OWN_WRITES)) == ("not_exercised", False, 1)
+    assert told(session(tape, OWN_WRITES)) == ("seen_not_promised", False, 1)
     tape.read(30, 3, FIRST, 2, 0, policy="read_your_writes")
     assert told(session(tape, OWN_WRITES)) == ("broken", True, 2)
 
@@ -71,7 +71,7 @@ def test_read_your_writes_is_promised_without_a_write_concern_and_linearizable_i
 def test_a_linearizable_read_need_not_see_a_write_that_was_answered_as_degraded():
     tape = served().write(10, 1, FIRST, 3, outcome="degraded")
     tape.read(20, 2, FIRST, 2, 0, policy="linearizable")
-    assert told(session(tape, OWN_WRITES)) == ("not_exercised", False, 1)
+    assert told(session(tape, OWN_WRITES)) == ("seen_not_promised", False, 1)
     tape.read(30, 3, FIRST, 2, 0, policy="read_your_writes")  # The node that serves it can tell.
     assert told(session(tape, OWN_WRITES)) == ("broken", True, 2)
 
@@ -106,9 +106,9 @@ def test_reads_that_go_on_hold_and_those_that_go_back_are_broken_where_promised(
 
 def test_reads_that_go_back_by_another_policy_or_at_another_node_are_counted():
     found = session(read_twice(3, 2, policy="nearest"), READS)
-    assert told(found) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", False, 1)
     found = session(read_twice(3, 2, policy="sticky", node="node-2"), READS)
-    assert told(found) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", False, 1)
 
 
 @pytest.mark.parametrize("event", ["crash", "start", "snapshot"])
@@ -123,7 +123,7 @@ def test_sticky_promises_nothing_across_a_crash_or_a_full_sync(event):
         case "snapshot":
             tape.apply(15, "node-1", FIRST, 2, by="snapshot")
     tape.read(20, 2, FIRST, 2, 0, policy="sticky", node="node-1")
-    assert told(session(tape, READS)) == ("not_exercised", False, 1)
+    assert told(session(tape, READS)) == ("seen_not_promised", False, 1)
 
 
 def test_one_read_is_not_exercised():
@@ -153,11 +153,11 @@ def test_a_write_whose_history_lacks_an_earlier_one_is_broken_only_within_the_gu
         "write 2 of client-0 at node-1 (22.0 ms, policy none) stands at "
         "offset 4 of node-1@2, without an earlier write at offset 3 of node-0@1"
     )
-    assert told(session(lost_write(WEAK), WRITES)) == ("not_exercised", False, 1)
+    assert told(session(lost_write(WEAK), WRITES)) == ("seen_not_promised", False, 1)
 
 
 def test_a_write_that_was_answered_as_degraded_is_not_promised_to_precede_the_next():
-    assert told(session(lost_write(SAFE, "degraded"), WRITES)) == ("not_exercised", False, 1)
+    assert told(session(lost_write(SAFE, "degraded"), WRITES)) == ("seen_not_promised", False, 1)
     tape = lost_write(SAFE, "degraded").promote(25, "node-2", THIRD, 3)
     tape.write(30, 3, THIRD, 4, node="node-2")  # The second was confirmed.
     assert told(session(tape, WRITES)) == ("broken", True, 2)
@@ -176,9 +176,9 @@ def read_then_write(policy, options=SAFE):
 
 def test_a_write_whose_history_lacks_a_proven_read_is_broken_and_else_counted():
     assert told(session(read_then_write("linearizable"), ORDER)) == ("broken", True, 1)
-    assert told(session(read_then_write("nearest"), ORDER)) == ("not_exercised", False, 1)
+    assert told(session(read_then_write("nearest"), ORDER)) == ("seen_not_promised", False, 1)
     weak = session(read_then_write("linearizable", WEAK), ORDER)
-    assert told(weak) == ("not_exercised", False, 1)
+    assert told(weak) == ("seen_not_promised", False, 1)
 
 
 def test_a_write_after_a_read_in_its_history_holds_and_without_a_read_is_not_exercised():
@@ -229,13 +229,13 @@ def test_the_bound_is_not_promised_of_a_master_that_is_no_longer_the_highest():
     tape = served().add(4, "promise", "node-1", number=FIRST).promote(5, "node-2", SECOND, 1)
     tape.read(300, 1, FIRST, 2, 0, policy="bounded_staleness", node="node-1", bound_ms=100)
     found = check_staleness(tape.facts())
-    assert told(found) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", False, 1)
 
 
 def test_the_bound_is_not_promised_where_clocks_go_wrong():
     tape = stale().fault(400, sim.ClockDrift(at_ms=400, node="node-1", ppm=500))
     found = check_staleness(tape.facts())
-    assert told(found) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", False, 1)
     assert found.evidence[0] == "not promised: clocks were made to go wrong"
 
 
@@ -348,7 +348,7 @@ def test_a_write_that_one_master_makes_twice_is_broken():
 
 def test_a_write_that_two_masters_make_is_told_and_not_promised_away():
     found = check_writes(asked_twice(SECOND).facts())
-    assert told(found) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", False, 1)
     assert found.evidence[1] == (
         "write 1 was made by 2 masters: offset 3 of node-0@1, offset 4 of node-1@2"
     )

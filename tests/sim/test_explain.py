@@ -171,25 +171,35 @@ def test_frames_without_rows_have_the_same_columns_and_types():
 
 HELD = Finding("one", "held", True, 0, ("12 samples",))
 BROKEN = Finding("two", "broken", True, 2, ("first", "second"))
-IDLE = Finding("three", "not_exercised", False, 1, ("not promised: <why>",))
+IDLE = Finding("three", "seen_not_promised", False, 1, ("not promised: <why>",))
 
 
 def test_findings_are_a_sequence_that_is_also_asked_by_name():
     found = Findings([HELD, BROKEN, IDLE])
-    assert repr(found) == "Findings(1 held, 1 broken, 1 not exercised)"
+    assert repr(found) == "Findings(1 held; 1 broken; 1 seen, not promised; 0 not exercised)"
     assert (len(found), found[1], found["two"], list(found)[2]) == (3, BROKEN, BROKEN, IDLE)
     assert list(found[1:]) == [BROKEN, IDLE]
     assert found.broken == (BROKEN,)
     assert repr(BROKEN) == "Finding(two broken: first)"
-    assert repr(IDLE) == "Finding(three not_exercised, not promised: not promised: <why>)"
+    assert repr(IDLE) == "Finding(three seen_not_promised: not promised: <why>)"
     with pytest.raises(InvalidInput, match="wanted one, two, three"):
         found["four"]
 
 
 def test_findings_are_a_table_with_the_broken_ones_first():
     html = Findings([HELD, IDLE, BROKEN])._repr_html_()
-    assert html.index("two") < html.index("one") < html.index("three")
+    assert html.index("two") < html.index("three") < html.index("one")
+    assert "seen, not promised" in html
+    assert "not exercised" not in html
     assert "not promised: &lt;why&gt;" in html
+
+
+@pytest.mark.parametrize(
+    ("verdict", "count"), [("held", 1), ("not_exercised", 160), ("seen_not_promised", 0), ("broken", 0)]
+)
+def test_a_verdict_that_does_not_go_with_its_count_is_refused(verdict, count):
+    with pytest.raises(InvalidInput, match=f"{verdict}' with {count} violations"):
+        Finding("four", verdict, False, count, ())
 
 
 def test_findings_are_a_frame():

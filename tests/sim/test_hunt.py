@@ -155,7 +155,7 @@ def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
             seed=1,
             event_count=10,
             duration_ms=1_800_000,
-            verdicts=(("linearizable", "held"), ("nodes_converge", "unpromised")),
+            verdicts=(("linearizable", "held"), ("nodes_converge", "seen, not promised")),
             places=(resumed, stand),
         ),
         Trial(
@@ -179,10 +179,10 @@ def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
     assert told["checks"]["linearizable"] == {
         "held": 1,
         "not exercised": 0,
-        "unpromised": 0,
+        "seen, not promised": 0,
         "broken": 1,
     }
-    assert told["checks"]["nodes_converge"]["unpromised"] == 1
+    assert told["checks"]["nodes_converge"]["seen, not promised"] == 1
     assert told["seen"]["rare path"]["gap resumed"] == 2
     assert told["seen"]["message"]["Stand"] == 1
     assert told["seen"]["message"]["Hello"] == 0

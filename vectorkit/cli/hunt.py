@@ -22,6 +22,7 @@ from vectorkit.sim.hunt import VERDICTS, Tally, Trial, try_seed
 from vectorkit.sim.options import refuse_range, refuse_seed
 
 _COLUMNS: Final = 100
+_VERDICT_WIDTH: Final = 19
 _JOBS_MAX: Final = 1_000
 _MS_PER_HOUR: Final = 3_600_000
 
@@ -107,9 +108,10 @@ def report(tally: Tally, out: Path) -> str:
         evidence = kept.evidence[0] if kept.evidence else ""
         lines += [f"  {out / kept.file_name}", f"    {evidence}"]
     width = max([5, *map(len, tally.verdicts)])
-    lines += ["", f"{'check':{width}}" + "".join(f"{verdict:>15}" for verdict in VERDICTS)]
+    lines += ["", f"{'check':{width}}" + "".join(each.rjust(_VERDICT_WIDTH) for each in VERDICTS)]
     for check, counts in tally.verdicts.items():
-        lines.append(f"{check:{width}}" + "".join(f"{counts[each]:>15,}" for each in VERDICTS))
+        told = [f"{counts[each]:>{_VERDICT_WIDTH},}" for each in VERDICTS]
+        lines.append(f"{check:{width}}" + "".join(told))
     lines += ["", "In how many seeds it was seen:"]
     for group, places in groupby(PLACES, key=lambda place: place.group):
         cells = [(place.name, tally.places[place]) for place in places]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from vectorkit.cache import QueryCache
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader
 from vectorkit.datasets import Dataset
+from vectorkit.sim.checks.findings import VERDICT_WORDS
 from vectorkit.types import differing
 
 if TYPE_CHECKING:
@@ -127,12 +128,12 @@ def run(finished: Run) -> str:
 
 
 def findings(found: Findings) -> str:
-    """Each check with its verdict and the first line of its evidence, the broken ones first."""
-    order = ("broken", "held", "not_exercised")
+    """Each check with its verdict and the first line of its evidence, violated ones first."""
+    order = ("broken", "seen_not_promised", "held", "not_exercised")
     rows = [
         (
             each.name.replace("_", " "),
-            each.verdict.replace("_", " "),
+            VERDICT_WORDS[each.verdict],
             "yes" if each.is_promised else "no",
             f"{each.observed_count:,}",
             each.evidence[0] if each.evidence else "",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from vectorkit.sim.checks import Finding
+from vectorkit.sim.checks.findings import VERDICT_WORDS
 from vectorkit.sim.coverage import PLACES, Place, places_of
 from vectorkit.sim.kept_seed import KeptSeed
 from vectorkit.sim.random_scenario import random_scenario
@@ -25,8 +25,8 @@ RAISES: Final = "raises"
 _REPEAT_EVERY: Final = 16
 _RUNS_MAX: Final = 300
 """How many smaller scenarios are tried for a check that was broken."""
-VERDICTS: Final = ("held", "not exercised", "unpromised", "broken")
-"""What has become of a check; "unpromised" is violated, and not promised."""
+VERDICTS: Final = ("held", "not exercised", "seen, not promised", "broken")
+"""What has become of a check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Tr
         seed=seed,
         event_count=run.event_count,
         duration_ms=run.duration_ms,
-        verdicts=tuple((each.name, _verdict(each)) for each in run.check()),
+        verdicts=tuple((each.name, VERDICT_WORDS[each.verdict]) for each in run.check()),
         places=places_of(run),
         finds=finds,
     )
@@ -141,12 +141,6 @@ def _out_of_line(run: Run) -> tuple[str, ...]:
     quorum = nodes - asked if asked else nodes // 2 + 1
     has_quorum = nodes - len(lost) >= quorum
     return stuck if has_quorum and options.protocol.failover is not None else ()
-
-
-def _verdict(finding: Finding) -> str:
-    if finding.verdict == "not_exercised":
-        return "unpromised" if finding.observed_count else "not exercised"
-    return finding.verdict
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What a check says: held, broken or not exercised, each with the evidence."""
+"""What a check says: held, broken, seen but not promised, or not exercised, with the evidence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from vectorkit.errors import InvalidInput
 if TYPE_CHECKING:
     import pandas as pd
 
-Verdict = Literal["held", "broken", "not_exercised"]
+Verdict = Literal["held", "broken", "seen_not_promised", "not_exercised"]
+
+VERDICT_WORDS: Final[dict[Verdict, str]] = {
+    "held": "held",
+    "broken": "broken",
+    "seen_not_promised": "seen, not promised",
+    "not_exercised": "not exercised",
+}
+"""The verdicts as people read them."""
+
 _LINES_MAX: Final = 8
 
 
@@ -21,8 +30,9 @@ class Finding:
     """The verdict of one check over a run.
 
     `broken` is said only where the options of the run promise the rule and where the promise was in
-    force. What happened outside of a promise is counted in `observed_count` and told as evidence;
-    the verdict is then `not_exercised`, as it is where the rule never came into play.
+    force. A violation outside of a promise is `seen_not_promised`: counted, and blamed on nobody.
+    `not_exercised` says that the rule never came into play. Raises InvalidInput for a verdict that
+    does not go with its count.
 
     >>> Finding("lag_is_never_negative", "held", True, 0, ("12 samples",)).verdict
     'held'
@@ -35,8 +45,18 @@ class Finding:
     """How often the rule was violated, promised or not."""
     evidence: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        if (self.observed_count > 0) != (self.verdict in ("broken", "seen_not_promised")):
+            raise InvalidInput(
+                "the verdict does not go with the count of violations",
+                got=f"{self.verdict!r} with {self.observed_count:,} violations",
+                wanted="'broken' or 'seen_not_promised' with violations, another verdict without",
+                remedy="let `Tally.finding` say the verdict",
+            )
+
     def __repr__(self) -> str:
-        promised = "" if self.is_promised else ", not promised"
+        is_told = self.is_promised or self.verdict == "seen_not_promised"
+        promised = "" if is_told else ", not promised"
         first = f": {self.evidence[0]}" if self.evidence else ""
         return f"Finding({self.name} {self.verdict}{promised}{first})"
 
@@ -51,7 +71,7 @@ class Findings(Sequence[Finding]):
 
     >>> found = Findings([Finding("lag_is_never_negative", "held", True, 0, ())])
     >>> found
-    Findings(1 held, 0 broken, 0 not exercised)
+    Findings(1 held; 0 broken; 0 seen, not promised; 0 not exercised)
     >>> found["lag_is_never_negative"].verdict
     'held'
     """
@@ -99,10 +119,8 @@ class Findings(Sequence[Finding]):
 
     def __repr__(self) -> str:
         count = Counter(each.verdict for each in self._found)
-        return (
-            f"Findings({count['held']} held, {count['broken']} broken, "
-            f"{count['not_exercised']} not exercised)"
-        )
+        told = [f"{count[verdict]} {words}" for verdict, words in VERDICT_WORDS.items()]
+        return f"Findings({'; '.join(told)})"
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html
@@ -154,7 +172,7 @@ class Tally:
         if count:
             reason = self._unpromised or "the promise was not in force"
             lines = (f"not promised: {reason}", *_shortened(self._others, self._other_count))
-            verdict: Verdict = "not_exercised"
+            verdict: Verdict = "seen_not_promised"
             return Finding(self.name, verdict, False, count, (*lines, f"among {looked}", *notes))
         if not is_promised:
             looked += f" (not promised: {self._unpromised or 'no such promise was in force'})"
