@@ -1,5 +1,7 @@
 """The health plot: a bar for each dwell, short ones visible, cuts shaded in the row they hit."""
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
@@ -7,9 +9,10 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import health, legend_texts, steady
-from vectorkit import sim
+from vectorkit import run_frames, sim
+from vectorkit.frames import of_rows
 from vectorkit.plot import plot_health
-from vectorkit.plot.style import STATUS_COLOURS
+from vectorkit.plot.style import MASTER_COLOUR, STATUS_COLOURS
 
 STATUS_OF = {colour.lower(): status for status, colour in STATUS_COLOURS.items()}
 
@@ -42,16 +45,111 @@ def shades(ax):
     return [
         (round(bar.get_y() + 0.5), bar.get_x(), bar.get_x() + bar.get_width())
         for bar in rectangles(ax)
-        if to_hex(bar.get_facecolor()) not in STATUS_OF
+        if to_hex(bar.get_facecolor()) == to_hex("black") and not bar.get_hatch()
     ]
+
+
+def placed(ax, is_wanted):
+    """Row, start and end of the bars that are wanted."""
+    return [
+        (
+            round(bar.get_y() + bar.get_height() / 2),
+            pytest.approx(bar.get_x()),
+            pytest.approx(bar.get_x() + bar.get_width()),
+        )
+        for bar in rectangles(ax)
+        if is_wanted(bar)
+    ]
+
+
+def reigns(ax):
+    return placed(ax, lambda bar: to_hex(bar.get_facecolor()) == to_hex(MASTER_COLOUR))
+
+
+def downs(ax):
+    return placed(ax, lambda bar: bar.get_hatch() is not None)
+
+
+def roles(*rows):
+    """(node, role, started_ms, ended_ms) each."""
+    return of_rows(
+        [(node, float(start), float(end), role, None, "role") for node, role, start, end in rows],
+        run_frames.ROLES,
+    )
+
+
+def test_a_status_is_not_joined_over_the_time_in_which_the_node_was_master(ax):
+    """Disconnected before its reign and after it, and nobody sampled it between."""
+    mine = [*steady(2_000, status="Disconnected"), (9_000, "Disconnected", False)]
+    frame = health(node_0=mine, node_1=steady(10_000))
+    reign = roles(("node-0", "master", 2_000, 9_000), ("node-1", "replica", 0, 10_000))
+    plot_health(frame, roles=reign, ax=ax)
+    assert bars(ax)[:2] == [(0, 0.0, 2.0, "Disconnected"), (0, 9.0, 0.12, "Disconnected")]
+    assert reigns(ax) == [(0, 2.0, 9.0)]
+    assert legend_texts(ax) == ["Connected", "Disconnected", "master"]
+
+
+def test_without_roles_a_bar_ends_where_nobody_sampled_the_node_any_more(ax):
+    mine = [*steady(2_000), *[(ms, "Connected", False) for ms in range(7_000, 10_001, 500)]]
+    plot_health(health(node_0=mine, node_1=steady(10_000)), ax=ax)
+    assert bars(ax) == [
+        (0, 0.0, 2.0, "Connected"),
+        (0, 7.0, 3.0, "Connected"),
+        (1, 0.0, 10.0, "Connected"),
+    ]
+
+
+def test_the_time_in_which_a_node_was_down_is_hatched_over_what_its_master_believes(ax):
+    frame = health(node_1=steady(10_000))
+    down = roles(("node-0", "master", 0, 10_000), ("node-1", "down", 3_000, 5_500))
+    plot_health(frame, roles=down, ax=ax)
+    assert downs(ax) == [(1, 3.0, 5.5)]
+    assert reigns(ax) == [(0, 0.0, 10.0)]
+    assert bars(ax) == [(1, 0.0, 10.0, "Connected")]
+    assert legend_texts(ax) == ["Connected", "master", "down"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["node-0", "node-1"]
+
+
+def test_no_status_is_drawn_while_a_node_of_a_real_run_serves_as_master(ax):
+    run = sim.simulate(
+        sim.ClusterOptions(replicas=2, failover=sim.Failover(deadline_ms=2_500)),
+        workload=sim.Workload(writes_per_s=20, source="uniform:20x4"),
+        faults=[sim.Crash(at_ms=3_000, for_ms=4_000, node="node-0")],
+        duration_ms=15_000,
+    )
+    run.plot_health(ax=ax)
+    served = run.roles[run.roles["role"] == "master"]
+    assert len(served) > 1
+    nodes = [text.get_text() for text in ax.get_yticklabels()]
+    sampling_s = run.options.sample_every_ms / 1_000
+    for each in served.to_dict("records"):
+        row, start, end = nodes.index(each["node"]), each["started_ms"], each["ended_ms"]
+        for place, left, length, _ in bars(ax):
+            left_s, length_s = left.expected, length.expected
+            is_short = length_s <= 15 * 0.012  # Widened, so that it can be seen.
+            overlap_s = min(left_s + length_s, end / 1_000) - max(left_s, start / 1_000)
+            assert place != row or is_short or overlap_s <= sampling_s
+    assert downs(ax) == [(0, 3.0, 7.0)]
 
 
 def labels(ax):
     return [(text.get_text(), text.xy, text.get_ha()) for text in ax.texts]
 
 
+def sampled(**nodes):
+    """A frame in which each status is sampled again every 500 ms until the next one."""
+    filled = {}
+    for name, samples in nodes.items():
+        filled[name] = list(samples)
+        for (start, *rest), (end, *_) in pairwise(samples):
+            times = range(start + 500, end, 500)
+            filled[name] += [(time_ms, *rest) for time_ms in times]
+        filled[name].sort(key=lambda sample: sample[0])
+    return health(**filled)
+
+
 def test_each_dwell_is_a_bar_of_its_start_length_and_colour(ax):
-    frame = health(
+    frame = sampled(
         node_1=[
             (0, "Syncing", False),
             (1_000, "Syncing", False),
@@ -93,7 +191,7 @@ def test_a_dwell_too_short_to_see_is_widened_and_labelled_with_its_true_length(a
 
 
 def test_short_dwells_at_both_ends_stay_within_the_axes(ax):
-    frame = health(
+    frame = sampled(
         node_1=[
             (0, "Syncing", False),
             (100, "Connected", False),
@@ -200,6 +298,7 @@ def test_the_time_axis_has_its_unit_and_ends_with_the_run(ax):
 def test_a_frame_without_rows_gives_an_empty_plot(ax):
     assert plot_health(health(), ax=ax) is ax
     assert (ax.patches[:], legend_texts(ax)) == ([], [])
+    assert "replicas=1 or more" in ax.texts[0].get_text()
 
 
 def test_the_tour_s_states_and_cut_are_those_of_a_real_run(ax):
@@ -210,8 +309,8 @@ def test_the_tour_s_states_and_cut_are_those_of_a_real_run(ax):
         duration_ms=10_000,
     )
     assert run.plot_health(ax=ax) is ax
-    assert shades(ax) == [(1, 1.0, 4.0)]
-    assert [status for row, *_, status in bars(ax) if row == 1] == [
+    assert shades(ax) == [(2, 1.0, 4.0)]
+    assert [status for row, *_, status in bars(ax) if row == 2] == [
         "Syncing",
         "Connected",
         "Lagging",

@@ -1,5 +1,7 @@
 """The lag plot: true and observed lag of each replica, on an axis that people can read."""
 
+import math
+
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot as plt
@@ -7,7 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import health, legend_texts, steady
-from vectorkit import sim
+from vectorkit import run_frames, sim
+from vectorkit.frames import of_rows
 from vectorkit.plot import plot_lag
 from vectorkit.plot.style import node_colour
 
@@ -15,6 +18,33 @@ from vectorkit.plot.style import node_colour
 @pytest.fixture
 def ax():
     return Figure().subplots()
+
+
+LINES = ("true (not applied)", "observed (not confirmed to its master)")
+
+
+def test_in_narrow_axes_the_legend_says_the_two_lines_in_a_word_each():
+    ax = Figure(figsize=(3.3, 2.4)).subplots()
+    assert legend_texts(plot_lag(health(node_1=steady(1_000)), ax=ax))[1:] == ["true", "observed"]
+
+
+def test_a_line_is_not_joined_over_the_time_in_which_nobody_sampled_the_node(ax):
+    mine = [*steady(2_000), *[(ms, "Connected", False) for ms in range(7_000, 10_001, 500)]]
+    plot_lag(health(node_0=mine, node_1=steady(10_000)), ax=ax)
+    true, observed, *others = ax.lines
+    for line in (true, observed):
+        missing = [time_s for time_s, lag in zip(*line.get_data(), strict=True) if math.isnan(lag)]
+        assert missing == [2.0]
+    assert not any(math.isnan(lag) for line in others for lag in line.get_ydata())
+
+
+def test_times_in_which_a_node_was_down_are_hatched(ax):
+    rows = [("node-1", 300.0, 800.0, "down", None, "crash")]
+    plot_lag(health(node_1=steady(1_000)), roles=of_rows(rows, run_frames.ROLES), ax=ax)
+    (down,) = ax.patches
+    assert (down.get_x(), down.get_x() + down.get_width()) == (0.3, 0.8)
+    assert down.get_hatch() == "////"
+    assert legend_texts(ax)[-1] == "down"
 
 
 def lagging(peak_ms):
@@ -54,8 +84,7 @@ def test_the_legend_names_nodes_in_order_then_the_two_lines_then_the_cut(ax):
     assert legend_texts(plot_lag(frame, ax=ax)) == [
         "node-2",
         "node-10",
-        "true",
-        "observed",
+        *LINES,
         "node-2 cut off",
     ]
 
@@ -106,7 +135,7 @@ def test_where_cuts_overlap_both_can_be_seen(ax):
 
 def test_a_run_without_a_cut_has_no_shade(ax):
     plot_lag(health(node_1=steady(1_000)), ax=ax)
-    assert (shades(ax), legend_texts(ax)) == ([], ["node-1", "true", "observed"])
+    assert (shades(ax), legend_texts(ax)) == ([], ["node-1", *LINES])
 
 
 def test_axes_have_their_units_and_lag_is_written_in_plain_numbers(ax):
@@ -127,6 +156,7 @@ def test_small_lags_are_drawn_on_an_axis_up_to_a_second(ax):
 def test_a_frame_without_rows_gives_an_empty_plot(ax):
     assert plot_lag(health(), ax=ax) is ax
     assert (ax.lines[:], ax.patches[:], ax.get_xlim()) == ([], [], (0, 1.0))
+    assert "replicas=1 or more" in ax.texts[0].get_text()
 
 
 def test_the_lag_of_a_real_run_is_that_of_its_health(ax):

@@ -108,6 +108,18 @@ def test_ticks_are_plain_numbers_and_there_are_several(ax, slowest_us):
     assert all(float(text.replace(",", "")) > 0 for text in inside)
 
 
+def test_a_front_of_one_setting_is_no_line_and_has_no_legend(ax):
+    plot_recall_latency(searches(("exact", "", 1.0, [400.0])), ax=ax)
+    assert legend_texts(ax) == ["exact"]
+
+
+@pytest.mark.parametrize("most", [100.0, 150.0, 700.0, 5_000.0])
+def test_times_have_at_least_three_ticks_whatever_their_range(ax, most):
+    plot_recall_latency(searches(("int8", "×1", 0.9, [90.0]), ("int8", "×4", 1.0, [most])), ax=ax)
+    low, high = ax.get_ylim()
+    assert sum(low <= tick <= high for tick in ax.get_yticks()) >= 3
+
+
 def test_a_frame_without_rows_gives_an_empty_plot(ax):
     assert plot_recall_latency(searches(), ax=ax) is ax
     assert (points(ax), legend_texts(ax)) == ([], [])

@@ -54,11 +54,14 @@ def test_every_policy_has_a_colour_of_its_own():
 
 
 def test_a_curve_rises_by_the_share_of_a_read_at_its_staleness(ax):
-    plot_staleness(reads(*MIXED), ax=ax)
-    assert curves(ax) == {
-        "master (1)": [(0, 0), (0, 1), (52, 1)],
-        "nearest (4)": [(0, 0), (0, 0.25), (5, 0.5), (5, 0.75), (40, 1), (52, 1)],
-    }
+    plot_staleness(reads(*MIXED * 20), ax=ax)
+    found = curves(ax)
+    assert found["master (20)"] == [(0, 0), *((0, n / 20) for n in range(1, 21)), (52, 1)]
+    nearest = found["nearest (80)"]
+    assert nearest[0] == (0, 0)
+    ends = [max(share for stale_ms, share in nearest if stale_ms == at) for at in (0, 5, 40, 52)]
+    assert ends == [0.25, 0.75, 1, 1]
+    assert len(nearest) == 82
     assert {line.get_drawstyle() for line in ax.lines} == {"steps-post"}
     assert [line.get_color() for line in ax.lines] == [
         POLICY_COLOURS["master"],
@@ -67,14 +70,16 @@ def test_a_curve_rises_by_the_share_of_a_read_at_its_staleness(ax):
 
 
 def test_by_node_there_is_a_curve_a_node_in_its_colour(ax):
-    plot_staleness(reads(*MIXED), by="node", ax=ax)
-    assert list(curves(ax)) == ["node-0 (1)", "node-1 (2)", "node-2 (2)"]
+    plot_staleness(reads(*MIXED * 20), by="node", ax=ax)
+    assert list(curves(ax)) == ["node-0 (20)", "node-1 (40)", "node-2 (40)"]
     assert [line.get_color() for line in ax.lines] == [node_colour(f"node-{i}") for i in range(3)]
     assert ax.get_legend().get_title().get_text() == "node (reads)"
 
 
 def test_neighbouring_curves_differ_in_their_dashes_too(ax):
-    plot_staleness(reads(*(("node-0", policy, 1.0) for policy in POLICIES)), ax=ax)
+    plot_staleness(
+        reads(*(("node-0", policy, 1.0) for policy in POLICIES for _ in range(20))), ax=ax
+    )
     dashes = [line.get_linestyle() for line in ax.lines], [line._dash_pattern for line in ax.lines]
     looks = list(zip(*dashes, strict=True))
     assert all(one != other for one, other in pairwise(looks))
@@ -90,6 +95,20 @@ def test_axes_have_their_units_and_plain_numbers(ax):
     shown = [text.get_text() for place, text in places if low <= place <= high]
     assert shown == ["0", "1", "10", "100", "1,000"]
     assert (ax.get_xscale(), low, high) == ("symlog", 0, 2_600)
+
+
+def test_fewer_than_twenty_reads_have_no_curve_and_are_counted(ax):
+    few = [("node-0", "master", 1.0)] * 19
+    plot_staleness(reads(*few, *[("node-1", "nearest", 2.0)] * 20), ax=ax)
+    assert [len(points) for points in curves(ax).values()] == [0, 22]
+    assert legend_texts(ax) == ["master (19, too few)", "nearest (20)"]
+    assert ax.texts[:] == []
+
+
+def test_where_all_have_too_few_reads_the_axes_say_so(ax):
+    plot_staleness(reads(*[("node-0", "master", 1.0)] * 19), ax=ax)
+    said = " ".join(ax.texts[0].get_text().split())
+    assert said == "Too few reads were answered for a curve: 20 are needed, got 19."
 
 
 def test_a_frame_without_rows_gives_an_empty_plot(ax):

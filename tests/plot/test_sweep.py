@@ -147,4 +147,6 @@ def test_given_axes_are_used_and_pyplot_has_no_figure_of_its_own(ax, y):
 @pytest.mark.parametrize("y", [None, "faults"])
 def test_a_sweep_without_runs_gives_an_empty_plot(ax, y):
     assert plot_sweep(frame(CELLS).iloc[:0], "concern", y, ax=ax) is ax
-    assert [text.get_text() for text in ax.texts] == ([] if y else ["runs"])
+    *others, why = [text.get_text() for text in ax.texts]
+    assert others == ([] if y else ["runs"])
+    assert " ".join(why.split()) == "No run has a value of 'has loss': give a frame of sim.sweep."

@@ -63,7 +63,11 @@ RECEIVED = replace(SAFE, write_concern=WriteConcern(count=1, stage="received"))
 )
 def test_a_loss_that_the_options_do_not_promise_to_prevent_is_counted_and_not_blamed(options, why):
     found = check_survival(failover(options, kept=2).facts())
-    assert (found.verdict, found.is_promised, found.observed_count) == ("seen_not_promised", False, 1)
+    assert (found.verdict, found.is_promised, found.observed_count) == (
+        "seen_not_promised",
+        False,
+        1,
+    )
     assert found.evidence[0] == f"not promised: {why}"
     assert found.evidence[1].startswith("offset 3 of node-0@1, acknowledged at 20.0 ms, is lost")
 
@@ -170,7 +174,11 @@ def test_two_masters_that_acknowledge_apart_are_broken():
 
 def test_two_masters_of_an_asynchronous_cluster_are_counted_and_not_blamed():
     found = check_branch(split_brain(WEAK).confirm(40, "node-0", FIRST, 3).facts())
-    assert (found.verdict, found.is_promised, found.observed_count) == ("seen_not_promised", False, 1)
+    assert (found.verdict, found.is_promised, found.observed_count) == (
+        "seen_not_promised",
+        False,
+        1,
+    )
 
 
 def test_one_epoch_that_acknowledges_does_not_exercise_the_branch():

@@ -54,7 +54,11 @@ def test_progress_and_another_beginning_end_the_row(event):
 def test_with_clocks_that_went_wrong_no_wait_is_promised():
     tape = Tape(TWICE).begin().fault(1, sim.ClockJump(at_ms=1, node="node-1", by_ms=500))
     found = check_attempts(begun(tape, 10, 20, 30).facts())
-    assert (found.verdict, found.is_promised, found.observed_count) == ("seen_not_promised", False, 1)
+    assert (found.verdict, found.is_promised, found.observed_count) == (
+        "seen_not_promised",
+        False,
+        1,
+    )
 
 
 # Disconnected
@@ -201,4 +205,8 @@ def test_a_message_that_was_lost_is_no_sign_of_life_and_the_next_alike_is():
 def test_a_detector_that_learns_from_intervals_promises_no_deadline():
     phi = replace(SAFE, failover=Failover(detector="phi"))
     found = check_candidates(stands(connected(phi), 1_001).facts())
-    assert (found.verdict, found.is_promised, found.observed_count) == ("seen_not_promised", False, 1)
+    assert (found.verdict, found.is_promised, found.observed_count) == (
+        "seen_not_promised",
+        False,
+        1,
+    )

@@ -195,7 +195,8 @@ def test_findings_are_a_table_with_the_broken_ones_first():
 
 
 @pytest.mark.parametrize(
-    ("verdict", "count"), [("held", 1), ("not_exercised", 160), ("seen_not_promised", 0), ("broken", 0)]
+    ("verdict", "count"),
+    [("held", 1), ("not_exercised", 160), ("seen_not_promised", 0), ("broken", 0)],
 )
 def test_a_verdict_that_does_not_go_with_its_count_is_refused(verdict, count):
     with pytest.raises(InvalidInput, match=f"{verdict}' with {count} violations"):

@@ -1,57 +1,77 @@
-"""The health of replicas over time."""
+"""The health of replicas over time, and who was master and who was down."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
 from vectorkit.plot.style import (
+    HATCH,
+    MASTER_COLOUR,
     STATUS_COLOURS,
     axes,
     cut_handles,
     cut_windows,
+    down_handles,
+    down_windows,
+    explain_empty,
     finish,
     is_narrow,
     legend_above,
     node_number,
+    sampling_gap_ms,
     shade,
     size_pt,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.patches import Patch
 
-_BAR_HEIGHT: Final = 0.62
+_BAR_HEIGHT, _DOWN_HEIGHT = 0.62, 0.9
 _SHORT_SHARE: Final = 0.012
 _LABEL_SHARE, _LABEL_SHARE_NARROW = 0.05, 0.15
 _ROW_IN_MIN: Final = 0.36
 """How high a row must be for a label above its bar."""
 
 
-def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw a bar a replica, coloured by status, over the shaded times in which it was cut off.
+def plot_health(
+    frame: pd.DataFrame, *, roles: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
+    """Draw the status of each replica, as its master sees it, where and while it was sampled.
 
-    `frame` is `run.health`. A dwell too short to be seen is widened and, where there is room,
-    labelled with its true length in seconds, unless a single sample saw it.
+    `frame` is `run.health`, `roles` is `run.roles`. With `roles`, mastership is a bar of its own
+    and the time in which a node is down is hatched, over the status that its master believes in.
+    A bar ends where samples are further apart than the sampling interval, as while the node itself
+    is master: what is white was not sampled. Times in which a node was cut off are shaded. A dwell
+    too short to be seen is widened and, where there is room, labelled with its true length in
+    seconds, unless a single sample saw it.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
-    >>> plot_health(run.health).get_xlabel()
+    >>> plot_health(run.health, roles=run.roles).get_xlabel()
     'virtual time (s)'
     """
     from matplotlib.patches import Patch
 
-    nodes = sorted(frame["node"].unique(), key=node_number)
+    names = set(frame["node"]) | set(() if roles is None else roles["node"])
+    nodes = sorted(names, key=node_number)
     ax = axes(ax, width=7.0, height=1.3 + 0.5 * len(nodes))
-    end_s = frame["time_ms"].max() / 1_000 if len(frame) else 1.0
+    ends_ms = (
+        frame["time_ms"] if roles is None else pd.concat([frame["time_ms"], roles["ended_ms"]])
+    )
+    end_s = ends_ms.max() / 1_000 if len(ends_ms) else 1.0
+    gap_s = sampling_gap_ms(frame) / 1_000
     ax.set_ylim(max(len(nodes), 1) - 0.5, -0.75)
     ax.set_xlim(0, end_s)
     for row, node in enumerate(nodes):
         mine = frame[frame["node"] == node]
         for start_s, until_s in cut_windows(mine):
             shade(ax, start_s, until_s, row=row)
-        _draw_dwells(ax, row, mine, end_s)
+        _draw_dwells(ax, row, _dwells(mine, gap_s), end_s)
+    reigns = [] if roles is None else _draw_roles(ax, nodes, roles)
     ax.set_yticks(range(len(nodes)), nodes)
     ax.set_xlabel("virtual time (s)")
     seen = set(frame["status"])
@@ -60,16 +80,46 @@ def plot_health(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         for status, colour in STATUS_COLOURS.items()
         if status in seen
     ]
-    legend_above(ax, [*handles, *cut_handles(frame)])
+    legend_above(ax, [*handles, *reigns, *down_handles(roles), *cut_handles(frame)])
+    if frame.empty:
+        explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
     finish(ax, has_rows=True)
     return ax
 
 
-def _draw_dwells(ax: Axes, row: int, mine: pd.DataFrame, end_s: float) -> None:
+def _draw_roles(ax: Axes, nodes: list[str], roles: pd.DataFrame) -> list[Patch]:
+    """Draw reigns and the times in which nodes were down; what a legend says of the reigns."""
+    from matplotlib.patches import Patch
+
+    reigns = roles[roles["role"] == "master"]
+    for each in reigns.to_dict("records"):
+        start_s, until_s = each["started_ms"] / 1_000, each["ended_ms"] / 1_000
+        ax.barh(
+            nodes.index(each["node"]),
+            until_s - start_s,
+            left=start_s,
+            height=_BAR_HEIGHT,
+            color=MASTER_COLOUR,
+            linewidth=0,
+            zorder=2,
+        )
+    for node, start_s, until_s in down_windows(roles):
+        ax.barh(
+            nodes.index(node),
+            until_s - start_s,
+            left=start_s,
+            height=_DOWN_HEIGHT,
+            zorder=4,
+            **HATCH,
+        )
+    return [Patch(color=MASTER_COLOUR, label="master")] if len(reigns) else []
+
+
+def _draw_dwells(ax: Axes, row: int, dwells: list[tuple[float, float, str]], end_s: float) -> None:
     share = _LABEL_SHARE_NARROW if is_narrow(ax) else _LABEL_SHARE
     has_room = _row_in(ax) >= _ROW_IN_MIN
     drawn_s, labelled_s = 0.0, -end_s
-    for start_s, length_s, status in _dwells(mine):
+    for start_s, length_s, status in dwells:
         shown_s, left_s = length_s, start_s
         is_short = length_s < end_s * _SHORT_SHARE
         if is_short:  # Beside the short one before it, and within the axes.
@@ -119,12 +169,19 @@ def _label(
     )
 
 
-def _dwells(mine: pd.DataFrame) -> list[tuple[float, float, str]]:
-    """Start and length in seconds, and status, of each stretch of equal status."""
+def _dwells(mine: pd.DataFrame, gap_s: float) -> list[tuple[float, float, str]]:
+    """Start and length in seconds, and status, of each stretch of equal status without a gap."""
     times_s = (mine["time_ms"] / 1_000).tolist()
     statuses = mine["status"].tolist()
-    starts = [i for i, each in enumerate(statuses) if i == 0 or each != statuses[i - 1]]
-    ends = [times_s[i] for i in starts[1:]] + times_s[-1:]
-    return [
-        (times_s[i], end - times_s[i], statuses[i]) for i, end in zip(starts, ends, strict=True)
+    if not times_s:
+        return []
+    is_gap = [after - before > gap_s for before, after in pairwise(times_s)]
+    starts = [
+        i for i, each in enumerate(statuses) if i == 0 or each != statuses[i - 1] or is_gap[i - 1]
     ]
+    dwells = []
+    for start, after in zip(starts, [*starts[1:], len(times_s)], strict=True):
+        is_followed = after < len(times_s) and not is_gap[after - 1]
+        end_s = times_s[after if is_followed else after - 1]
+        dwells.append((times_s[start], end_s - times_s[start], statuses[start]))
+    return dwells

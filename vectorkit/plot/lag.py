@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Final
 import pandas as pd
 
 from vectorkit.plot.style import (
+    HATCH,
     axes,
     cut_handles,
     cut_windows,
+    down_handles,
+    down_windows,
+    explain_empty,
     finish,
+    is_narrow,
     legend_above,
     node_colour,
     node_number,
+    sampling_gap_ms,
     shade,
 )
 
@@ -25,11 +31,18 @@ _POINTS_MAX: Final = 250
 _TOP_MS_MIN: Final = 1_000.0
 
 
-def plot_lag(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def plot_lag(
+    frame: pd.DataFrame, *, roles: pd.DataFrame | None = None, ax: Axes | None = None
+) -> Axes:
     """Draw the true lag of each replica (solid) and the lag that its master observes (dashed).
 
     `frame` is `run.health`. Lag is the age of the oldest write that the replica has not applied
-    (true) or not confirmed as applied (observed); the axis is linear below 10 ms, then logarithmic.
+    (true) or not yet confirmed to its master as applied (observed). A new master has no
+    confirmations: until they come it counts from the oldest write that the replica might lack, so
+    that observed lag jumps far above the true one after a failover. A line ends where samples are
+    further apart than the sampling interval, as while the node itself is master. With `roles`
+    (`run.roles`) the times in which a node was down are hatched. The axis is linear below 10 ms,
+    then logarithmic.
     A long run is drawn as the maxima of 250 equal stretches of time, so that no spike is missed.
     Of more than nine replicas the legend names the nine that fell furthest behind.
 
@@ -43,12 +56,13 @@ def plot_lag(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax, width=7.0, height=2.8)
     handles: list[Line2D] = []
     windows: set[tuple[float, float]] = set()
+    gap_ms = sampling_gap_ms(frame)
     worst_ms = frame.groupby("node")["lag_ms_true"].max()
     named = worst_ms.sort_values(ascending=False, kind="stable").index[:_NAMED_MAX]
     for node in sorted(worst_ms.index, key=node_number):
         mine = frame[frame["node"] == node]
         windows |= set(cut_windows(mine))
-        mine = _maxima(mine)
+        mine = _with_gaps(_maxima(mine), gap_ms)
         colour, times_s = node_colour(node), mine["time_ms"] / 1_000
         ax.plot(times_s, mine["lag_ms_true"], color=colour, linewidth=1.4)
         ax.plot(times_s, mine["lag_ms"], color=colour, linewidth=1.0, linestyle=(0, (4, 2)))
@@ -56,15 +70,22 @@ def plot_lag(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             handles.append(Line2D([], [], color=colour, label=node))
     for start_s, end_s in sorted(windows):
         shade(ax, start_s, end_s)
-    handles.append(Line2D([], [], color="0.3", label="true"))
-    handles.append(Line2D([], [], color="0.3", linestyle=(0, (4, 2)), label="observed"))
+    for _, start_s, end_s in down_windows(roles):
+        ax.axvspan(start_s, end_s, zorder=0, **HATCH)
+    is_short = is_narrow(ax)
+    true = "true" if is_short else "true (not applied)"
+    observed = "observed" if is_short else "observed (not confirmed to its master)"
+    handles.append(Line2D([], [], color="0.5", label=true))
+    handles.append(Line2D([], [], color="0.5", linestyle=(0, (4, 2)), label=observed))
     ax.set_yscale("symlog", linthresh=10)
     ax.set_ylim(0, max(_TOP_MS_MIN, ax.get_ylim()[1]))
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
     ax.set_xlabel("virtual time (s)")
     ax.set_ylabel("lag (ms)")
-    legend_above(ax, [*handles, *cut_handles(frame)])
+    legend_above(ax, [*handles, *down_handles(roles), *cut_handles(frame)])
+    if frame.empty:
+        explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
     finish(ax)
     return ax
 
@@ -76,3 +97,12 @@ def _maxima(mine: pd.DataFrame) -> pd.DataFrame:
         return lags
     stretch_ms = lags["time_ms"].max() / _POINTS_MAX
     return lags.groupby(lags["time_ms"] // stretch_ms, as_index=False).max()
+
+
+def _with_gaps(lags: pd.DataFrame, gap_ms: float) -> pd.DataFrame:
+    """With a missing value behind each sample that has a gap behind it, which ends the line."""
+    stretch_ms = lags["time_ms"].max() / _POINTS_MAX
+    is_last = lags["time_ms"].diff(-1).abs() > max(gap_ms, 2 * stretch_ms)
+    missing: pd.DataFrame = lags[is_last].assign(lag_ms=float("nan"), lag_ms_true=float("nan"))
+    whole: pd.DataFrame = pd.concat([lags, missing]).sort_values("time_ms", kind="stable")
+    return whole

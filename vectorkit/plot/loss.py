@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from vectorkit.plot.style import BLUE, VERMILION, axes, finish, write_beside
+from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, write_beside
 from vectorkit.sweep_statistics import wilson
 
 if TYPE_CHECKING:
@@ -44,4 +44,8 @@ def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("share of runs that lost an acknowledged write")
     ax.tick_params(axis="y", pad=9)
     finish(ax, has_rows=True)
+    if frame.empty:
+        explain_empty(
+            ax, "No run is in this frame: give rows of concern, seed, acknowledged and lost."
+        )
     return ax

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from vectorkit.plot.style import BLUE, axes, finish, write_beside
+from vectorkit.plot.style import BLUE, axes, explain_empty, finish, is_narrow, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,12 +43,13 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> plot_operation_life(run.operations).get_xlabel()
     'time since the write was asked for (ms)'
     """
-    ax = axes(ax, width=5.2, height=3.0)
+    ax = axes(ax, width=7.0, height=3.0)
     asked = frame[frame["invoked_ms"].notna()]
     since = "written_ms" if asked.empty else "invoked_ms"
     frame = frame if asked.empty else asked
     stages = {column: name for column, name in STAGES.items() if not _is_shown(frame, column)}
     names, ends_ms = [], list[float]()
+    is_short = is_narrow(ax)  # There figures beside the axes would take more room than bars.
     for row, (column, name) in enumerate(stages.items()):
         taken_ms = (frame[column] - frame[since]).dropna().to_numpy()
         is_all = len(taken_ms) == len(frame)
@@ -60,7 +61,8 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.hlines(row, low, nearly_all, color=BLUE, linewidth=1.2, zorder=2)
         ax.hlines(row, tenth, most, color=BLUE, linewidth=6, alpha=0.45, zorder=2)
         ax.plot(middle, row, "o", color=BLUE, markersize=5, zorder=3)
-        write_beside(ax, row, " · ".join(map(_rounded, (middle, most, nearly_all))))
+        told = (middle, nearly_all) if is_short else (middle, most, nearly_all)
+        write_beside(ax, row, " · ".join(map(_rounded, told)))
     least, most = min(ends_ms, default=0.0), max(ends_ms, default=0.0)
     is_wide = most > _LOG_ABOVE * least > 0
     if is_wide:
@@ -68,11 +70,13 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.xaxis.set_major_formatter("{x:,.10g}")
     ax.set_xlim(least * 0.7 if is_wide else 0, most * 1.1 or 1.0)
     ax.set_yticks(range(len(stages)), names)
-    write_beside(ax, -0.8, "50 % · 90 % · 99 %")
+    write_beside(ax, -0.8, "50 % · 99 %" if is_short else "50 % · 90 % · 99 %")
     ax.set_ylim(len(stages) - 0.5, -0.6)
     was = "written" if asked.empty else "asked for"
     ax.set_xlabel(f"time since the write was {was} (ms)")
     finish(ax, has_rows=True)
+    if frame.empty:
+        explain_empty(ax, "No write was recorded: give the run Workload(writes_per_s=50).")
     return ax
 
 

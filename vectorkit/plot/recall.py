@@ -10,6 +10,7 @@ import pandas as pd
 from vectorkit.plot.style import (
     LOSS_COLOURS,
     axes,
+    explain_empty,
     finish,
     legend_above,
     node_colour,
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BOTTOM_MAX: Final = 0.9
+_EMPTY: Final = (
+    "No recall was measured: give the run a workload and ClusterOptions(recall_every_ms=500)."
+)
 _WIDTHS: Final = (1.4, 3.6)
 """Lines that coincide are nested, so that all of them can be seen."""
 
@@ -65,6 +69,8 @@ def plot_recall(
     ax.set_xlabel("virtual time (s)")
     ax.set_ylabel("recall")
     legend_above(ax, [*handles, *shades])
+    if drawn.empty:
+        explain_empty(ax, _EMPTY if frame.empty else f"{node} was never compared with its master.")
     finish(ax)
     return ax
 

@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from vectorkit.measure import summarise_recall
-from vectorkit.plot.style import PANEL_SHARE, SERIES, axes, finish, legend_above, size_pt, width_in
+from vectorkit.plot.style import (
+    PANEL_SHARE,
+    SERIES,
+    axes,
+    explain_empty,
+    finish,
+    legend_above,
+    size_pt,
+    width_in,
+)
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 _POINTS_PER_INCH: Final = 72.0
 _LABEL_PT: Final = (24.0, 8.5)
 """How much room the name of a setting needs."""
+_WIDE: Final = 8.0
 _RAISED_PT: Final = 5.0
 """Over the front, which comes from below on the left."""
 _HEIGHT_SHARE: Final = 0.7
@@ -39,7 +49,7 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     'recall'
     """
     from matplotlib.lines import Line2D
-    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator
 
     ax = axes(ax, width=5.2, height=3.2)
     table = summarise_recall(frame)
@@ -53,11 +63,13 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         for each in table[table["kind"] == kind].to_dict("records"):
             _draw_point(ax, each, colour, marker)
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", label=kind))
-    if len(front):
+    if len(front) > 1:
         handles.append(Line2D([], [], color="0.6", linewidth=1.2, label="Pareto front"))
-    is_wide = len(table) and table["us_per_query"].max() > 8 * table["us_per_query"].min()
+    times_us = table["us_per_query"]
+    is_wide = len(table) and times_us.max() > _WIDE * times_us.min()
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if is_wide else (1, 1.5, 2, 3, 4, 5, 7)))
+    # Less than a decade has too few ticks of its own; even ones are told apart there, too.
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(5))
     ax.yaxis.set_major_formatter("{x:,.10g}")
     ax.minorticks_off()
     ax.margins(x=0.12, y=0.14)
@@ -65,6 +77,8 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("recall")
     ax.set_ylabel("time per query (µs)")
     legend_above(ax, handles)
+    if table.empty:
+        explain_empty(ax, "Nothing was measured: give measure.recall_latency kinds and queries.")
     finish(ax)
     return ax
 

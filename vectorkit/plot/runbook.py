@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
-from vectorkit.plot.style import SERIES, axes, finish, legend_above
+from vectorkit.plot.style import SERIES, axes, explain_empty, finish, legend_above
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -69,6 +69,10 @@ def plot_runbook(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("recall")
     legend_above(ax, handles)
     finish(ax)
+    if frame.empty:
+        explain_empty(
+            ax, "No step is in this frame: give rows of kind, step, operation, rows and recall."
+        )
     return ax
 
 

@@ -11,6 +11,7 @@ from vectorkit.plot.style import (
     DASHES,
     POLICY_COLOURS,
     axes,
+    explain_empty,
     finish,
     node_colour,
     node_number,
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _RIGHT_MS_MIN: Final = 10.0
+_READS_MIN: Final = 20
+"""Fewer reads have no curve: its steps would be noise."""
+_EMPTY: Final = (
+    "No read was answered: give the run reads, such as Workload(reads_per_s=50), and time."
+)
 
 
 def plot_staleness(
@@ -30,7 +36,8 @@ def plot_staleness(
 
     `frame` is `run.reads`, or that of several runs; only reads that were answered count. Staleness
     is the age of the oldest write that a read lacks, so each curve begins at 0 ms with the share of
-    reads that lacked none. The axis is linear below 1 ms, then logarithmic.
+    reads that lacked none. Fewer than 20 reads have no curve: the legend counts them. The axis is
+    linear below 1 ms, then logarithmic.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(reads_per_s=50, source="uniform:20x4", read_policy="nearest")
@@ -42,8 +49,13 @@ def plot_staleness(
     answered = frame[frame["staleness_ms"].notna()]
     names = sorted(answered[by].unique(), key=node_number if by == "node" else _place)
     right_ms = max([_RIGHT_MS_MIN, *answered["staleness_ms"]]) * 1.3
+    has_curve = False
     for number, name in enumerate(names):
         stale_ms = np.sort(answered.loc[answered[by] == name, "staleness_ms"])
+        if len(stale_ms) < _READS_MIN:
+            ax.plot([], [], linestyle="", label=f"{name} ({len(stale_ms):,}, too few)")
+            continue
+        has_curve = True
         shares = np.arange(1, len(stale_ms) + 1) / len(stale_ms)
         colour = node_colour(name) if by == "node" else POLICY_COLOURS[name]
         ax.step(
@@ -65,6 +77,9 @@ def plot_staleness(
         size = size_pt(ax, 8)
         title = f"{by} (reads)"
         ax.legend(title=title, frameon=False, fontsize=size, title_fontsize=size, loc="best")
+    if not has_curve:
+        few = f"Too few reads were answered for a curve: {_READS_MIN} are needed, got"
+        explain_empty(ax, f"{few} {len(answered):,}." if len(answered) else _EMPTY)
     finish(ax)
     return ax
 

@@ -76,7 +76,17 @@ _NODE_COLOURS: Final = (
     "#117733",
 )
 _SHADE: Final[dict[str, Any]] = {"color": "black", "alpha": 0.13, "linewidth": 0}
-_LEGEND_COLUMNS_MAX: Final = 6
+HATCH: Final[dict[str, Any]] = {
+    "facecolor": "none",
+    "edgecolor": "0.5",
+    "hatch": "////",
+    "linewidth": 0,
+}
+"""The look of times in which a node was down."""
+MASTER_COLOUR: Final = "0.45"
+"""Mastership, where states have colours: seen on white and on black."""
+_REGULAR_SHARE, _GAP_INTERVALS = 0.9, 1.5
+_LEGEND_COLUMNS_MAX: Final = 9
 _LABEL_LETTERS_MAX: Final = 28
 _MARGIN_IN, _HANDLE_IN, _LETTER_IN = 0.75, 0.43, 0.075
 _LEGEND_PT, _LABEL_PT = 9.0, 10.0
@@ -155,6 +165,50 @@ def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> 
         ax.barh(row, end_s - start_s, left=start_s, height=1.0, zorder=0, **_SHADE)
 
 
+def explain_empty(ax: Axes, text: str) -> None:
+    """Write in the middle of axes that have nothing to show why, and what to do about it."""
+    letter_in = _LETTER_IN * size_pt(ax, _LEGEND_PT) / _LEGEND_PT
+    letters = max(20, int(0.75 * width_in(ax) / letter_in))
+    ax.text(
+        0.5,
+        0.5,
+        fill(text, letters, break_long_words=False),
+        transform=ax.transAxes,
+        ha="center",
+        va="center",
+        fontsize=size_pt(ax, _LEGEND_PT),
+    )
+
+
+def sampling_gap_ms(health: pd.DataFrame) -> float:
+    """The time between two samples of a replica from which on nobody has sampled it meanwhile.
+
+    Changes of status are rows between the regular ones, so most differences, not their mean, tell
+    the interval. Half of it is added, so that no bar is broken by a sample that came late.
+    """
+    taken_ms = health.sort_values("time_ms").groupby("node")["time_ms"].diff()
+    regular = taken_ms[taken_ms > 0]
+    if regular.empty:
+        return float("inf")
+    return _GAP_INTERVALS * float(regular.quantile(_REGULAR_SHARE, interpolation="lower"))
+
+
+def down_windows(roles: pd.DataFrame | None) -> list[tuple[str, float, float]]:
+    """Each stretch of `run.roles` in which a node was down: node, start and end in seconds."""
+    if roles is None:
+        return []
+    down = roles[roles["role"] == "down"]
+    times_s = (down["started_ms"] / 1_000, down["ended_ms"] / 1_000)
+    return list(zip(down["node"], *times_s, strict=True))
+
+
+def down_handles(roles: pd.DataFrame | None) -> list[Patch]:
+    """What a legend says of hatched times; nothing where no node was down."""
+    from matplotlib.patches import Patch
+
+    return [Patch(label="down", **HATCH)] if down_windows(roles) else []
+
+
 def write_beside(ax: Axes, row: float, text: str) -> None:
     """Write to the right of the axes, at the height of a row."""
     ax.annotate(
@@ -222,25 +276,25 @@ def _told(counts: Counter[str], many: str) -> str:
     return told if len(told) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
 
 
-def legend_above(ax: Axes, handles: Sequence[Artist]) -> None:
+def legend_above(ax: Axes, handles: Sequence[Artist], *, text_pt: float = _LEGEND_PT) -> None:
     """A legend above the axes, where it covers nothing, in as few rows as there is room for."""
     if handles:
         ax.legend(
             handles=list(handles),
-            ncols=_columns([str(handle.get_label()) for handle in handles], ax),
+            ncols=_columns([str(handle.get_label()) for handle in handles], ax, text_pt),
             loc="lower left",
             bbox_to_anchor=(0, 1.0),
             frameon=False,
             borderaxespad=0.2,
-            fontsize=size_pt(ax, _LEGEND_PT),
+            fontsize=size_pt(ax, text_pt),
             handlelength=1.4,
             columnspacing=1.2,
         )
 
 
-def _columns(labels: Sequence[str], ax: Axes) -> int:
+def _columns(labels: Sequence[str], ax: Axes, text_pt: float) -> int:
     """How many columns of these labels are no wider than the axes' place, its margins left out."""
-    share = size_pt(ax, _LEGEND_PT) / _LEGEND_PT
+    share = size_pt(ax, text_pt) / _LEGEND_PT
     room = width_in(ax) - _MARGIN_IN
     for columns in range(min(len(labels), _LEGEND_COLUMNS_MAX), 1, -1):
         widest = [max(map(len, part)) for part in np.array_split(list(labels), columns)]

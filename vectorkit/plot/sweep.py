@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vectorkit import sweep_statistics
-from vectorkit.plot.style import BLUE, VERMILION, axes, finish, size_pt, write_beside
+from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, size_pt, write_beside
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,9 +65,10 @@ def plot_sweep(
         columns={what: "middle", f"{what}_low": "low", f"{what}_high": "high"}
     )
     said = f"{'share' if is_rate else 'median'} of {_SAID.get(of, _words(of))}"
-    if y is None:
-        return _draw_rows(ax, table, x, said)
-    return _draw_cells(ax, table, x, y, said)
+    ax = _draw_rows(ax, table, x, said) if y is None else _draw_cells(ax, table, x, y, said)
+    if table.empty:
+        explain_empty(ax, f"No run has a value of {_words(of)!r}: give a frame of sim.sweep.")
+    return ax
 
 
 def _draw_rows(ax: Axes | None, table: pd.DataFrame, x: str, said: str) -> Axes:

@@ -11,6 +11,7 @@ import pandas as pd
 from vectorkit.plot.style import (
     MESSAGE_COLOURS,
     axes,
+    explain_empty,
     finish,
     is_narrow,
     legend_above,
@@ -62,6 +63,7 @@ _ROLE_LINES: Final[dict[str, dict[str, Any]]] = {
     "starting": {"linewidth": 1.8, "linestyle": (0, (1, 1))},
 }
 _IS_SHOWN: Final = ("master", "replica", "candidate", "returning")
+_LEGEND_PT: Final = 7.5
 _STUB: Final = 0.35
 """How far towards its target a message is drawn that was lost when it was sent."""
 _MS_BELOW: Final = 5_000.0
@@ -108,7 +110,9 @@ def plot_timeline(
     slants = _draw_messages(ax, rows, seen, _travel_ms(messages), unit_ms)
     ax.xaxis.set_major_formatter("{x:,.10g}")
     ax.set_xlabel(f"virtual time ({'ms' if unit_ms == 1 else 's'})")
-    legend_above(ax, [*slants, *lines, *shades])
+    legend_above(ax, [*slants, *lines, *shades], text_pt=_LEGEND_PT)
+    if seen.empty and roles is None:
+        explain_empty(ax, "No message was sent in this window of time: move from_ms and to_ms.")
     finish(ax, has_rows=True)
     return ax
 
@@ -173,7 +177,9 @@ def _draw_messages(
                 linewidths=1.1 if marker == "x" else 0,
                 zorder=4,
             )
-        handles.append(Line2D([], [], color=colour, label=name))
+        # In narrow axes a long name would cost the legend a column.
+        label = name.partition(",")[0] if is_narrow(ax) else name
+        handles.append(Line2D([], [], color=colour, label=label))
     if seen["lost_ms"].notna().any():
         cross = Line2D([], [], color="0.2", marker="x", markersize=5, linestyle="", label="lost")
         handles.append(cross)

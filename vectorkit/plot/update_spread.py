@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from vectorkit.measure import DELETE_INSERT, UPDATE
-from vectorkit.plot.style import DASHES, METHOD_COLOURS, axes, finish, legend_above
+from vectorkit.plot.style import (
+    DASHES,
+    METHOD_COLOURS,
+    axes,
+    explain_empty,
+    finish,
+    legend_above,
+)
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -64,6 +71,8 @@ def plot_update_spread(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("share of calls")
     legend_above(ax, handles)
     finish(ax)
+    if frame.empty:
+        explain_empty(ax, "Nothing was measured: give measure.update_latency rows and batches.")
     return ax
 
 

@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from vectorkit.measure import DELETE_INSERT, UPDATE, summarise_updates
-from vectorkit.plot.style import METHOD_COLOURS, axes, finish, legend_above, size_pt
+from vectorkit.plot.style import (
+    METHOD_COLOURS,
+    axes,
+    explain_empty,
+    finish,
+    legend_above,
+    size_pt,
+)
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 
 def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw microseconds a row by batch size: medians with their quartiles, and the speed-up.
 
-    `frame` is what `measure.update_latency` gives. Both axes are logarithmic.
+    `frame` is what `measure.update_latency` gives. Both axes are logarithmic. A dotted line joins
+    the two medians of a batch size, and beside it stands how many times faster the update is.
 
     >>> from vectorkit import datasets, measure
     >>> frame = measure.update_latency(datasets.glove(limit=500), batches=(1, 16), repeats=2)
     >>> plot_update_latency(frame).get_ylabel()
     'time per row (µs)'
     """
-    from matplotlib.lines import Line2D
     from matplotlib.ticker import LogLocator
 
     ax = axes(ax, width=5.2, height=3.2)
@@ -42,12 +50,21 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             capsize=2.5,
             label=method,
         )
+    ax.vlines(
+        summary["batch"],
+        summary["update_us"],
+        summary["delete_insert_us"],
+        color="0.6",
+        linestyle=":",
+        linewidth=1.0,
+        zorder=1,
+    )
     between = (summary["update_us"] * summary["delete_insert_us"]) ** 0.5
     for batch, speedup, height in zip(summary["batch"], summary["speedup"], between, strict=True):
         ax.annotate(
             f"{speedup:.1f}×",
             (batch, height),
-            xytext=(4, 0),  # Beside the bars, between the lines.
+            xytext=(4, 0),  # Beside the dotted line that joins what it compares.
             textcoords="offset points",
             ha="left",
             va="center",
@@ -62,12 +79,18 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.1, y=0.12)
     ax.set_xlabel("rows per call")
     ax.set_ylabel("time per row (µs)")
-    legend_above(
-        ax,
-        [
-            Line2D([], [], color=METHOD_COLOURS[method], marker="o", markersize=4, label=method)
-            for method in (DELETE_INSERT, UPDATE)
-        ],
-    )
+    legend_above(ax, _handles())
+    if summary.empty:
+        explain_empty(ax, "Nothing was measured: give measure.update_latency rows and batches.")
     finish(ax)
     return ax
+
+
+def _handles() -> list[Artist]:
+    from matplotlib.lines import Line2D
+
+    methods: list[Artist] = [
+        Line2D([], [], color=METHOD_COLOURS[method], marker="o", markersize=4, label=method)
+        for method in (DELETE_INSERT, UPDATE)
+    ]
+    return [*methods, Line2D([], [], color="0.6", linestyle=":", label="times faster")]

@@ -166,16 +166,16 @@ class Run:
         return dashboard(self, at_ms=at_ms)
 
     def plot_health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """The health of each replica over time, cuts shaded."""
+        """The health of each replica and who was master over time; cuts shaded, down hatched."""
         from vectorkit import plot
 
-        return plot.plot_health(self.health, ax=ax, **kwargs)
+        return plot.plot_health(self.health, ax=ax, **{"roles": self.roles, **kwargs})
 
     def plot_lag(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """True and observed lag of each replica over time, cuts shaded."""
+        """True and observed lag of each replica over time; cuts shaded, down times hatched."""
         from vectorkit import plot
 
-        return plot.plot_lag(self.health, ax=ax, **kwargs)
+        return plot.plot_lag(self.health, ax=ax, **{"roles": self.roles, **kwargs})
 
     def plot_timeline(
         self,
