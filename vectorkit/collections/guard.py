@@ -57,10 +57,10 @@ class Guard:
     that the search has already taken, so `refuse_in_filter` refuses it.
     """
 
-    __slots__ = ("__weakref__", "_lock", "_runs_filter", "pending")
+    __slots__ = ("__weakref__", "_runs_filter", "lock", "pending")
 
     def __init__(self) -> None:
-        self._lock = cast("_Lock", threading.RLock())
+        self.lock = cast("_Lock", threading.RLock())
         self._runs_filter = False
         self.pending: Unfinished | None = None
         _guards.add(self)
@@ -68,7 +68,7 @@ class Guard:
     @property
     def is_owned(self) -> bool:
         """Whether the calling thread is inside a call."""
-        return self._lock._is_owned()
+        return self.lock._is_owned()
 
     def run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
         """Call a function under the lock.
@@ -77,7 +77,7 @@ class Guard:
         or while another one leaves the block, would leave it locked for ever: no statement of
         Python rules that out. So the outermost call of a thread looks again.
         """
-        lock = self._lock
+        lock = self.lock
         is_inside = lock._is_owned()
         try:
             with lock:
@@ -88,9 +88,13 @@ class Guard:
                             self.pending.finish()
                 return function(*arguments, **options)
         except BaseException:
-            while not is_inside and lock._is_owned():
-                lock.release()
+            self.let_go(is_inside)
             raise
+
+    def let_go(self, is_inside: bool) -> None:
+        """Release the lock where an exception has left it locked; for the outermost call."""
+        while not is_inside and self.lock._is_owned():
+            self.lock.release()
 
     def run_on_device(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
         """Call under the lock a function that touches a device."""
@@ -125,7 +129,7 @@ _guards: Final = WeakSet[Guard]()
 def _refuse_in_fork() -> None:
     if this_process.is_fork_with_jax:
         for guard in _guards:
-            guard._lock = _RefusingLock()
+            guard.lock = _RefusingLock()
 
 
 if hasattr(os, "register_at_fork"):
