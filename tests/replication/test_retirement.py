@@ -6,6 +6,7 @@ from tests.replication.alone import IDS, Alone, answers_of
 from vectorkit.errors import InvalidInput
 from vectorkit.replication.durable import Frame, Image
 from vectorkit.replication.identity import FIRST_EPOCH, KnownIndices, epoch_of, index_of
+from vectorkit.replication.log import Position
 from vectorkit.replication.messages import (
     Announce,
     AskPromise,
@@ -15,9 +16,11 @@ from vectorkit.replication.messages import (
     Prepare,
     Promise,
     Seek,
+    StartFull,
     TellPromise,
 )
 from vectorkit.replication.node import first_image
+from vectorkit.store import VectorStore
 
 NEWER = index_of(1, 1)
 """The second index of node-1."""
@@ -283,3 +286,30 @@ def test_an_answer_that_waits_for_the_disk_is_not_given_by_a_node_that_has_dropp
     alone.retire(2)
     alone.write()
     assert answers_of(Promise, alone.sent) == []
+
+
+def test_an_installation_under_way_does_not_give_a_refused_node_its_state_back():
+    alone = Alone("node-2")
+    alone.tick(ms=1)
+    (hello,) = answered_hello(alone.sent)
+    digest = VectorStore().digest()
+    position = Position(FIRST_EPOCH, 5, bytes(16))
+    header = StartFull(
+        generation=hello.generation,
+        epoch=FIRST_EPOCH,
+        reason="too_old",
+        position=position,
+        epochs=(FIRST_EPOCH, 1),
+        shared_offset=0,
+        digest=digest,
+        chunk_count=0,
+        snapshot_bytes=0,
+        chunk_bytes=64,
+    )
+    alone.receive("node-0", header)
+    assert alone.node.role.state == "installing"
+    alone.retire(2)
+    alone.write()
+    assert (alone.node.member.is_lost, alone.disk.is_lost) == (True, True)
+    assert alone.node.member.flushed == Position()
+    assert alone.node.role.name == "returning"
