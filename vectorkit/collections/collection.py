@@ -316,7 +316,7 @@ class Collection(Reader):
         >>> c.memory().device["rows"]
         8192
         """
-        self._guard.run_on_device(self._reserve, checked_row_count(count))
+        self._guard.run_on_device(self._storage.reserve, checked_row_count(count), self._guard)
 
     def memory(self) -> Memory:
         """Every byte that this collection holds, on its devices and on the host.
@@ -434,10 +434,6 @@ class Collection(Reader):
             return self._commit(self, operation)
         with plain_jax():
             return self._plan(operation).make()
-
-    def _reserve(self, count: int) -> None:
-        self._guard.refuse_in_filter()
-        self._storage.reserve(count)
 
     def _insert(self, operation: Upsert) -> WriteResult:
         present = [row_id for row_id in operation.ids if self._storage.find(row_id) is not None]

@@ -28,6 +28,7 @@ from vectorkit.collections.changes import ChangeLog
 from vectorkit.collections.compiled import warm_up
 from vectorkit.collections.digest import DigestFold, combine, parameter_bytes, row_hashes
 from vectorkit.collections.files import Contents
+from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
 from vectorkit.collections.pins import Pinned
@@ -239,8 +240,9 @@ class Storage:
         redo = Redo(rows, self.tables, slots=np.arange(count, dtype=np.int32))
         return self._change(redo, count, WriteResult(updated=count))
 
-    def reserve(self, count: int) -> None:
+    def reserve(self, count: int, guard: Guard) -> None:
         """Make room for `count` rows, so that no write up to there has to grow."""
+        guard.refuse_in_filter()
         self.finish()
         if count > self.capacity:
             self.flush()
