@@ -13,6 +13,7 @@ from jax.experimental.compute_on import compute_on
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import vectorkit as vk
+from tests.interrupts import interrupted_at, points_of
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.errors import VectorKitError
 
@@ -308,6 +309,19 @@ def test_the_caller_has_its_own_settings_again_after_a_call(query):
         assert read_settings(jax.config) == (True, True, "disallow")
         assert jax.sharding.get_mesh() == ROW
         assert jax.sharding.get_abstract_mesh() == ROW.abstract_mesh
+
+
+@pytest.mark.parametrize("name", ["enable_x64", "debug_infs", "set_mesh", "use_abstract_mesh"])
+def test_the_caller_has_its_own_settings_again_after_an_interrupt(name):
+    collection = made("cpu")
+    search = partial(collection.search, ROWS[0], 1)
+    with SETTINGS[name]():
+        before = read_settings(jax.config), jax.sharding.get_abstract_mesh()
+        for point in points_of(search)[:500]:
+            interrupted_at(point, search)
+            assert (read_settings(jax.config), jax.sharding.get_abstract_mesh()) == before
+        assert search().ids == ("row 0",)
+    assert_healthy(collection)
 
 
 def test_tracing_goes_on_after_a_call():

@@ -26,7 +26,7 @@ from jax._src import core as jax_core
 
 from vectorkit.collections.forks import forked, this_process
 
-Enter = Callable[[], AbstractContextManager[Any]]
+Enter = Callable[[ExitStack], None]
 
 _GUARD: Final = ("allow", None, "log", "log_explicit")
 _SETTINGS: Final[dict[str, tuple[Any, ...]]] = {
@@ -70,19 +70,22 @@ class _Setting(NamedTuple):
     enter: Enter
 
 
-@contextmanager
-def _unset(state: Any) -> Iterator[None]:
-    before = state.get_local()
-    try:
-        state.set_local(jax_config.config_ext.unset)
-        yield
-    finally:
-        state.set_local(before)
+def _unset(state: Any, stack: ExitStack) -> None:
+    stack.callback(state.set_local, state.get_local())
+    state.set_local(jax_config.config_ext.unset)
+
+
+def _set(state: Any, value: Any, stack: ExitStack) -> None:
+    stack.enter_context(state(value))
+
+
+def _suspend_tracing(stack: ExitStack) -> None:
+    stack.enter_context(jax.core.eval_context())
 
 
 def _settings() -> Iterator[_Setting]:
     # Tracing comes first: JAX refuses to change some of the others while it traces.
-    yield _Setting(jax_core.trace_state_strong_ref, (jax_core.eval_trace,), jax.core.eval_context)
+    yield _Setting(jax_core.trace_state_strong_ref, (jax_core.eval_trace,), _suspend_tracing)
     thread: list[tuple[Any, Any]] = [(jax_core.axis_env_state, jax_core.top_axis_env)]
     thread += [(getattr(jax_config, name, None), value) for name, value in _OF_A_THREAD.items()]
     for state, value in thread:
@@ -90,7 +93,7 @@ def _settings() -> Iterator[_Setting]:
             yield _Setting(state, (value,), partial(_unset, state))
     for name, harmless in _SETTINGS.items():
         if (held := jax_config.config_states.get(name)) is not None:
-            yield _Setting(held, harmless, partial(held, harmless[0]))
+            yield _Setting(held, harmless, partial(_set, held, harmless[0]))
 
 
 _ALL: Final = tuple(_settings())
@@ -146,7 +149,13 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _entered(entries: tuple[Enter, ...]) -> Iterator[None]:
-    with ExitStack() as stack:
-        for enter in entries:
-            stack.enter_context(enter())
-        yield
+    stack = ExitStack()
+    try:
+        with stack:
+            for enter in entries:
+                enter(stack)
+            yield
+    except BaseException:
+        # One that arrives between the end of the block and the call of its exit would skip that.
+        stack.close()
+        raise
