@@ -149,7 +149,7 @@ def test_what_the_life_before_has_told_does_not_stand_for_the_one_that_is_back()
 def test_with_too_many_nodes_without_state_nothing_is_promised():
     tape = lost(lost(Tape().begin(), 30, "node-2", 258), 31, "node-1", 257)
     found = goes_on(tape)
-    assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 2)
+    assert told(found) == ("seen_not_promised", 2)
 
 
 # Causes
@@ -245,7 +245,7 @@ def test_two_heartbeats_of_silence_are_needed_whatever_the_deadline():
     options = replace(QUICK, replication=ReplicationOptions(heartbeat_ms=1_000))
     short = replace(options, failover=Failover(deadline_ms=400, allow_short_deadline=True))
     found = elected(comes(following(short), 999, "MasterHeartbeat"), 1_500)
-    assert (found.verdict, found.is_promised, found.observed_count) == ("not_exercised", False, 1)
+    assert told(found) == ("seen_not_promised", 1)
     assert "below two heartbeats was asked for" in found.evidence[0]
 
 
@@ -284,7 +284,7 @@ def test_what_promises_no_deadline_is_not_blamed(options, why):
     if options is QUICK:
         tape.fault(1, sim.ClockJump(at_ms=1, node="node-1", by_ms=5_000))
     found = elected(comes(tape, 999, "MasterHeartbeat"), 1_001)
-    assert (found.verdict, found.observed_count) == ("not_exercised", 1)
+    assert told(found) == ("seen_not_promised", 1)
     assert found.evidence[0] == f"not promised: {why}"
 
 
