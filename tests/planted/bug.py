@@ -30,9 +30,9 @@ class Bug:
 
 POISON = Edit(
     "replication.member:Member._apply",
-    "                self._applier.apply(entry.record.operation)\n",
+    "                self._applier.apply(entry.record.operation, entry)\n",
     "                if offset == 12 and self.slot == 1:\n"
     "                    raise VectorKitError('poison', got='', wanted='', remedy='')\n"
-    "                self._applier.apply(entry.record.operation)\n",
+    "                self._applier.apply(entry.record.operation, entry)\n",
 )
 """An operation that one node cannot apply."""

@@ -289,6 +289,16 @@ COPIES = (
         what="writes of one moment get one offset",
         edits=(
             Edit(
+                "replication.member:Member.append",
+                "        if self.log.head.offset < offset:\n"
+                "            self.log.append(operation, epoch=epoch, now_ns=self.now_ns,"
+                " encoded=encoded)\n"
+                "        entry = self.log.entry(offset)\n",
+                "        entry = self.log.append(operation, epoch=epoch, now_ns=self.now_ns,"
+                " encoded=encoded)\n"
+                "        offset = entry.record.offset\n",
+            ),
+            Edit(
                 "replication.log:ReplicationLog.append",
                 "self.head.offset + 1, operation",
                 "self.head.offset + (self.head.offset not in self._entries"
