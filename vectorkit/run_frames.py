@@ -13,6 +13,7 @@ import pandas as pd
 
 from vectorkit.frames import Schema, of_rows
 from vectorkit.sim.checks import Findings
+from vectorkit.sim.checks.dirty import shown_by_reads
 from vectorkit.sim.checks.reads import staleness_of_reads
 from vectorkit.sim.explain import Explanation
 from vectorkit.sim.faults import Partition
@@ -68,6 +69,7 @@ READS: Final[Schema] = {
     "offset": "Int64",
     "staleness_ms": "float64",
     "staleness_operations": "Int64",
+    "fate": "str",
 }
 RECALL: Final[Schema] = {
     "node": "str",
@@ -149,9 +151,12 @@ def reads(run: Run) -> pd.DataFrame:
     """One row per read of a client, in the order in which they were asked for.
 
     The staleness is that of the moment of the answer: the age of the oldest record, and the number
-    of records, of the highest epoch's master that the read did not see.
+    of records, of the highest epoch's master that the read did not see. `fate` is that of the
+    record that it showed, the last write of its key by a client: "lost" where the final history
+    lacks it, else "confirmed" where the write concern held for it when the read was answered, and
+    "kept" where it did not hold yet. It is missing where the read showed no client's write.
     """
-    staleness = staleness_of_reads(run.facts)
+    staleness, shown = staleness_of_reads(run.facts), shown_by_reads(run.facts)
     rows = []
     for each in run.facts.requests:
         if each.is_write:
@@ -175,6 +180,7 @@ def reads(run: Run) -> pd.DataFrame:
                 each.place[1] if each.is_ok else None,
                 None if stale is None else ns_to_ms(stale.age_ns),
                 None if stale is None else stale.operation_count,
+                shown[each.number].fate if each.number in shown else None,
             )
         )
     return of_rows(rows, READS)

@@ -24,6 +24,7 @@ from vectorkit.sim.trace_events import (
 
 TOLD = ("ok", "degraded", "timeout")
 WRITES = ("write", "delete")
+FATES = {"confirmed", "kept", "lost"}
 
 
 def untruths(run):
@@ -117,6 +118,13 @@ def reads(run):
     for column in ("value", "epoch", "offset", "staleness_ms", "staleness_operations"):
         if not (frame[column].notna() == good).all():
             yield f"{column} where the read failed, or none where it went well"
+    if frame[~good]["fate"].notna().any() or set(frame["fate"].dropna()) - FATES:
+        yield f"fates {set(frame['fate'])}, also of reads that failed"
+    clean = frame[frame["policy"].isin(["confirmed", "linearizable"]) & frame["fate"].notna()]
+    guarantee = run.facts.guarantee
+    is_in_force = not guarantee.unpromised and guarantee.void_ns is None
+    if is_in_force and set(clean["fate"]) - {"confirmed"}:
+        yield f"reads of what is not confirmed: {clean.to_dict('records')}"
     if (frame[["staleness_ms", "staleness_operations"]].fillna(0) < 0).any(axis=None):
         yield "a read that is fresher than the master"
     taken = frame["answered_ms"] - frame["invoked_ms"]

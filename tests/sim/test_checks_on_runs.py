@@ -232,8 +232,8 @@ def test_checks_import_nothing_of_the_protocol():
 def test_each_check_is_told_once_and_in_the_same_order():
     run = with_failover()
     names = [each.name for each in run.check()]
-    assert len(names) == len(set(names)) == 36
-    assert len(CHECKS) == 32
+    assert len(names) == len(set(names)) == 37
+    assert len(CHECKS) == 33
     assert names[0] == "acknowledged_writes_survive"
     assert run.check()[names[0]] == run.check()[0]
 

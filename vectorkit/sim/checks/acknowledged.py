@@ -62,16 +62,20 @@ def lost_writes(facts: Facts) -> list[LostWrite]:
     """All acknowledged records that the final history lacks, in the order of their places."""
     history, lost = facts.history, []
     final = history.final
-    chain = history.epochs(final)
-    end_ns = facts.trace[-1].time_ns if facts.trace else 0
     for place, (time_ns, is_degraded) in sorted(acknowledged(facts).items()):
-        if history.contains(final, place):
-            continue
-        own = set(history.epochs(place))
-        other = next((epoch for epoch in chain if epoch not in own), 0)
-        lost_ns = max(time_ns, history.began_ns(other) if other else end_ns)
-        lost.append(LostWrite(place, time_ns, lost_ns, is_degraded, other))
+        if not history.contains(final, place):
+            lost_ns, other = lost_at(facts, place)
+            lost.append(LostWrite(place, time_ns, max(time_ns, lost_ns), is_degraded, other))
     return lost
+
+
+def lost_at(facts: Facts, place: Place) -> tuple[int, int]:
+    """When the final history went on without a record, and with which epoch; 0 where with none."""
+    history = facts.history
+    own = set(history.epochs(place))
+    other = next((epoch for epoch in history.epochs(history.final) if epoch not in own), 0)
+    end_ns = facts.trace[-1].time_ns if facts.trace else 0
+    return (history.began_ns(other) if other else end_ns), other
 
 
 def check_survival(facts: Facts) -> Finding:

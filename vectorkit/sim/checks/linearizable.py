@@ -124,10 +124,11 @@ def calls_of(
 ) -> dict[str, list[Call]]:
     """The calls of each key that was read under `linearizable`, in order of time.
 
-    So were the keys of writes that were refused because there is no such row, where `are_proven`:
-    such an answer is a read that found no row. Writes that were refused or timed out with nothing
-    written did not happen, unless a master made a record of a copy that came late; then, and where
-    they were answered as degraded, timed out or not answered at all, their outcome is unknown.
+    So were the keys of writes that were refused because there is no such row, and of deletes that
+    found none, where `are_proven`: such an answer is a read that found no row. Writes that were
+    refused or timed out with nothing written did not happen, unless a master made a record of a
+    copy that came late; then, and where they were answered as degraded, timed out or not answered
+    at all, their outcome is unknown.
 
     A record that another master made of a copy is a write of its own, from when it was made on.
     """
@@ -142,6 +143,8 @@ def calls_of(
             calls.append(Call(begin, end, False, request.value))
         if are_proven and _is_absence(request):
             calls.append(Call(begin, end, False, -1))
+            if request.is_ok and not request.places:
+                continue
         if request.is_write and (request.places or not request.has_not_happened):
             value = request.number if request.kind == "write" else -1
             calls.append(Call(begin, end if request.is_ok else None, True, value))
@@ -198,7 +201,12 @@ def _is_proof(request: Request) -> bool:
 
 
 def _is_absence(request: Request) -> bool:
-    """Whether a write was told that the row that it names is not there."""
+    """Whether a write was told that the row that it names is not there.
+
+    Refused for that, or a delete that changed nothing: its answer names no record of its own.
+    """
+    if request.kind == "delete" and request.is_ok:
+        return request.record is None
     return request.outcome == "refused" and request.error in _ABSENT
 
 

@@ -94,15 +94,11 @@ def check_values(facts: Facts) -> list[Finding]:
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
         return [told.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
-    written: dict[str, list[tuple[Place, Request]]] = defaultdict(list)
-    for request in facts.requests:
-        written[request.key] += [(place, request) for place in request.places]
-    for of_key in written.values():
-        of_key.sort(key=lambda each: each[0][1])
+    written = writes_by_key(facts)
     for request in facts.requests:
         if request.is_write or not request.is_ok or request.value is None:
             continue
-        last = _last_write(facts, written.get(request.key, []), request.place)
+        last = last_write(facts, written.get(request.key, []), request.place)
         told.see()
         what = (
             f"read {request.number} of {request.key!r} at {request.node} "
@@ -125,9 +121,20 @@ def check_values(facts: Facts) -> list[Finding]:
     ]
 
 
-def _last_write(
+def writes_by_key(facts: Facts) -> dict[str, list[tuple[Place, Request]]]:
+    """Each record of a client's request under its key, in the order of offsets."""
+    written: dict[str, list[tuple[Place, Request]]] = defaultdict(list)
+    for request in facts.requests:
+        written[request.key] += [(place, request) for place in request.places]
+    for of_key in written.values():
+        of_key.sort(key=lambda each: each[0][1])
+    return written
+
+
+def last_write(
     facts: Facts, written: list[tuple[Place, Request]], tip: Place
 ) -> tuple[Place, Request] | None:
+    """The last of these records in the history that ends with `tip`."""
     index = bisect_right(written, tip[1], key=lambda each: each[0][1])
     while index:
         index -= 1

@@ -17,6 +17,7 @@ from vectorkit.sim.checks.copies import (
     check_offsets,
     check_quarantine,
 )
+from vectorkit.sim.checks.dirty import check_dirty_reads
 from vectorkit.sim.checks.elections import (
     check_causes,
     check_durable_promises,
@@ -49,6 +50,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_sessions,
     check_staleness,
     check_linearizable,
+    check_dirty_reads,
     check_values,
     check_syncs,
     check_status,
