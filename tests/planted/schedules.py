@@ -332,6 +332,19 @@ def asked_of_a_deposed_master(seed, *, policy="linearizable"):
     return scenario(seed, options(seed, failover=False), workload, faults)
 
 
+def confirmed_by_too_few(seed):
+    """A master keeps one replica too few, whose client reads what both lose to the others."""
+    d = draws(seed).at(25)
+    cut_ms, for_ms = 500 + d.between(0, 200, 0), d.between(1_200, 1_600, 1)
+    names = [MASTER, "node-1", "client-0", "client-1"]
+    faults = [
+        sim.Partition(at_ms=cut_ms, for_ms=for_ms, isolate=names),
+        sim.Promote(at_ms=cut_ms + d.between(20, 400, 2), node=f"node-{d.between(2, 4, 3)}"),
+    ]
+    workload = load(seed, clients=3, source="uniform:6x4", reads_per_s=30, read_policy="confirmed")
+    return scenario(seed, options(seed, nodes=5, failover=False), workload, faults)
+
+
 def figure_eight(seed):
     """The schedule of figure 8 of the Raft paper: an old record is copied, and its master dies."""
     d = draws(seed).at(15)

@@ -131,6 +131,39 @@ SERVICE = (
         check="bounded_staleness",
     ),
     Bug(
+        name="confirmed_by_the_own_disk",
+        row=15,
+        what="a master shows a read under `confirmed` what no replica has confirmed",
+        edits=(
+            Edit(
+                "replication.clients:Clients.read",
+                'self._confirmed_reads if message.policy == "confirmed" else self._reads',
+                "self._reads",
+            ),
+        ),
+        scenario=partial(on.asked_of_a_deposed_master, policy="confirmed"),
+        check="reads_show_nothing_lost",
+    ),
+    Bug(
+        name="confirmed_without_asking",
+        row=15,
+        what="a replica shows a read under `confirmed` what it has applied, and asks nobody",
+        edits=(
+            Edit(
+                "replication.reads:_policy_refusal",
+                'if read.policy == "confirmed" and not member.is_confirmed(member.visible[:2]):',
+                "if False:",
+            ),
+            Edit(
+                "replication.reads:HeldReads.hold",
+                'if read.policy != "confirmed" or',
+                "if True or",
+            ),
+        ),
+        scenario=on.confirmed_by_too_few,
+        check="reads_show_nothing_lost",
+    ),
+    Bug(
         name="waits_for_the_slowest",
         row=20,
         what="a write waits for every replica, not for as many as were asked for",
