@@ -4,7 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vectorkit as vk
 from vectorkit.collections.changes import SLOTS_MAX, WRITES_KEPT, ChangeLog
+from vectorkit.operations import UpdateVectors
+from vectorkit.types import KEEP
 
 entries = st.lists(
     st.one_of(st.integers(0, 30), st.lists(st.integers(0, 30), unique=True)), max_size=20
@@ -68,3 +71,28 @@ def test_several_writes_of_one_slot_are_noted_at_once():
 
 def test_the_bytes_of_what_is_kept_are_counted():
     assert logged([1, [1, 2, 3]]).nbytes - logged([]).nbytes == 12
+
+
+OF_ONE_ROW = {
+    "update_vector": lambda c, row: c.update_vector(row, [row, 1]),
+    "vector": lambda c, row: c.update(row, vector=[2, row]),
+    "payload": lambda c, row: c.update(row, payload={"n": row}),
+    "no payload": lambda c, row: c.update(row, payload=None),
+    "both": lambda c, row: c.update(row, vector=[3, row], payload={"n": -row}),
+    "neither": lambda c, row: c._plan(UpdateVectors("", (row,), KEEP, KEEP)).make(),
+    "upsert": lambda c, row: c.upsert([row], [[row, row]]),
+    "flush": lambda c, row: c.search([row, 1]),
+}
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(OF_ONE_ROW)), st.integers(0, 5)), max_size=20))
+def test_every_write_of_one_row_names_its_slot(calls):
+    collection = vk.CpuCollection(dim=2)
+    collection.upsert(range(6), np.ones((6, 2)))
+    collection.digest()
+    written = [row for call, row in calls if call != "flush"]
+    for call, row in calls:
+        OF_ONE_ROW[call](collection, row)
+    assert collection.version == 1 + len(written)
+    assert collection._storage.changed_since(1).tolist() == sorted(set(written))
+    assert collection.digest() == collection.copy().digest()

@@ -27,10 +27,12 @@ class ChangeLog:
         self._first = self.version = version
         self._entries: list[int | Int32Array | None] = [None] * WRITES_KEPT
 
-    def note(self, version: int, slots: Int32Array) -> None:
+    def note(self, version: int, slots: Int32Array | int) -> None:
         """The write that made `version`, the present one or the next, has changed these slots."""
-        entry = slots.item() if len(slots) == 1 else slots
-        self._entries[version % WRITES_KEPT] = entry if len(slots) <= SLOTS_MAX else None
+        entry: Int32Array | int | None = slots
+        if not isinstance(slots, int):
+            entry = slots.item() if len(slots) == 1 else slots if len(slots) <= SLOTS_MAX else None
+        self._entries[version % WRITES_KEPT] = entry
         self.version = version
 
     def note_each(self, version: int, slots: Iterable[int]) -> None:

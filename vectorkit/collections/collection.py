@@ -219,9 +219,8 @@ class Collection(Reader):
         name = checked_id(row_id)
         rows = KEEP if vector is KEEP else checked_row(vector, self.dim).copy()[None, :]
         payloads: tuple[Payload | None, ...] | Keep | None = KEEP
-        if not isinstance(payload, Keep):
-            checked = checked_payload(payload, name)
-            payloads = None if checked is None else (checked,)
+        if payload is not KEEP:
+            payloads = None if (checked := checked_payload(payload, name)) is None else (checked,)
         return self._write(UpdateVectors(self.name, (name,), rows, payloads))
 
     def delete(
@@ -383,8 +382,7 @@ class Collection(Reader):
     def _plan(self, operation: RowOperation | SetCodebook) -> Change:
         """Everything of an operation that can be refused; the result makes it happen.
 
-        For a commit path that holds this collection's lock, under `plain_jax`, from the plan to
-        the change.
+        For whoever holds the lock, under `plain_jax`, from the plan to the change.
         """
         storage = self._storage
         storage.finish()
@@ -432,6 +430,8 @@ class Collection(Reader):
         self._guard.refuse_in_filter()
         if self._commit is not None:
             return self._commit(self, operation)
+        if type(operation) is UpdateVectors and len(operation.ids) == 1:
+            return self._plan(operation).make()  # No device but to flush, which looks after it.
         with plain_jax():
             return self._plan(operation).make()
 

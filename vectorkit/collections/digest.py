@@ -96,7 +96,7 @@ class DigestFold:
             longer[: len(self._is_dirty)] = self._is_dirty
             self._is_dirty = longer
 
-    def mark(self, slots: Int32Array | list[int] | slice) -> None:
+    def mark(self, slots: Int32Array | list[int] | slice | int) -> None:
         """These slots have changed: another row, or none any more."""
         self._finish()
         self._is_dirty[slots] = True

@@ -51,7 +51,8 @@ class Rows(NamedTuple):
 class Redo(NamedTuple):
     """What a committed write still asks for; doing it twice is the same as doing it once.
 
-    `slots` have changed (None: no write at all). `payloads` belong to `payload_slots`, `ids` and
+    `slots` are those to mark as changed: one or several, None where there is no write or the
+    buffer's end names its slot. `payloads` belong to `payload_slots`, `ids` and
     `id_payloads` to the slots from `appended_at` on. A delete puts `moved` ids into their slots
     and forgets `gone` ones.
     """
@@ -59,7 +60,7 @@ class Redo(NamedTuple):
     rows: Rows
     tables: Tables
     growth: Growth | None = None
-    slots: Int32Array | None = None
+    slots: Int32Array | int | None = None
     payload_slots: Sequence[int] = ()
     payloads: Sequence[Payload | None] = ()
     appended_at: int = 0

@@ -38,7 +38,7 @@ from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
 from vectorkit.errors import CorruptSnapshot
 from vectorkit.operations import CollectionConfig, Payloads
-from vectorkit.types import Float32Array, Id, Int32Array, Keep
+from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep
 
 PIECE_ROWS: Final = 1 << 16
 """Larger batches go to the device in pieces of this size. Those that grow the rows, or rewrite most
@@ -170,35 +170,45 @@ class Storage:
         payloads: Payloads | Keep | None,
     ) -> Change:
         """Overwrite the vectors, the payloads or both of present rows; None clears payloads."""
-        if isinstance(payloads, Keep) and not isinstance(rows, Keep) and len(slots) == 1:
-            return self._plan_put(slots[0], rows)
-        self._settle()
         filled = (None,) * len(slots) if payloads is None else payloads
+        if len(slots) == 1 and not (rows is KEEP and filled is KEEP):
+            return self._plan_one(slots[0], rows, filled)
+        self._settle()
         places, tables = np.array(slots, np.int32), self.tables
         planned = Rows(self.head.accepted, self._learned)
-        if not isinstance(rows, Keep):
+        if rows is not KEEP:
             planned = self._plan_rows(places, rows, len(self))
-        redo = Redo(planned, tables, slots=places)
-        if not isinstance(filled, Keep):
+        if filled is KEEP:
+            redo = Redo(planned, tables, slots=places)
+        else:
             tables = tables.for_overwriting()
-            redo = redo._replace(tables=tables, payload_slots=slots, payloads=filled)
+            redo = Redo(planned, tables, slots=places, payload_slots=slots, payloads=filled)
         return self._change(redo, len(self), WriteResult(updated=len(slots)))
 
-    def _plan_put(self, slot: int, rows: Float32Array) -> Change:
-        """`put`, planned: as most writes of a store are."""
+    def _plan_one(self, slot: int, rows: Float32Array | Keep, payloads: Payloads | Keep) -> Change:
+        """`plan_update` of one row, as most writes are: no array, and no device but to flush."""
         version, count, buffer, accepted, redo = self.head
         if redo is not None or accepted == BUFFER_ROWS:
             self.flush()
-            version, count, buffer, accepted, _ = self.head
-        buffer.rows[accepted] = rows[0]
-        buffer.slots[accepted] = slot
-        head = Head(version + 1, count, buffer, accepted + 1, None)
+            version, count, buffer, accepted, redo = self.head
+        if rows is KEEP:
+            self._settle()  # The buffer's end does not name this write: it is marked at once.
+        else:
+            buffer.rows[accepted] = rows[0]
+            buffer.slots[accepted] = slot
+            accepted += 1
+        if payloads is not KEEP:
+            planned = _new(Rows, (accepted, self._learned, (), ()))
+            marked = slot if rows is KEEP else None
+            tables = self.tables.for_overwriting()
+            redo = Redo(planned, tables, None, marked, (slot,), payloads)
+        head = _new(Head, (version + 1, count, buffer, accepted, redo))
 
         def change() -> WriteResult:
-            self.head = head
-            return _new(WriteResult, (0, 1, 0, head.version))
+            self._commit(head)
+            return _new(WriteResult, (0, 1, 0, version + 1))
 
-        return Change(change, lambda: self.head.version >= head.version)
+        return _new(Change, (change, lambda: self.head.version > version))
 
     def plan_delete(self, slots: Int32Array) -> Change:
         """Take rows out and move the last ones into the holes."""
@@ -398,7 +408,7 @@ class Storage:
 
     def _change(self, redo: Redo, count: int, result: WriteResult) -> Change:
         head = self._head(redo, self.version + 1, count)
-        done = result._replace(version=head.version)
+        done = WriteResult(*result[:3], head.version)
 
         def change() -> WriteResult:
             self._commit(head)
@@ -423,32 +433,34 @@ class Storage:
             self._finish(head, redo, before)
 
     def _finish(self, head: Head, redo: Redo, before: Head | None = None) -> None:
-        for step in redo.rows.steps:
+        version, size, buffer, accepted, _ = head
+        rows, tables, growth, slots, payload_slots, payloads = redo[:6]
+        appended_at, ids, id_payloads, moved, moved_to, gone = redo[6:]
+        for step in rows.steps:
             self._run(step, before)
             before = None
-        self._publish(redo.rows)
-        if redo.growth is not None:
-            self._fold.reserve(redo.growth.after)
-            if redo.growth not in self.growths[-1:]:
-                self.growths.append(redo.growth)
-        tables = redo.tables
+        self._publish(rows)
+        if growth is not None:
+            self._fold.reserve(growth.after)
+            if growth not in self.growths[-1:]:
+                self.growths.append(growth)
         self.tables = tables
-        if redo.payload_slots:
-            tables.set_payloads(redo.payload_slots, redo.payloads)
-        if redo.ids:
-            tables.append(redo.appended_at, redo.ids, redo.id_payloads)
-            self.slot_of.update(zip(redo.ids, range(redo.appended_at, head.size), strict=True))
-        if redo.gone:
-            tables.set_ids(redo.moved_to, redo.moved)
-            self.slot_of.update(zip(redo.moved, redo.moved_to, strict=True))
-            for row_id in redo.gone:
+        if payload_slots:
+            tables.set_payloads(payload_slots, payloads)
+        if ids:
+            tables.append(appended_at, ids, id_payloads)
+            self.slot_of.update(zip(ids, range(appended_at, size), strict=True))
+        if gone:
+            tables.set_ids(moved_to, moved)
+            self.slot_of.update(zip(moved, moved_to, strict=True))
+            for row_id in gone:
                 self.slot_of.pop(row_id, None)
-            tables.truncate(head.size)
-            self._fold.mark(slice(head.size, head.size + len(redo.gone)))
-        if redo.slots is not None:
-            self._fold.mark(redo.slots)
-            self._changes.note(head.version, redo.slots)
-        self.head = Head(head.version, head.size, head.buffer, head.accepted, None)
+            tables.truncate(size)
+            self._fold.mark(slice(size, size + len(gone)))
+        if slots is not None:
+            self._fold.mark(slots)
+            self._changes.note(version, slots)
+        self.head = _new(Head, (version, size, buffer, accepted, None))
 
     def _run(self, step: Step, before: Head | None) -> None:
         """Change a block in place.
