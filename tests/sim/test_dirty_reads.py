@@ -81,7 +81,11 @@ def test_a_policy_that_does_not_is_counted(policy):
 
 
 def test_outside_the_guarantee_nothing_is_promised():
-    assert told(check_dirty_reads(lost("confirmed", WEAK).facts())) == ("seen_not_promised", False, 1)
+    assert told(check_dirty_reads(lost("confirmed", WEAK).facts())) == (
+        "seen_not_promised",
+        False,
+        1,
+    )
     forced = read_twice("confirmed").crash(50, "node-0")
     forced.apply(55, "node-1", FIRST, 2, by="snapshot").promote(60, "node-1", SECOND, 3, forced=1)
     assert told(check_dirty_reads(forced.facts())) == ("seen_not_promised", False, 1)
