@@ -18,7 +18,6 @@ class Knowledge:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self._since_ns = member.now_ns
         self._worth_ns = _FRESH_BEATS * member.options.heartbeat_ms * NS_PER_MS
         self.known_head = 0
         self.last_equal_ns: int | None = None
@@ -64,7 +63,9 @@ class Knowledge:
     def note_freshness(self) -> None:
         """Readers may see more: what the head that was named last says of this node's age."""
         if self._fresh_once is not None and self._member.visible_offset >= self._fresh_once[0]:
-            self._fresh_as_of_ns = max(self._fresh_as_of_ns or 0, self._fresh_once[1])
+            asked_ns = self._fresh_once[1]  # A clock may show any time, also one below 0.
+            if self._fresh_as_of_ns is None or asked_ns > self._fresh_as_of_ns:
+                self._fresh_as_of_ns = asked_ns
             self._fresh_once = None
 
     def forget_freshness(self) -> None:
@@ -75,7 +76,7 @@ class Knowledge:
     def note_equality(self, *, is_following: bool) -> None:
         """Remember now as a time of equality, if it is one."""
         if self.is_equal(self._member.now_ns, is_following=is_following):
-            self.last_equal_ns = self._member.now_ns
+            self.last_equal_ns = self._member.equal_ns = self._member.now_ns
 
     def is_equal(self, now_ns: int, *, is_following: bool) -> bool:
         """Whether everything that the master has named, a short time ago at most, is applied."""
@@ -86,11 +87,10 @@ class Knowledge:
         return now_ns - self._named_head_ns < self._worth_ns
 
     def lag_ns(self, now_ns: int, *, is_following: bool) -> int:
-        """0 while it knows itself equal, else the time since it last did."""
+        """0 while it knows itself equal, else the time since it last did, or came up."""
         if self.is_equal(now_ns, is_following=is_following):
             return 0
-        since_ns = self._since_ns if self.last_equal_ns is None else self.last_equal_ns
-        return now_ns - since_ns
+        return now_ns - self._member.equal_ns
 
     def staleness_ns(self, now_ns: int) -> int | None:
         """A bound that holds: readers see all that the master had appended. None: unknown.

@@ -134,6 +134,7 @@ class MasterNode(Role):
         for peer in self._open_peers():
             self._end_sync(peer, "lost")
             peer.close()
+        self.member.equal_ns = self.member.now_ns  # Until now its own history was the master's.
 
     def flush(self) -> None:
         """Send what has been written since."""

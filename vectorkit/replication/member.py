@@ -76,6 +76,8 @@ class Member:
         self.replica_count = options.write_concern.replica_count(len(self.node_ids))
         """n: how many replicas the write concern asks for."""
         self.now_ns = now_ns
+        self.equal_ns = now_ns
+        """When it last knew itself equal with its master, or was master; else when it came up."""
         self.store = VectorStore()
         self.log = self._new_log()
         self.index = index_of(self.slot, 0)

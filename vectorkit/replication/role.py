@@ -89,8 +89,8 @@ class Role(ABC):
         """Another store and history are in place."""
 
     def lag_ns(self, now_ns: int) -> int:
-        """How far behind it may be, as far as it can know."""
-        return now_ns
+        """How far behind it may be: the time since it last knew itself equal, or came up."""
+        return now_ns - self.member.equal_ns
 
     def staleness_ns(self, now_ns: int) -> int | None:
         """A bound of how old what it shows may be; None where it cannot tell."""

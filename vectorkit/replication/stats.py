@@ -30,7 +30,8 @@ class ReplicationStats:
     repl_id: str
     """A name of the history for people; nothing decides by it."""
     lag_ms: float
-    """Master: its slowest active replica's. Replica: since it last knew itself equal, else 0."""
+    """Master: its slowest active replica's. Others: 0 while it knows itself equal, else the time
+    since it last did or served as master, at most since it came up."""
     lag_operations: int
     """Master: of its slowest active replica. Replica: known head − applied."""
     master_offset: int
