@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.sim.tape import FIRST, SAFE, SECOND, Tape
+from tests.sim.tape import FIRST, SAFE, SECOND, THIRD, Tape
 from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
 from vectorkit.sim import Failover
@@ -74,7 +74,14 @@ def heard(at_ms, kind):
     tape = shaken_hands(Tape().begin(), 1)
     if kind == "handshake":
         return shaken_hands(tape, at_ms)
-    return tape.add(at_ms, "deliver", "node-0", "node-1", kind, 2)
+    return says(tape, at_ms, kind)
+
+
+def says(tape, come_ms, kind="ReplicaHeartbeat", sent_ms=None):
+    """node-0 hears something of node-1, sent a millisecond before where no other time is given."""
+    sent_ms = come_ms - 1 if sent_ms is None else sent_ms
+    tape.add(sent_ms, "send", "node-1", "node-0", kind, sent_ms)
+    return tape.add(come_ms, "deliver", "node-0", "node-1", kind, sent_ms)
 
 
 def shaken_hands(tape, ms):
@@ -95,12 +102,36 @@ def test_a_node_is_disconnected_only_after_long_enough_silence(kind):
 def test_a_heartbeat_of_a_connection_that_is_over_does_not_count():
     late = heard(5_001, "ReplicaHeartbeat")  # 5,000 ms after the handshake.
     assert told(check_silence(disconnected(60_002, late).facts())) == ("held", 0)
-    kept = heard(4_000, "Ack").add(8_999, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1)
+    kept = says(heard(4_000, "Ack"), 8_999)
     assert told(check_silence(disconnected(60_002, kept).facts())) == ("broken", 1)
-    anew = heard(5_001, "handshake").add(
-        6_000, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1
-    )
+    anew = says(heard(5_001, "handshake"), 6_000)
     assert told(check_silence(disconnected(60_002, anew).facts())) == ("broken", 1)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda tape: tape.add(950, "send", "node-0", "node-1", "Close", 1),
+        lambda tape: shaken_hands(tape, 950),
+        lambda tape: tape.add(950, "lost_state", "node-1", number=257, text="no state"),
+        lambda tape: tape.role(920, "node-0", "candidate", THIRD).role(
+            950, "node-0", "master", THIRD
+        ),
+    ],
+    ids=["closed", "the one before", "a life before", "a role before"],
+)
+def test_a_heartbeat_that_was_under_way_when_its_connection_ended_does_not_count(end):
+    def under_way():
+        tape = heard(900, "ReplicaHeartbeat")
+        return tape.add(910, "send", "node-1", "node-0", "ReplicaHeartbeat", 1)
+
+    def comes(tape):
+        return tape.add(1_000, "deliver", "node-0", "node-1", "ReplicaHeartbeat", 1)
+
+    kept = comes(under_way())
+    assert told(check_silence(disconnected(60_960, kept).facts())) == ("broken", 1)
+    late = comes(end(under_way()))
+    assert told(check_silence(disconnected(60_960, late).facts())) == ("held", 0)
 
 
 def test_a_handshake_that_the_master_refuses_is_no_sign_of_life():

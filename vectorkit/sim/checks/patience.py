@@ -71,41 +71,88 @@ def check_attempts(facts: Facts) -> Finding:
 def check_silence(facts: Facts) -> Finding:
     """A master calls a node Disconnected only after `disconnected_after_ms` without a heartbeat.
 
-    What comes by a connection that was silent for `connection_timeout_ms` before does not count:
-    that one is over, until the next handshake that the master accepts.
+    Only what comes by their present connection counts. It begins with a handshake that the master
+    accepts, and is over when the master closes it, hears nothing by it for `connection_timeout_ms`
+    or takes another role, and when the node loses its state.
     """
     protocol = facts.options.protocol
     limit_ns = ms_to_ns(protocol.disconnected_after_ms)
-    over_ns = ms_to_ns(protocol.connection_timeout_ms)
     tally = Tally("disconnected_is_silent", unpromised=_unpromised(facts))
-    heard_ns: dict[tuple[str, str], int] = {}
-    alive_ns: dict[tuple[str, str], int] = {}
-    for event in facts.trace:
-        now_ns = event.time_ns
+    heard = _Heartbeats(facts.options.node_ids, ms_to_ns(protocol.connection_timeout_ms))
+    for index, event in enumerate(facts.trace):
+        if isinstance(event, HealthChanged) and event.master and event.status == "Disconnected":
+            tally.see()
+            last_ns = heard.last_ns(event.master, event.node)
+            if event.time_ns - last_ns <= limit_ns:
+                tally.violated(
+                    f"{event.master} called {event.node} Disconnected at "
+                    f"{ns_to_ms(event.time_ns):,} ms, {ns_to_ms(event.time_ns - last_ns):,} ms "
+                    "after it was heard"
+                )
+        heard.take(index, event)
+    return tally.finding(of="disconnections", idle="no master called a node Disconnected")
+
+
+class _Heartbeats:
+    """When each master last heard a heartbeat of each node by their present connection."""
+
+    def __init__(self, node_ids: Sequence[str], over_ns: int) -> None:
+        self._node_ids = node_ids
+        self._over_ns = over_ns
+        self._flights = _Flights()
+        self._begun: dict[tuple[str, str], int] = {}
+        """Where in the trace the connections began that are there, by master and node."""
+        self._alive_ns: dict[tuple[str, str], int] = {}
+        self._heard_ns: dict[tuple[str, str], int] = {}
+
+    def last_ns(self, master: str, node: str) -> int:
+        return self._heard_ns.get((master, node), 0)
+
+    def take(self, index: int, event: TraceEvent) -> None:
         match event:
-            case MessageDelivered() if event.message in _WORDS:
-                ends = event.target, event.source
-                if now_ns - alive_ns.get(ends, -over_ns) < over_ns:
-                    alive_ns[ends] = now_ns
-                    if event.message == "ReplicaHeartbeat":
-                        heard_ns[ends] = now_ns
+            case MessageSent() | MessageLost() | MessageDelivered() if event.message in _WORDS:
+                self._take_word(index, event)
+            case MessageSent(message="Close"):
+                self._begun.pop((event.source, event.target), None)
             case SyncReported(phase="started"):  # A handshake that counts.
                 ends = event.node, event.peer
-                alive_ns[ends] = heard_ns[ends] = now_ns
-            case RoleTaken(node=master, role="master"):
-                for node in facts.options.node_ids:
-                    heard_ns[master, node] = now_ns
-            case HealthChanged(master=master, node=node, status="Disconnected") if master:
-                tally.see()
-                last_ns = heard_ns.get((master, node), 0)
-                if now_ns - last_ns <= limit_ns:
-                    tally.violated(
-                        f"{master} called {node} Disconnected at {ns_to_ms(now_ns):,} ms, "
-                        f"{ns_to_ms(now_ns - last_ns):,} ms after it was heard"
-                    )
+                self._begun[ends] = index
+                self._alive_ns[ends] = self._heard_ns[ends] = event.time_ns
+            case RoleTaken(node=master, role=role):
+                for node in self._node_ids:
+                    self._begun.pop((master, node), None)
+                    if role == "master":
+                        self._heard_ns[master, node] = event.time_ns
+            case StateLost(node=node):
+                for master in self._node_ids:
+                    self._begun.pop((master, node), None)
             case _:
                 pass
-    return tally.finding(of="disconnections", idle="no master called a node Disconnected")
+
+    def _take_word(self, index: int, event: MessageSent | MessageLost | MessageDelivered) -> None:
+        ends, sent = (event.target, event.source), self._flights.sent(index, event)
+        if sent is None or sent < self._begun.get(ends, index):
+            return
+        if event.time_ns - self._alive_ns[ends] < self._over_ns:
+            self._alive_ns[ends] = event.time_ns
+            if event.message == "ReplicaHeartbeat":
+                self._heard_ns[ends] = event.time_ns
+
+
+class _Flights:
+    """The messages on their way. Of equal ones, the first that was sent arrives first."""
+
+    def __init__(self) -> None:
+        self._flying: dict[tuple[str, str, str, int], deque[int]] = defaultdict(deque)
+
+    def sent(self, index: int, event: MessageSent | MessageLost | MessageDelivered) -> int | None:
+        """Where in the trace a message was sent that arrives now; None: it is sent, or lost."""
+        key = event.source, event.target, event.message, event.number
+        if isinstance(event, MessageSent):
+            self._flying[key].append(index)
+            return None
+        sent = self._flying[key].popleft()
+        return sent if isinstance(event, MessageDelivered) else None
 
 
 def check_candidates(facts: Facts) -> Finding:
@@ -144,7 +191,7 @@ class _SignsOfLife:
         self._node_ids = node_ids
         self._asked: dict[str, str] = {}
         self._taken: dict[str, int] = {}
-        self._flying: dict[tuple[str, str, str, int], deque[int]] = defaultdict(deque)
+        self._flights = _Flights()
         self._heard_ns: dict[str, int] = {}
 
     def last_ns(self, node: str) -> int | None:
@@ -190,11 +237,8 @@ class _SignsOfLife:
 
     def _take_life(self, index: int, event: MessageSent | MessageLost | MessageDelivered) -> None:
         node, master = event.target, event.source
-        flying = self._flying[master, node, event.message, event.number]
-        if isinstance(event, MessageSent):
-            flying.append(index)
+        sent = self._flights.sent(index, event)
+        if sent is None or self._asked.get(node) != master:
             return
-        sent = flying.popleft()
-        is_its_master = isinstance(event, MessageDelivered) and self._asked.get(node) == master
-        if is_its_master and sent > self._taken.get(node, index):
+        if sent > self._taken.get(node, index):
             self._heard_ns[node] = event.time_ns
