@@ -153,9 +153,9 @@ def test_the_refusal_says_what_to_do():
     assert in_fork({"search": refused})["search"] == repr(
         (
             "this process is a fork, in which JAX cannot run",
-            "a process that was started afresh",
+            "a new process, not a fork",
             "start processes by multiprocessing.get_context('spawn') or 'forkserver', or fork "
-            "before JAX is used; collections and snapshots travel as pickles",
+            "before JAX is used; collections and snapshots can be pickled",
         )
     )
 

@@ -287,11 +287,23 @@ def test_the_refusal_of_a_traced_vector_says_what_to_do():
     with pytest.raises(vk.errors.InvalidVector) as refused:
         jax.jit(lambda x: collection.search(x).scores)(OWN)
     assert str(refused.value) == (
-        "vectors must have their values, and JAX is tracing: got a traced array, "
-        "JitTracer(float32[4]), wanted values: a NumPy array, a list of numbers, or an array of "
-        "JAX from outside; call this outside of the functions that jit, vmap, grad or scan "
-        "transform"
+        "vectors must have values, but JAX is tracing: got a traced array, "
+        "JitTracer(float32[4]), wanted a NumPy array, a list of numbers, or a JAX array from "
+        "outside of the function; call this outside of the function that jit, vmap, grad or scan "
+        "transforms"
     )
+
+
+def test_the_refusal_of_a_traced_value_says_that_jax_is_tracing():
+    collection = made("cpu")
+    for call in (
+        lambda x: collection.insert(["traced"], [OWN], payloads=[{"year": x}]),
+        lambda x: collection.search(OWN, where={"year": x}),
+        lambda x: collection.search(OWN, where={"year": {"in": [x]}}),
+    ):
+        with pytest.raises((vk.errors.InvalidPayload, vk.errors.InvalidFilter)) as refused:
+            jax.jit(call)(1)
+        assert "JAX is tracing and this has no value yet" in refused.value.remedy
 
 
 read_settings = attrgetter("jax_enable_x64", "jax_debug_infs", "jax_transfer_guard_host_to_device")

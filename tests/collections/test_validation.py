@@ -192,7 +192,7 @@ for _ in range(100_000):
     DEEP = [DEEP]
 NO_DICT = "pass a dict with texts as keys, or None; a row of a frame as row.to_dict()"
 TOO_DEEP = "nest lists and dicts 100 deep at most, none inside itself"
-TOO_LONG = "numbers have at most 64 bits: pass a text, or a float"
+TOO_LONG = "integers have at most 64 bits: pass a text, or a float"
 BAD_PAYLOADS = {
     "list": ([1], NO_DICT),
     "text": ("a", NO_DICT),

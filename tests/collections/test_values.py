@@ -611,7 +611,7 @@ def test_masked_vectors_are_refused_by_every_call(rows):
     ):
         with pytest.raises(InvalidVector) as caught:
             call()
-        assert caught.value.got == "1 masked numbers"
+        assert caught.value.got == "masked numbers: 1"
     assert everything(c) == before
 
 

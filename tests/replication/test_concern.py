@@ -84,7 +84,7 @@ def test_a_deadline_below_two_heartbeats_is_refused_unless_it_is_asked_for(heart
         lambda failover: replace(beats, failover=failover),
         lambda failover: ClusterOptions(replication=beats, failover=failover),
     ):
-        with pytest.raises(InvalidOption, match="takes a master for dead") as caught:
+        with pytest.raises(InvalidOption, match="live masters are deposed") as caught:
             make(short)
         said = str(caught.value)
         assert f"got deadline_ms={short.deadline_ms}, heartbeat_ms={heartbeat_ms}" in said

@@ -221,10 +221,10 @@ def checked_row(vector: Any, dim: int) -> Float32Array:
 def _as_float32(vectors: Any, is_shared: bool = False) -> Float32Array:
     if masked := count_masked(vectors):
         raise InvalidVector(
-            "vectors are masked",
-            got=f"{masked} masked numbers",
-            wanted="numbers only",
-            remedy="fill the gaps, as by vectors.filled(0), or leave these rows out",
+            "vectors have masked numbers",
+            got=f"masked numbers: {masked}",
+            wanted="no masked numbers",
+            remedy="pass vectors.filled(value), or leave these rows out",
         )
     given: Any = _nullable_numbers(vectors)
     try:
@@ -266,10 +266,10 @@ def _has_finite_norm(rows: Float32Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
 
 def _traced(vectors: object) -> InvalidVector:
     return InvalidVector(
-        "vectors must have their values, and JAX is tracing",
+        "vectors must have values, but JAX is tracing",
         got=f"a traced array, {short(vectors)}",
-        wanted="values: a NumPy array, a list of numbers, or an array of JAX from outside",
-        remedy="call this outside of the functions that jit, vmap, grad or scan transform",
+        wanted="a NumPy array, a list of numbers, or a JAX array from outside of the function",
+        remedy="call this outside of the function that jit, vmap, grad or scan transforms",
     )
 
 

@@ -1,8 +1,8 @@
-"""Copies of collections, in this process and as bytes for another one.
+"""Copy collections, in this process or as bytes for another process.
 
-A copy is a collection of the same class and options with the same rows, slots, version and digest,
-and nothing in common with the first: no write to one is seen in the other. It belongs to no store.
-As bytes it is what `save` writes, and where it lay: devices are named by platform and number.
+A copy has the class, options, rows, slots, version and digest of the original and shares no state
+with it: a write to one is not seen in the other. It belongs to no store. Its bytes are those that
+`save` writes, and the address of its devices: their platforms and numbers.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from vectorkit.errors import DeviceNotFound
 R = TypeVar("R")
 
 _MADE_ANEW: Final = {"_backend", "_storage", "_guard", "_commit", "_incarnation"}
-"""What every collection has of its own. All other attributes are options, or a subclass's."""
+"""Attributes that a copy does not share. All others are options, or added by a subclass."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceAddress:
-    """A device of another process: its platform and its number among those that it has there."""
+    """A device of another process: its platform, and its number among the devices there."""
 
     platform: str
     index: int
 
     def find(self) -> jax.Device:
-        """The same device here, or the first of its platform where there are fewer of them."""
+        """Return the device of that number here, or the first of its platform if there is none."""
         try:
             found = jax.local_devices(backend=self.platform)
         except RuntimeError as error:
@@ -56,7 +56,7 @@ class MeshAddress:
     axis_names: tuple[Any, ...]
 
     def find(self) -> Mesh:
-        """The same mesh here. Raises DeviceNotFound where there are fewer devices."""
+        """Return the same mesh here. Raises DeviceNotFound if this process has fewer devices."""
         devices = [each.find() for each in self.devices]
         if len(set(devices)) != len(devices):
             raise DeviceNotFound(
@@ -70,18 +70,18 @@ class MeshAddress:
 
 
 def options_of(collection: object) -> dict[str, Any]:
-    """All attributes of a collection that its copy has, too, packed."""
+    """Return the attributes that a copy of the collection gets, with devices as addresses."""
     found = vars(collection).items()
     return {name: packed(each) for name, each in found if name not in _MADE_ANEW}
 
 
 def from_bytes(kind: type[Any], options: dict[str, Any], data: bytes) -> Any:
-    """The collection that a pickle holds."""
+    """Return the collection whose class, options and bytes a pickle holds."""
     return kind._made(options, files.from_bytes(data))
 
 
 def packed(value: Any) -> Any:
-    """The value, or an address in place of a device or a mesh."""
+    """Return the value; for a device or a mesh, its address."""
     if isinstance(value, jax.Device):
         return address(value)
     if isinstance(value, Mesh):
@@ -91,15 +91,15 @@ def packed(value: Any) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """The value, or what this process has at an address."""
+    """Return the value; for an address, the device or mesh of this process."""
     return value.find() if isinstance(value, DeviceAddress | MeshAddress) else value
 
 
 def rebuilt(kind: Callable[..., R], *arguments: Any) -> R:
-    """What `kind` makes of arguments that were packed."""
+    """Call `kind` with arguments that were packed."""
     return kind(*map(unpacked, arguments))
 
 
 def address(device: jax.Device) -> DeviceAddress:
-    """How another process finds a device like this one."""
+    """Return the address by which another process finds a device like this one."""
     return DeviceAddress(device.platform, jax.local_devices(backend=device.platform).index(device))

@@ -1,7 +1,7 @@
-"""Forks of a process in which JAX runs: JAX has threads that a fork lacks, and would hang there.
+"""Detect forks of a process in which JAX runs. JAX needs threads that a fork lacks: it would hang.
 
-Nothing is asked on the way of a call. The fork itself notes what it is, and the locks that it has
-inherited are replaced (`Guard`): one may be held for good by a thread that does not exist there.
+Calls need no check of the process. A hook notes the fork when it happens, and replaces the locks
+that the fork has inherited (`Guard`): a thread that does not exist there may hold one of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from vectorkit.errors import ForkedProcess
 
 
 class _Process:
-    """This process. JAX may also begin in a fork, where it had not begun before."""
+    """This process. JAX may also start in a fork, if it had not started before the fork."""
 
     had_jax = False
     is_fork_with_jax = False
@@ -28,14 +28,15 @@ def forked() -> ForkedProcess:
     return ForkedProcess(
         "this process is a fork, in which JAX cannot run",
         got=f"a call in process {os.getpid()}, forked from {os.getppid()}",
-        wanted="a process that was started afresh",
+        wanted="a new process, not a fork",
         remedy="start processes by multiprocessing.get_context('spawn') or 'forkserver', or fork "
-        "before JAX is used; collections and snapshots travel as pickles",
+        "before JAX is used; collections and snapshots can be pickled",
     )
 
 
 def _before_fork() -> None:
-    # Not by a function of JAX, which would take a lock. Without this dict: as if JAX had begun.
+    # A function of JAX would take a lock, so this reads the dict itself. If JAX has no such dict,
+    # assume that JAX has started.
     this_process.had_jax = bool(getattr(xla_bridge, "_backends", True))
 
 

@@ -18,10 +18,10 @@ R = TypeVar("R")
 
 
 class Unfinished(Protocol):
-    """A committed change of which not all has been done."""
+    """A committed change whose work is not finished."""
 
     def finish(self) -> object:
-        """Do the rest. Calling it again after an exception goes on where it broke off."""
+        """Do the rest. After an exception, another call continues where this one stopped."""
         ...
 
 
@@ -33,7 +33,7 @@ class _Lock(Protocol):
 
 
 class _RefusingLock:
-    """What a fork has in place of a lock."""
+    """The lock of a guard in a forked process: every use of it raises ForkedProcess."""
 
     def _is_owned(self) -> bool:
         raise forked()
@@ -50,11 +50,11 @@ class _RefusingLock:
 class Guard:
     """Runs one call at a time, and first finishes what an interrupted call has committed.
 
-    `pending` is that change. A call made from within another one (by a subscriber, say) runs
-    inside it: what is pending then is the outer call's, which finishes it.
+    `pending` is that change. A call from inside another call (by a subscriber, for example) does
+    not finish it: the pending change belongs to the outer call, which finishes it itself.
 
-    A function as `where` runs in the middle of a search: a write of its would replace the state
-    that the search has already taken, so `refuse_in_filter` refuses it.
+    A function passed as `where` runs in the middle of a search. A write by that function would
+    replace the state that the search has already read, so `refuse_in_filter` refuses it.
     """
 
     __slots__ = ("__weakref__", "_runs_filter", "lock", "pending")
@@ -73,9 +73,9 @@ class Guard:
     def run(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
         """Call a function under the lock.
 
-        An exception that arrives between the last line of the block and the release of the lock,
-        or while another one leaves the block, would leave it locked for ever: no statement of
-        Python rules that out. So the outermost call of a thread looks again.
+        An exception may arrive between the last line of the block and the release of the lock, or
+        while another exception leaves the block. Then the lock would stay locked, and no statement
+        of Python prevents that. So the outermost call of a thread checks the lock once more.
         """
         lock = self.lock
         is_inside = lock._is_owned()
@@ -92,17 +92,17 @@ class Guard:
             raise
 
     def let_go(self, is_inside: bool) -> None:
-        """Release the lock where an exception has left it locked; for the outermost call."""
+        """Release the lock if an exception left it locked. Only the outermost call does this."""
         while not is_inside and self.lock._is_owned():
             self.lock.release()
 
     def run_on_device(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-        """Call under the lock a function that touches a device."""
+        """Call a function that uses a device, under the lock and JAX's default settings."""
         with plain_jax():
             return self.run(function, *arguments, **options)
 
     def run_filter(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
-        """Call under the lock a function that writes of the same thread are refused in."""
+        """Call a filter function under the lock, and refuse writes by the same thread meanwhile."""
         return self.run(self._run_filter, partial(function, *arguments, **options))
 
     def _run_filter(self, function: Callable[[], R]) -> R:

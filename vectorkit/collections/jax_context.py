@@ -1,15 +1,15 @@
-"""The JAX settings that collections work under, whatever those of their caller are.
+"""Run collections under JAX's default settings, independently of the caller's settings.
 
 A collection may be called anywhere: while JAX traces a function (`jax.jit`, `jax.vmap`, `jax.grad`,
 `jax.lax.scan`, …), under a mesh, and under settings that forbid transfers or promotions, change
 dtypes or look for infinities. Its programs are written and tested for JAX's defaults, and its state
-must never hold a tracer. So every call that reaches a device enters `plain_jax()` before it takes a
-lock: inside, tracing is suspended and the settings that matter have their defaults; afterwards the
-caller has its own again.
+must never hold a tracer. So every call that uses a device enters `plain_jax()` before it takes a
+lock. Inside, tracing is suspended and the settings that matter have their defaults. Afterwards the
+caller's settings are restored.
 
-JAX has public context managers for most of these settings, not for all, and no public way to read
-them in less time than a small call takes. Hence two private modules of JAX, here and only here. A
-setting that the installed version does not have is passed over.
+JAX has public context managers for most of these settings, but not for all, and its public ways to
+read them take longer than a small call. So this module, and no other, uses private modules of JAX.
+It skips a setting that the installed version of JAX does not have.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ _SETTINGS: Final[dict[str, tuple[Any, ...]]] = {
     "jax_transfer_guard_device_to_host": _GUARD,
     "jax_transfer_guard_host_to_device": _GUARD,
 }
-"""What changes results or dtypes, or refuses what collections do, and the values that do neither.
+"""Settings that change results or dtypes or forbid what collections do, with harmless values.
 
-Others are replaced by the first of these. What only reports, such as `jax_log_compiles`, is left to
-the caller.
+Any other value is replaced by the first harmless one. Settings that only report, such as
+`jax_log_compiles`, keep the caller's value.
 """
 
 _OF_A_THREAD: Final[dict[str, Any]] = {
@@ -59,7 +59,7 @@ _OF_A_THREAD: Final[dict[str, Any]] = {
     "device_context": None,
     "mesh_context_manager": (),
 }
-"""What `jax.set_mesh`, `with mesh:` and `compute_on` set for their thread, and its value before."""
+"""Settings of a thread by `jax.set_mesh`, `with mesh:` and `compute_on`, with their defaults."""
 
 
 class _Setting(NamedTuple):
@@ -98,25 +98,26 @@ def _settings() -> Iterator[_Setting]:
 
 _ALL: Final = tuple(_settings())
 
-# JAX makes one tuple of all settings that a traced function depends on. What else there is of ours
-# is read one by one. `object` never gives the same twice, so that without the tuple all is read.
+# JAX makes one tuple of all settings that a traced function depends on. Our other settings are
+# read one by one. If JAX lacks that tuple, `object` replaces it: no two of its results are equal,
+# so that all settings are read at every call.
 _traced_settings: Final[Callable[[], object]] = getattr(jax_config, "trace_context", object)
 _IN_TUPLE: Final = frozenset(getattr(jax_config, "trace_context_names", tuple)())
 _ELSEWHERE: Final = tuple(each.state for each in _ALL if each.state.name not in _IN_TUPLE)
 
 program_settings: Final[Callable[[], object]] = getattr(jax_config, "trace_context", type(None))
-"""The settings by which JAX keeps programs apart, harmless ones too, as one hashable value."""
+"""The settings that belong to the key of a compiled program in JAX, as one hashable value."""
 
 _NOTHING: Final = nullcontext()
 
 
 class _Memo:
-    """The settings that any thread found last, and what has to be entered under them."""
+    """The settings that were read last, in any thread, and what has to be entered for them."""
 
     last: tuple[object, tuple[Enter, ...]] = (None, ())
 
     def forget(self) -> None:
-        """A fork has to look again, and finds that it is one."""
+        """Forget them in a fork, so that its next call reads them and raises ForkedProcess."""
         self.last = (None, ())
 
 
@@ -124,10 +125,10 @@ _memo: Final = _Memo()
 
 
 def plain_jax() -> AbstractContextManager[Any]:
-    """A context in which JAX computes at once, under its defaults; the caller's comes back after.
+    """Return a context in which JAX computes at once and under its default settings.
 
-    Costs about a microsecond where the caller's settings are harmless themselves. Raises
-    ForkedProcess where JAX would hang.
+    The caller's settings are restored afterwards. Takes about a microsecond if the caller's
+    settings are harmless. Raises ForkedProcess in a fork, where JAX would hang.
 
     >>> with jax.enable_x64(True), plain_jax():
     ...     jax.config.jax_enable_x64
@@ -156,6 +157,6 @@ def _entered(entries: tuple[Enter, ...]) -> Iterator[None]:
                 enter(stack)
             yield
     except BaseException:
-        # One that arrives between the end of the block and the call of its exit would skip that.
+        # An exception between the end of the block and the call of its exit would skip the exit.
         stack.close()
         raise

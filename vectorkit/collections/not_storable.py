@@ -1,4 +1,4 @@
-"""The refusal of a value: what it is, where it stands, and what to do, before it has a context."""
+"""The error for a value that cannot be stored: the value, its path, and what to pass instead."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _TEXT_MAX: Final = 60
 
 
 class NotStorable(ValueError):
-    """A value that the table refuses; `path` leads to it, innermost key or index first."""
+    """A value cannot be stored. `path` is its path in the payload, innermost part first."""
 
     def __init__(self, value: object, remedy: str) -> None:
         super().__init__(remedy)
@@ -32,7 +32,7 @@ class NotStorable(ValueError):
 def short(value: object) -> str:
     """The repr of a value, cut to fit an error text."""
     try:
-        text = repr(value)
+        text = " ".join(map(str.strip, repr(value).splitlines()))
     except (ValueError, RecursionError):
         text = f"a {type(value).__name__} too large to show"
     return cut(text)

@@ -1,4 +1,4 @@
-"""Who still reads a value: as long as anybody does, it is not changed in place."""
+"""Pins mark values that a reader still uses: a pinned value is not changed in place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from weakref import ref
 
 
 class Pin:
-    """Held by whoever reads a value; letting go of it needs no call, so nothing can prevent it."""
+    """A reader of a value keeps this object. Garbage collection releases it, without a call."""
 
     __slots__ = ("__weakref__",)
 
@@ -17,7 +17,7 @@ def _nobody() -> Pin | None:
 
 
 class Pinned:
-    """The pins of one value. A value that replaces it gets pins of its own."""
+    """The pins of one value. Its replacement has other pins."""
 
     __slots__ = ("_last",)
 
@@ -25,7 +25,7 @@ class Pinned:
         self._last: Callable[[], Pin | None] = _nobody
 
     def hold(self) -> Pin:
-        """A pin; all present holders share one."""
+        """Return a pin; all present readers share one."""
         pin = self._last()
         if pin is None:
             pin = Pin()
@@ -34,5 +34,5 @@ class Pinned:
 
     @property
     def is_held(self) -> bool:
-        """Whether anybody holds one."""
+        """Whether a reader still keeps a pin."""
         return self._last() is not None

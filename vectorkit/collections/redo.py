@@ -1,7 +1,7 @@
-"""The records of a write: what it is before it happens, and what it asks for once it has.
+"""The records that describe a write: the plan before the commit, and the work left after it.
 
-All of them are immutable. A `Head` is all that says what a collection holds; one store of another
-one is the moment at which a write happens.
+All of them are immutable. A `Head` is the whole state of a collection. A write is committed at the
+moment at which the collection stores a new head.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from vectorkit.types import Id, Int32Array, Payload
 
 
 class Change(NamedTuple):
-    """A planned write. `make` makes it happen; called again before any other it changes nothing.
+    """A planned write. `make` commits it; a second call before another write changes nothing.
 
-    After an exception `has_happened` says whether it has; if so, the next call finishes it.
+    After an exception, `has_happened` says whether the write was committed. If it was, the next
+    call of the collection finishes it.
     """
 
     make: Callable[[], WriteResult]
@@ -27,7 +28,7 @@ class Change(NamedTuple):
 
 
 class Growth(NamedTuple):
-    """The rows got larger arrays: at which version, from what capacity, to what capacity."""
+    """The arrays of the rows grew: the version, and the capacity before and after."""
 
     version: int
     before: int
@@ -37,9 +38,9 @@ class Growth(NamedTuple):
 class Rows(NamedTuple):
     """What a write does to the rows on the devices.
 
-    `accepted` is how many rows the buffer holds afterwards. Otherwise `steps` are run in place,
-    and the blocks `published` (place, block, whether its pins go on) take the place of present
-    ones; no step is for one of these.
+    `accepted` is the number of rows that the buffer holds afterwards. `steps` change present blocks
+    in place. Each entry of `published` (place, block, whether the block keeps the present pins)
+    replaces the block at that place; no step changes a block at one of these places.
     """
 
     accepted: int
@@ -49,12 +50,12 @@ class Rows(NamedTuple):
 
 
 class Redo(NamedTuple):
-    """What a committed write still asks for; doing it twice is the same as doing it once.
+    """The work that is left of a committed write. It is idempotent: it may be done twice.
 
-    `slots` are those to mark as changed: one or several, None where there is no write or the
-    buffer's end names its slot. `payloads` belong to `payload_slots`, `ids` and
-    `id_payloads` to the slots from `appended_at` on. A delete puts `moved` ids into their slots
-    and forgets `gone` ones.
+    `slots` are the changed slots: one or several; None if this changes no rows, or if the end of
+    the buffer names the slot. `payloads` belong to `payload_slots`. `ids` and `id_payloads` belong
+    to the slots from `appended_at` on. A delete writes the ids `moved` into the slots `moved_to`,
+    and removes the ids `gone`.
     """
 
     rows: Rows
@@ -72,10 +73,10 @@ class Redo(NamedTuple):
 
 
 class Head(NamedTuple):
-    """All that says what a collection holds, replaced by one store.
+    """The state of a collection, replaced as a whole by one assignment.
 
-    `size` rows are there, `accepted` rows of the buffer are among them, and `redo` is what the last
-    write still asks for.
+    The collection has `size` rows. `accepted` counts the rows that wait in the buffer. `redo` is
+    the work that is left of the last write.
     """
 
     version: int

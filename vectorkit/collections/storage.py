@@ -1,11 +1,11 @@
 """The single-writer core of a collection: rows, tables, buffer and digest, changed as one.
 
-A write is a log of one entry. It is planned first: whatever can be refused or fail (an unknown id,
-growth, padding, compilation, copies) happens in the plan, on values that no reader sees. Then one
-store of one immutable record, the `Head`, commits it. What the record still asks for is done at
-once, and every part of that may be done again: an exception that breaks it off, at whatever
-bytecode, leaves it to the next call, which finishes it before it looks at anything. So a write has
-happened as soon as its head is stored, and not before.
+A write is a redo log of one entry. First comes the plan: everything that can be refused or can fail
+(an unknown id, growth, padding, compilation, copies) happens there, on values that no reader sees.
+Then one assignment of one immutable record, the `Head`, commits the write. The work that is left is
+done at once, and each part of it may be repeated: if an exception interrupts it, at any bytecode,
+the next call finishes it before it reads anything. So a write has happened when its head is
+stored, and not before.
 """
 
 from __future__ import annotations
@@ -88,18 +88,18 @@ class Storage:
     # Reading
 
     def peek(self) -> View:
-        """The present tables; the newest rows may still be in the buffer."""
+        """Return the present tables; the newest rows may still be in the buffer."""
         self.finish()
         return View(self.state, self.tables, len(self), self.version)
 
     def view(self) -> View:
-        """The present rows. Their tables stay as they are as long as the view is there."""
+        """Return the present rows. Their tables do not change while the view exists."""
         self.flush()
         pins = (self.tables.pinned.hold(),)
         return View(self.state, self.tables, len(self), self.version, pins)
 
     def hold(self) -> View:
-        """The present rows, never changed in place as long as the view is there."""
+        """Return the present rows; they are not changed in place while the view exists."""
         view = self.view()
         pins = (*view.pins, *[each.hold() for each in self._pinned])
         return View(view.state, view.tables, view.count, view.version, pins)
@@ -110,22 +110,22 @@ class Storage:
         return self.slot_of.get(row_id)
 
     def buffered(self, slot: int) -> Float32Array | None:
-        """The row of a slot while it waits in the buffer, as a copy."""
+        """Return a copy of a slot's row if it is in the buffer, else None."""
         head = self.head
         row = head.buffer.find(slot, head.accepted) if head.accepted else None
         return None if row is None else row.copy()
 
     def changed_since(self, version: int) -> Int32Array | None:
-        """The distinct slots changed after `version`, ascending; None where nobody knows."""
+        """Return the distinct slots changed after `version`, ascending; None if unknown."""
         self._settle()
         return self._changes.last(self.version - version)
 
     # Writing
 
     def put(self, slot: int, row: Float32Array) -> WriteResult:
-        """Overwrite the vector of one present row: the short way of `plan_update`.
+        """Overwrite the vector of one present row: the fast path of `plan_update`.
 
-        Marks and the log of changes are brought up to date when somebody asks.
+        The digest's marks and the log of changes are updated when they are next read.
         """
         version, count, buffer, accepted, redo = self.head
         if redo is not None or accepted == BUFFER_ROWS:
@@ -186,7 +186,7 @@ class Storage:
         return self._change(redo, len(self), WriteResult(updated=len(slots)))
 
     def _plan_one(self, slot: int, rows: Float32Array | Keep, payloads: Payloads | Keep) -> Change:
-        """`plan_update` of one row, as most writes are: no array, and no device but to flush."""
+        """Plan `plan_update` of one row, as most writes are: no array, no device but to flush."""
         version, count, buffer, accepted, redo = self.head
         if redo is not None or accepted == BUFFER_ROWS:
             self.flush()
@@ -239,7 +239,7 @@ class Storage:
         return self._change(redo, remaining, WriteResult(deleted=len(slots)))
 
     def plan_codebook(self, codebook: Float32Array) -> Change:
-        """Encode all rows anew."""
+        """Encode all rows again."""
         self.flush()
         self._settle()
         count = len(self)
@@ -251,7 +251,7 @@ class Storage:
         return self._change(redo, count, WriteResult(updated=count))
 
     def reserve(self, count: int, guard: Guard) -> None:
-        """Make room for `count` rows, so that no write up to there has to grow."""
+        """Reserve capacity for `count` rows, so that no write up to that count has to grow."""
         guard.refuse_in_filter()
         self.finish()
         if count > self.capacity:
@@ -276,7 +276,7 @@ class Storage:
                 self._commit(Head(head.version, head.size, buffer, 0, redo))
 
     def finish(self) -> None:
-        """Do what the last write still asks for, if an exception has broken it off."""
+        """Finish the last write if an exception interrupted it."""
         head = self.head
         if head.redo is not None:
             with plain_jax():  # Any call comes here first, also one that needs no device.
@@ -371,17 +371,17 @@ class Storage:
         steps: list[Step] = []
         for start in range(0, len(slots), PIECE_ROWS):
             piece = slice(start, start + PIECE_ROWS)
-            # A step that waits for its turn keeps rows of its own: the caller may change his.
+            # A step that runs later needs its own copy: the caller may change the rows by then.
             some = np.array(rows[piece]) if is_large and not is_aside else rows[piece]
             learned, asked = backend.encode(learned, padded_batch(slots[piece], some, capacity))
             steps += self._aside(made, mine, asked, is_aside=is_aside)
             if is_large and is_aside:
-                jax.block_until_ready(made)  # Else the copies of all pieces would wait in line.
+                jax.block_until_ready(made)  # Otherwise the copies of all pieces would queue.
         published = tuple([(place, made[place], False) for place in sorted(mine)])
         return Rows(0, learned, tuple(steps), published)
 
     def _placed(self, steps: Sequence[Step], learned: Learned) -> Rows:
-        """The steps in place; blocks that somebody holds are changed aside."""
+        """Plan the steps: in place, or on copies of the blocks that a reader holds."""
         made, mine = list(self._blocks), set[int]()
         rest = self._aside(made, mine, steps, is_aside=False)
         return Rows(0, learned, rest, tuple([(place, made[place], False) for place in mine]))
@@ -389,9 +389,9 @@ class Storage:
     def _aside(
         self, made: list[Block], mine: set[int], steps: Sequence[Step], *, is_aside: bool
     ) -> tuple[Step, ...]:
-        """Run the steps whose blocks must not change in place; those that may are returned.
+        """Run the steps whose blocks must not change in place, and return the other steps.
 
-        `mine` are the places of `made` that hold blocks nobody else has.
+        `mine` are the places in `made` whose blocks no reader has seen.
         """
         rest = []
         for step in steps:
@@ -424,7 +424,7 @@ class Storage:
                 redo = redo._replace(growth=Growth(self.version, before, after))
         return Head(version, count, self.head.buffer, redo.rows.accepted, redo)
 
-    # What a committed write asks for
+    # Committing and finishing
 
     def _commit(self, head: Head) -> None:
         before, redo = self.head, head.redo
@@ -465,9 +465,9 @@ class Storage:
     def _run(self, step: Step, before: Head | None) -> None:
         """Change a block in place.
 
-        `starmap` calls the program and the slice takes its result within one bytecode: nothing
-        can arrive between the donation of the old arrays and the store of the new ones. Where the
-        device refuses the first step of a write, nothing has happened, and `before` comes back.
+        `starmap` calls the program and the slice assignment stores its result within one bytecode:
+        no exception can arrive between the donation of the old arrays and the store of the new
+        ones. If the device refuses the first step of a write, the head `before` is restored.
         """
         blocks, place = self._blocks, step.block
         block = blocks[place]
@@ -489,7 +489,7 @@ class Storage:
     def _settle(self) -> None:
         """Bring the marks of the digest and the log of changes up to the present version.
 
-        Every write that they do not know yet is one row of the buffer's end.
+        Each write that they lack is one row at the end of the buffer.
         """
         self.finish()
         version, _, buffer, accepted, _ = self.head

@@ -1,7 +1,8 @@
-"""Dates, times and durations of Python, NumPy and pandas as ISO 8601 texts, one for each.
+"""Convert dates, times and durations of Python, NumPy and pandas to ISO 8601 texts.
 
-A moment has one text, whatever type it comes in, and the texts of moments are ordered as they are:
-a fraction has 0, 6 or 9 digits, as `isoformat` writes it, and "+", unlike "Z", sorts before ".".
+Equal moments of different types have the same text, and the order of the texts is the order of the
+moments: a fraction has 0, 6 or 9 digits, as `isoformat` writes it, and the zone is "+00:00" because
+"+" sorts before "." and "Z" does not.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _TICKS_IN_NS: Final = {"ps": 10**3, "fs": 10**6, "as": 10**9}
 
 
 def text_of_date(given: date) -> str:
-    """Ten characters, so that a date sorts before every moment of its day."""
+    """Return ten characters, so that a date sorts before every moment of its day."""
     return date.isoformat(given)
 
 
 def text_of_datetime(given: datetime) -> str:
-    """In UTC where the zone is known, so that one moment has one text.
+    """Return the moment, in UTC if it has a zone, so that equal moments have the same text.
 
     >>> text_of_datetime(datetime(2020, 1, 1, 12, 0, 0, 500_000))
     '2020-01-01T12:00:00.500000'
@@ -49,14 +50,14 @@ def text_of_datetime(given: datetime) -> str:
 
 
 def text_of_time(given: time) -> str:
-    """Without a zone: its offset would depend on the date."""
+    """Return the time of day. A zone is refused, because its offset depends on the date."""
     if given.tzinfo is not None:
         raise NotStorable(given, "a time of day with a zone needs its date: pass a datetime")
     return time.isoformat(given)
 
 
 def text_of_datetime64(given: np.datetime64) -> str | None:
-    """A date for units of a day or longer, as `item` gives it, else a moment; None for NaT.
+    """Return a date for units of a day or longer, else a moment; None for NaT.
 
     >>> text_of_datetime64(np.datetime64("2020-02")), text_of_datetime64(np.datetime64(1, "ns"))
     ('2020-02-01', '1970-01-01T00:00:00.000000001')
@@ -79,7 +80,7 @@ def text_of_datetime64(given: np.datetime64) -> str | None:
 
 
 def text_of_duration(given: timedelta) -> str:
-    """Days, hours, minutes and seconds, with one sign in front.
+    """Return days, hours, minutes and seconds, with one sign in front.
 
     >>> text_of_duration(timedelta(seconds=-90.5))
     '-P0DT0H1M30.5S'
@@ -89,7 +90,7 @@ def text_of_duration(given: timedelta) -> str:
 
 
 def text_of_timedelta64(given: np.timedelta64) -> str | None:
-    """Years and months where the unit is one of them, else as `text_of_duration`; None for NaT.
+    """Return years and months if that is the unit, else as `text_of_duration`; None for NaT.
 
     >>> text_of_timedelta64(np.timedelta64(15, "M"))
     'P1Y3M'
@@ -116,7 +117,7 @@ def _as_ns(given: object, unit: str, count: int) -> int:
 
 
 def _clock(ns: int) -> str:
-    """The time of day, its fraction with 0, 6 or 9 digits as `isoformat` writes it."""
+    """Return the time of day, its fraction with 0, 6 or 9 digits as `isoformat` writes it."""
     seconds, rest = divmod(ns, 10**9)
     text = f"{seconds // 3_600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
     if rest == 0:
@@ -125,7 +126,7 @@ def _clock(ns: int) -> str:
 
 
 def _duration(ns: int) -> str:
-    """The form of `pandas.Timedelta.isoformat`, with one sign in front where it is negative."""
+    """Return the form of `pandas.Timedelta.isoformat`, with one sign in front if negative."""
     seconds, rest = divmod(abs(ns), 10**9)
     days, seconds = divmod(seconds, 86_400)
     fraction = f".{rest:09}".rstrip("0") if rest else ""

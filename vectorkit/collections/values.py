@@ -1,8 +1,8 @@
-"""Convert what callers pass into what collections store, by one table for every way in.
+"""Convert values that callers pass to the values that collections store, by one table.
 
-`docs/values.md` shows the table. Payloads, ids, counts and the values that filters compare with all
-come through here, so that a value is stored, found and compared in one form. Nothing that is
-returned shares memory with what was passed.
+`docs/values.md` shows the table. Payloads, ids, counts and the values in filters are all converted
+here, so that a value is stored, found and compared in one form. The result shares no memory with
+the argument.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from uuid import UUID
 
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from vectorkit.collections.not_storable import NotStorable, short
 from vectorkit.collections.time_texts import (
@@ -48,16 +49,17 @@ _REMEDIES: Final[tuple[tuple[tuple[type, ...], str], ...]] = (
     ((set, frozenset), "pass a list, whose order is fixed: sorted(value)"),
     ((complex, np.complexfloating), "pass [value.real, value.imag]"),
     ((Keep,), "pass KEEP in place of a whole vector or payload, not inside one"),
+    ((Tracer,), "JAX is tracing and this has no value yet: pass a value from outside"),
 )
 _OTHERWISE: Final = "convert it to a str, a number, a bool, a list or a dict"
 
 
 class _Absent(Enum):
-    """What the converters return in place of a value that is missing."""
+    """The converters return a member of this for a missing value."""
 
     MISSING = "MISSING"
     NAN = "NAN"
-    """Apart, because it may be the result of failed arithmetic: in a list it is refused."""
+    """A member for NaN alone, which may result from failed arithmetic: a list refuses it."""
 
 
 MISSING: Final = _Absent.MISSING
@@ -67,9 +69,9 @@ Converter = Callable[[Any, int], object]
 
 
 def stored_payload(given: Mapping[Any, Any]) -> Payload | None:
-    """A payload as it is stored, without the keys whose values are missing.
+    """Return a payload as it is stored, without the keys whose values are missing.
 
-    None where all values are missing; an empty mapping stays one.
+    Returns None if all values are missing; an empty mapping stays empty.
 
     >>> stored_payload({"year": np.int16(1990), "rating": math.nan, "tags": ("a", None)})
     {'year': 1990, 'tags': ['a', None]}
@@ -95,7 +97,7 @@ def stored_payload(given: Mapping[Any, Any]) -> Payload | None:
 
 
 def stored_value(given: object) -> object:
-    """One value of a payload as it is stored; None where it is missing.
+    """Return one value of a payload as it is stored; None if it is missing.
 
     >>> stored_value(datetime(2020, 1, 1, 12)), stored_value(math.nan)
     ('2020-01-01T12:00:00', None)
@@ -105,7 +107,7 @@ def stored_value(given: object) -> object:
 
 
 def stored_id(given: object) -> Id | None:
-    """An id as it is stored; None where this cannot be one.
+    """Return an id as it is stored; None if this cannot be an id.
 
     >>> stored_id(np.int64(7)), stored_id(UUID(int=7)), stored_id(7.0), stored_id(True)
     (7, '00000000-0000-0000-0000-000000000007', None, None)
@@ -120,13 +122,13 @@ def stored_id(given: object) -> Id | None:
 
 
 def whole_number(given: object) -> int | None:
-    """An int of Python, NumPy or an Enum as Python's; None for bool, durations and all others.
+    """Return an integer of Python, NumPy or an Enum as an int; None for all else, also for bool.
 
     >>> whole_number(np.uint8(3)), whole_number(np.timedelta64(3, "s")), whole_number(False)
     (3, None, None)
     """
     plain = without_enum(given)
-    if isinstance(plain, bool | np.timedelta64):  # NumPy counts durations among its integers.
+    if isinstance(plain, bool | np.timedelta64):  # NumPy has timedelta64 as a subclass of integer.
         return None
     if isinstance(plain, int):
         return int.__index__(plain)
@@ -151,20 +153,20 @@ def is_duration(given: object) -> bool:
 
 
 def without_enum(given: object) -> object:
-    """The value of an Enum member; anything else as it is."""
+    """Return the value of an Enum member; any other object unchanged."""
     while isinstance(given, Enum) and not isinstance(given, Keep):
         given = given.value
     return given
 
 
 def stored_key(given: object) -> str | None:
-    """A key as it is stored; None where it is not a text."""
+    """Return a key as it is stored; None if it is not a text."""
     plain = without_enum(given)
     return str.__str__(plain) if isinstance(plain, str) else None
 
 
 def known_name(given: object, known: Iterable[str]) -> str | None:
-    """The one of the known names that this is, as a plain str; None for all else.
+    """Return the known name that this equals, as a plain str; None if it equals none.
 
     >>> known_name(np.str_("dot"), ["cosine", "dot"]), known_name(["dot"], ["cosine", "dot"])
     ('dot', None)
@@ -174,7 +176,7 @@ def known_name(given: object, known: Iterable[str]) -> str | None:
 
 
 def count_masked(given: object) -> int:
-    """How many values of a masked array, or of a list of such arrays, are masked."""
+    """Count the masked values of a masked array, or of a list of such arrays."""
     if isinstance(given, np.ma.MaskedArray):
         return int(np.ma.getmaskarray(given).sum())
     if isinstance(given, list | tuple):
@@ -193,7 +195,7 @@ def _same(value: object, _: int) -> object:
 def _int(value: int, _: int) -> int:
     if -INT_MAX <= value <= INT_MAX:
         return value
-    raise NotStorable(value, "numbers have at most 64 bits: pass a text, or a float")
+    raise NotStorable(value, "integers have at most 64 bits: pass a text, or a float")
 
 
 def _float(value: float, _: int) -> float | _Absent:
@@ -272,13 +274,13 @@ def _enum(given: Enum, depth: int) -> object:
 
 
 def _array(given: np.ndarray[Any, Any], depth: int) -> object:
-    """A list of the values, or one value where the array has no dimension."""
+    """Return a list of the values, or one value if the array has no dimension."""
     if masked := count_masked(given):
-        raise NotStorable(given, f"{masked} values are masked: pass array.filled(value)")
+        raise NotStorable(given, f"masked values: {masked}; pass array.filled(value)")
     array = np.asarray(given)
     kind, size = array.dtype.kind, array.dtype.itemsize
     listed: object = array
-    if kind in "mM":  # `tolist` gives integers for some units, and no other unit than microseconds.
+    if kind in "mM":  # `tolist` makes integers of some units, and microseconds of the others.
         listed = _elements(array)
     elif kind in "biuUO" or (kind == "f" and size <= _SCALAR_BYTES_MAX):
         listed = array.tolist()
@@ -296,16 +298,16 @@ def _elements(array: np.ndarray[Any, Any]) -> object:
 
 
 def _array_like(given: Any, depth: int) -> object:
-    """A Series, an Index, an array of pandas or JAX."""
+    """Convert a Series, an Index, or an array of pandas or JAX."""
     try:
         listed = given.tolist()
     except (TypeError, ValueError) as error:
-        raise NotStorable(given, _OTHERWISE) from error
+        raise NotStorable(given, _remedy(given)) from error
     return _CONVERTERS[type(listed)](listed, depth)
 
 
 def _number(given: Any, depth: int) -> object:
-    """A scalar of NumPy, or of a package that adds types to it."""
+    """Convert a scalar of NumPy, or of a package that adds types to NumPy."""
     kind = given.dtype.kind
     if kind == "b":
         return bool(given)
@@ -322,15 +324,17 @@ def _number(given: Any, depth: int) -> object:
 
 
 def _is_real(dtype: Any) -> bool:
-    """Whether this is one of the types that JAX adds to NumPy, such as bfloat16 or int4."""
+    """Whether this is a type that JAX adds to NumPy, such as bfloat16 or int4."""
     return bool(jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer))
 
 
 def _refused(given: object, _: int) -> object:
-    for kinds, remedy in _REMEDIES:
-        if isinstance(given, kinds):
-            raise NotStorable(given, remedy)
-    raise NotStorable(given, _OTHERWISE)
+    raise NotStorable(given, _remedy(given))
+
+
+def _remedy(given: object) -> str:
+    found = (remedy for kinds, remedy in _REMEDIES if isinstance(given, kinds))
+    return next(found, _OTHERWISE)
 
 
 def _text_by(text_of: Callable[[Any], str | None]) -> Converter:
@@ -342,7 +346,7 @@ def _text_by(text_of: Callable[[Any], str | None]) -> Converter:
 
 
 class _Converters(dict[type, Converter]):
-    """The converter of a type; a subclass has that of the first base in the table."""
+    """The converters by type. A subclass uses the converter of its first base in the table."""
 
     def __missing__(self, kind: type) -> Converter:
         return self.setdefault(kind, _converter_of(kind))

@@ -198,7 +198,7 @@ def _value(value: object, place: str) -> object:
             f"{place}{error.place}" if error.place.startswith("[") else place,
             got=error.got,
             wanted=f"{STORABLE}, or None for rows without the key",
-            remedy=f"{error.remedy}; leave out a bound that is no bound",
+            remedy=f"{error.remedy}; leave out a bound that excludes no row",
         ) from error
 
 

@@ -23,8 +23,8 @@ class Failover:
     10^−`phi` by the intervals between heartbeats seen so far). A node waits `stagger_ms` times its
     slot before it starts an election, so that not all of them do at once.
 
-    A deadline below 2 × `heartbeat_ms` takes a master for dead that is only late, or whose one
-    heartbeat was lost: ReplicationOptions refuse it, unless `allow_short_deadline` asks for it.
+    A deadline below 2 × `heartbeat_ms` deposes a live master that is late or lost one heartbeat.
+    ReplicationOptions refuses such a deadline unless `allow_short_deadline` is True.
     Raises InvalidOption.
 
     >>> Failover(deadline_ms=3_000).detector
@@ -45,7 +45,8 @@ class Failover:
             raise InvalidOption(
                 "this detector cannot work",
                 got=repr(self),
-                wanted='"deadline" or "phi", deadline_ms ≥ 1, 0 < phi < 300, stagger_ms ≥ 0',
+                wanted='"deadline" or "phi", deadline_ms ≥ 1, 0 < phi < 300, stagger_ms ≥ 0, '
+                "allow_short_deadline True or False",
                 remedy="leave what you do not need at its default",
             )
 

@@ -126,11 +126,11 @@ class ReplicationOptions:
             return
         if failover.deadline_ms < 2 * self.heartbeat_ms:
             raise InvalidOption(
-                "this deadline takes a master for dead that is alive",
+                "this deadline is so short that live masters are deposed",
                 got=f"deadline_ms={failover.deadline_ms}, heartbeat_ms={self.heartbeat_ms}",
                 wanted="deadline_ms of 2 × heartbeat_ms or more",
                 remedy="raise deadline_ms or lower heartbeat_ms; "
-                "allow_short_deadline=True goes on all the same",
+                "Failover(allow_short_deadline=True) allows it",
             )
 
     def _refuse_order(self, small: str, large: str, *, times: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""A store's write from the moment at which it happens: made, recorded, and shown."""
+"""Commit a store's write: apply it, append it to the journal, and call the subscribers."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Subscriber = Callable[[Operation], None]
 
 
 class Journal(Protocol):
-    """Who stands between a store's clients and its collections: a replication node."""
+    """A replication node: it admits the writes of a store's clients and records them."""
 
     def admit(self) -> None:
-        """Raise WriteRefused where the store takes no writes from clients now."""
+        """Raise WriteRefused if the store takes no writes from clients now."""
         ...
 
     @property
     def place(self) -> Any:
-        """Where in its history the next operation will be; what `append` is told of it."""
+        """The position of the next operation in the history, passed to `append`."""
         ...
 
     def append(self, operation: Operation, encoded: bytes, place: Any) -> None:
         """Record an operation that has been applied, with its encoding. It cannot refuse.
 
-        Where an exception breaks it off it is called again with the same place, and does the rest.
+        If an exception interrupts it, it is called again with the same place and does the rest.
         """
         ...
 
 
 class Committing(Protocol):
-    """What a commit touches of its store."""
+    """The attributes of a store that a commit uses."""
 
     _guard: Guard
     _subscribers: list[Subscriber]
@@ -46,11 +46,11 @@ class Committing(Protocol):
 
 
 class Commit:
-    """A write that has happened, as soon as it is what the store's guard has pending.
+    """A write of a store. It is committed when the store's guard holds it as `pending`.
 
-    Every part of `finish` goes on where an exception has broken it off: the change may be made
-    twice, the journal knows an operation that it has, and the subscribers are called one by one
-    from within C, so that each is entered exactly once.
+    After an exception, another call of `finish` continues where the last one stopped. The change
+    may be made twice; the journal recognizes an operation that it has; and C code calls the
+    subscribers one by one, so that each is called exactly once.
     """
 
     __slots__ = (
@@ -91,7 +91,7 @@ class Commit:
         self._failures: list[str] = []
 
     def finish(self) -> WriteResult:
-        """Make the change, record it, and show it."""
+        """Apply the change, append it to the journal, and call the subscribers."""
         store = self._store
         if self._result is None:
             self._result = self._made()
@@ -127,5 +127,5 @@ class Commit:
 
 
 def _no_more(_: Operation) -> object:
-    """Called behind the last subscriber."""
+    """Called after the last subscriber."""
     return _no_more
