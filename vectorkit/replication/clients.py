@@ -40,10 +40,10 @@ REFUSED_BY_FORM: Final = frozenset(
         *("invalid_dimension", "unknown_metric", "device_not_found"),
     }
 )
-"""Codes of errors that any master gives for the same write, whatever its store holds.
+"""Codes of errors that every master gives for the same write, independently of its state.
 
-All others, also codes that are added later, count as answers from state. The dimension of a vector
-and the kind of an id are judged by the collection, which a later master may have made anew.
+All other codes count as answers from state. The collection checks the dimension of a vector and
+the kind of an id, and under a later master it may be another collection of the same name.
 """
 
 
@@ -57,7 +57,7 @@ class _Write:
 
 @dataclass(slots=True)
 class _Read:
-    """An answer that is known already and waits until the state that it tells of may be shown."""
+    """An answer that is computed and waits until the state that it describes may be shown."""
 
     position: Position
     client: str
@@ -65,13 +65,13 @@ class _Read:
     payload: str
     deadline_ns: int
     round: int = 0
-    """The round of questions that has to be answered; 0 where none has to."""
+    """The round of questions that must be answered before; 0 if none."""
     bound_ns: int | None = None
     """How stale it may be when it is answered; None where nothing is promised."""
     outcome: str = "ok"
     error: str = ""
     late_error: str = ""
-    """What a time-out says besides: a write that changes nothing has not happened."""
+    """The error of a time-out: `NOTHING_WRITTEN` for a write that changes nothing."""
 
 
 class Clients:
@@ -92,10 +92,10 @@ class Clients:
         self._confirmed_reads: deque[_Read] = deque()
         """Reads that wait for the write concern."""
         self._proofs: deque[_Read] = deque()
-        """Linearizable reads, and answers to writes that rest on state: they wait for both a
-        round of questions and the write concern."""
+        """Linearizable reads, and answers to writes that depend on the state: they wait for a
+        round of questions and for the write concern."""
         self._asking: dict[str, Peer] = {}
-        """Replicas that want to be told how far the write concern holds."""
+        """Replicas that have asked up to which offset the write concern holds."""
         self._can_prove = proves_reads(member.options, len(member.node_ids))
         self._seen: dict[str, dict[int, None]] = {}
         self._forgotten: dict[str, int] = {}
@@ -105,9 +105,9 @@ class Clients:
         self._ask_again_ns: int | None = None
         self._confirmed_offset = 0
         self.writer: Writer = NO_CLIENT
-        """Whose write the store makes now."""
+        """The client and the request whose write the store executes now."""
         self.local_offset = 0
-        """The last record that was written to the node's store directly, by no client."""
+        """The offset of the last record that was written to the store without a client."""
 
     # What the write concern says now
 
@@ -138,10 +138,10 @@ class Clients:
     # Writes
 
     def write(self, source: str, message: ClientWrite, write: Callable[[], object]) -> None:
-        """Make a client's write, once; the answer comes when it is confirmed.
+        """Execute a client's write once, and answer it when it is confirmed.
 
         A write that the store refuses, or that changes nothing, is a read: its answer is proven
-        like that of a linearizable read.
+        like the answer of a linearizable read.
         """
         request = message.request
         if self._is_copy(source, request):
@@ -162,10 +162,10 @@ class Clients:
             self._answer_from_state(source, request, "ok", "")
 
     def _answer_from_state(self, client: str, request: int, outcome: str, error: str) -> None:
-        """Answer a write by what the store holds, once no later master can hold anything else.
+        """Answer a write from the store's state, once no later master can have another state.
 
         `confirmed_offset ≥ head` alone is not enough: it holds on an idle master that was deposed
-        long ago and knows nothing of it.
+        long ago and does not know it.
         """
         member = self._member
         number = 0
@@ -189,7 +189,7 @@ class Clients:
         self.settle()
 
     def appending(self, position: Position, writer: Writer) -> Calls:
-        """A record waits for its confirmation, whoever wrote it: the calls that note it."""
+        """Return the calls that add a record to those that wait for their confirmation."""
         client, request = writer
         deadline_ns = self._member.now_ns + self._timeout_ns
         write = self._writes.append, _Write(position, client, request or 0, deadline_ns)
@@ -234,15 +234,15 @@ class Clients:
         self.settle()
 
     def on_asked(self, peer: Peer, offset: int) -> None:
-        """A replica holds reads back until the write concern is met at this offset."""
+        """A replica's reads wait until the write concern holds at this offset."""
         peer.wants_confirmed(offset)
         self._asking[peer.id] = peer
         self._tell_confirmed()
 
     def _tell_confirmed(self) -> None:
-        """Tell those who have asked how far the write concern holds, where any of it is news.
+        """Tell the replicas that asked up to which offset the write concern holds, if it is news.
 
-        Not only once all of it holds: under steady writes a replica asks for more all the time.
+        They also get partial answers: under steady writes a replica always asks for more.
         """
         offset = self._confirmed_offset
         if self._member.promise > self._epoch:
@@ -266,7 +266,7 @@ class Clients:
         return sorted(self._round_of.values(), reverse=True)[self._member.quorum - 1]
 
     def _begin_round(self) -> int:
-        """Ask all nodes whether they have promised anything higher; the number of the round."""
+        """Ask all nodes whether they have promised a higher epoch; return the round's number."""
         self._round += 1
         self._round_of[self._member.slot] = self._round
         self._ask()
@@ -312,7 +312,7 @@ class Clients:
                 self._answer_read(proofs.popleft())
 
     def tick(self) -> None:
-        """Time-outs, and questions that went unanswered; nothing below a higher promise."""
+        """Handle time-outs and repeat unanswered questions, unless a higher epoch is promised."""
         member = self._member
         now_ns = member.now_ns
         if member.promise > self._epoch:

@@ -1,4 +1,4 @@
-"""Indices and epochs: small integers that name a node's life and a master's term, for ever."""
+"""Indices and epochs: integers that identify a node's incarnation and a master's term."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ _INDEX_BITS: Final = 16
 
 
 def index_of(slot: int, incarnation: int) -> int:
-    """A node's index: its slot, and how often the slot has come back without state."""
+    """Return a node's index: its slot, and how often the slot has returned without state."""
     return incarnation << SLOT_BITS | slot
 
 
 def slot_of(index: int) -> int:
-    """The slot of an index, or of the owner of an epoch."""
+    """Return the slot of an index, or of the owner of an epoch."""
     return index & ((1 << SLOT_BITS) - 1)
 
 
 def epoch_of(term: int, index: int) -> int:
-    """`round << 16 | node_index`: unique to its node, totally ordered."""
+    """Return `term << 16 | index`: unique to its node, totally ordered."""
     return term << _INDEX_BITS | index
 
 
 def owner_of(epoch: int) -> int:
-    """The index of the node whose epoch it is."""
+    """Return the index of the node that owns the epoch."""
     return epoch & ((1 << _INDEX_BITS) - 1)
 
 
 def round_of(epoch: int) -> int:
-    """How many rounds of mastership came before, about."""
+    """Return the epoch's term: it grows with every election."""
     return epoch >> _INDEX_BITS
 
 
 FIRST_EPOCH: Final = epoch_of(1, 0)
-"""Served by slot 0 when a cluster begins."""
+"""The epoch in which slot 0 is master when a cluster begins."""
 
 NO_INDEX: Final = -1
-"""Below every index: nothing is known of a slot."""
+"""A value below every index: a slot of which nothing is known."""
 
 
 @value
@@ -62,22 +62,22 @@ class KnownIndices:
 
     @classmethod
     def of_nodes(cls, count: int) -> KnownIndices:
-        """What every node of a new cluster knows: each slot has its first index."""
+        """Return the record of every node of a new cluster: each slot has its first index."""
         first = tuple(index_of(slot, 0) for slot in range(count))
         return cls(first, (NO_INDEX,) * count)
 
     def merged(self, other: KnownIndices) -> KnownIndices:
-        """The maximum of both records, slot by slot."""
+        """Return the maximum of both records, slot by slot."""
         return KnownIndices(
             _maxima(self.newest, other.newest), _maxima(self.retired, other.retired)
         )
 
     def with_newest(self, index: int) -> KnownIndices:
-        """The record after it has heard of an index."""
+        """Return the record after the node has learned of an index."""
         return self.merged(KnownIndices(newest=_only(index)))
 
     def with_retired(self, index: int) -> KnownIndices:
-        """The record after an operator has retired an index."""
+        """Return the record after an operator has retired an index."""
         return self.merged(KnownIndices(retired=_only(index)))
 
     def covers(self, other: KnownIndices) -> bool:
@@ -85,7 +85,7 @@ class KnownIndices:
         return self.merged(other) == self
 
     def refuses(self, index: int) -> bool:
-        """Whether messages of this index are dropped: replaced, retired, or of no known slot."""
+        """Whether to drop messages of this index: it is replaced, retired, or of no known slot."""
         slot = slot_of(index)
         if slot >= len(self.newest):
             return True
@@ -96,13 +96,13 @@ class KnownIndices:
         return self.newest[slot] <= self.retired[slot]
 
     def next_index(self, slot: int) -> int:
-        """An index of the slot above all that this record knows."""
+        """Return an index of the slot above all indices of the slot in this record."""
         known = max(self.newest[slot], self.retired[slot])
         return index_of(slot, (known >> SLOT_BITS) + 1)
 
 
 def _only(index: int) -> tuple[int, ...]:
-    """One slot's index in a record that knows nothing of the slots below."""
+    """Return a record of one slot's index that knows nothing of the slots below."""
     return (NO_INDEX,) * slot_of(index) + (index,)
 
 

@@ -78,28 +78,28 @@ def lacks_write(member: Member, read: ClientRead) -> bool:
 
 
 class HeldReads:
-    """Reads under `confirmed` at a replica: answers that wait for their state to be confirmed.
+    """Reads under `confirmed` at a replica: answers that wait until their state is confirmed.
 
-    What a read finds is pinned when it comes; the replica asks its master how far the write
-    concern holds, again where no answer comes, and gives up after the concern's time.
+    A read's answer is pinned when the read arrives. The replica asks its master up to which offset
+    the write concern holds, repeats the question, and gives up after the concern's time-out.
     """
 
     def __init__(self, member: Member) -> None:
         self._member = member
         self.waiting: deque[_Held] = deque()
         self._asked = (0, 0)
-        """The connection, and the highest offset that was asked for in it."""
+        """The connection, and the highest offset of a question in it."""
         self._ask_again_ns: int | None = None
 
     def due_ns(self, *, is_asking: bool) -> int:
-        """The first time-out; where there is a master to ask, the next time to ask it."""
+        """Return the time of the first time-out, or of the next question to the master."""
         deadline_ns, ask_again_ns = self.waiting[0].deadline_ns, self._ask_again_ns
         if not is_asking or ask_again_ns is None:
             return deadline_ns
         return min(deadline_ns, ask_again_ns)
 
     def hold(self, source: str, read: ClientRead, master_id: str) -> bool:
-        """Hold a read back, if it is refused for no other reason than that it is unconfirmed."""
+        """Hold a read back if only the missing confirmation prevents its answer."""
         member = self._member
         if read.policy != "confirmed" or member.is_lost or member.shows_unflushed:
             return False
@@ -112,7 +112,7 @@ class HeldReads:
         return True
 
     def question(self, generation: int) -> AskConfirmed | None:
-        """What to ask the master now for those that wait, if anything."""
+        """Return the question to send to the master now, or None."""
         now_ns, offset = self._member.now_ns, self.waiting[-1].reply.position.offset
         is_late = self._ask_again_ns is not None and now_ns >= self._ask_again_ns
         if self._asked >= (generation, offset) and not is_late:
@@ -122,7 +122,7 @@ class HeldReads:
         return AskConfirmed(generation, offset)
 
     def release(self) -> None:
-        """Answer what is confirmed now, in the order in which it came, and what is too late."""
+        """Answer the reads that are confirmed, in order of arrival, and those that timed out."""
         member, waiting = self._member, self.waiting
         while waiting and member.is_confirmed(waiting[0].reply.position[:2]):
             held = waiting.popleft()
@@ -151,7 +151,7 @@ def _refusal(member: Member, role: Role, read: ClientRead) -> str:
 
 
 def _policy_refusal(member: Member, role: Role, read: ClientRead) -> str:
-    """What a node that has its state, and shows what its disk has, still lacks for a policy."""
+    """Return why a node with flushed state cannot answer under the policy; "" if it can."""
     if lacks_write(member, read):
         return "write_not_in_history"
     if read.policy == "confirmed" and not member.is_confirmed(member.visible[:2]):

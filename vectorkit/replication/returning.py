@@ -16,12 +16,12 @@ from vectorkit.units import NS_PER_MS
 class ReturningNode(Role):
     """A node without state. It promises nothing, stands for nothing, and confirms nothing.
 
-    Under its new index it asks all other nodes for what they have promised, and tells them all
-    that it knows of indices, as they tell it. A slot counts as heard when its newest index has
-    told its promise, or as long as that index is retired: who retired it may not know that its
-    replacement is back, so what others know of indices decides, not the command. Then it follows
-    a master at least as high as any promise, by a full sync that ends its lack of state. `follow`
-    makes the role that does so.
+    Under its new index it asks all other nodes for their promises; both sides also exchange all
+    that they know of indices. A slot counts as heard when its newest index has told its promise,
+    or as long as that index is retired. The node that got the command to retire it may not know
+    that a replacement is back, so the newest index that any node knows decides, not the command.
+    Then the node follows a master at least as high as any promise, and a full sync gives it its
+    state. `follow` makes the role that does this.
     """
 
     name: ClassVar[RoleName] = "returning"

@@ -80,10 +80,10 @@ class SnapshotSource:
 
 
 class SnapshotAssembly:
-    """The receiving end of a full sync: asks for chunks, a few at a time, lost ones again.
+    """The receiver of a full sync: it requests chunks, a few at a time, and lost chunks again.
 
-    What an assembly of an earlier connection has received of the very same snapshot is taken over
-    from it; nothing is taken from any other.
+    It takes over the chunks that an earlier connection received of the same snapshot, and no
+    chunks of any other snapshot.
     """
 
     def __init__(

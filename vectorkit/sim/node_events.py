@@ -1,4 +1,4 @@
-"""Trace events of nodes: what a node did to its history, its disk, its role and its syncs."""
+"""Trace events of nodes: changes of their history, disk, role and syncs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Row = tuple[int, str, str, str, str, int, int, str]
 
 @value
 class RecordAppended:
-    """A master gave an operation its place in the history. `history` is the hash up to there.
+    """A master appended an operation to its log. `history` is the hash up to this record.
 
-    `client` and `request` name the request that caused the record: "" and None where a notebook
-    wrote, and where an epoch starts.
+    `client` and `request` name the request that caused the record. They are "" and None for a
+    notebook's write and for the start of an epoch.
     """
 
     time_ns: int
@@ -40,7 +40,7 @@ class RecordAppended:
 class DiskFlushed:
     """A node's disk completed a write; it holds the history up to `offset` now.
 
-    `is_waiting`: the node is busy, and is told of it by a later `FlushTaken`.
+    `is_waiting`: the node is busy; a later `FlushTaken` tells when it handles the completion.
     """
 
     time_ns: int
@@ -56,7 +56,7 @@ class DiskFlushed:
 
 @value
 class FlushTaken:
-    """A node that was busy takes note of a completed write of its disk."""
+    """A node that was busy handles a completed write of its disk."""
 
     time_ns: int
     node: str
@@ -99,7 +99,7 @@ class HistoryShown:
 
 @value
 class AckSent:
-    """A replica told its master how far it is. `epoch` is that of the record at `applied_offset`.
+    """A replica acked its offsets to its master. `epoch` is of the record at `applied_offset`.
 
     `is_heartbeat`: the ack travels in a heartbeat.
     """
@@ -181,13 +181,13 @@ class AnswerSent:
 
 @value
 class RecordsDiscarded:
-    """A node took over a history without `count` of the operations that it had acknowledged."""
+    """A node adopted a history that lacks `count` operations which it had acknowledged."""
 
     time_ns: int
     node: str
     count: int
     shared_offset: int
-    """The last offset that both histories share."""
+    """The last offset that is in both histories."""
 
     def row(self) -> Row:
         return (self.time_ns, "discard", self.node, "", "", self.count, self.shared_offset, "")
@@ -246,8 +246,8 @@ class NodeStarted:
 class NodeCrashed:
     """A node crashed.
 
-    `kind` is "torn" where its disk kept `kept_count` records that were not yet flushed,
-    "lost_disk" where the disk is gone, else empty.
+    `kind` is "torn" if its disk kept `kept_count` records that were not yet flushed,
+    "lost_disk" if the disk is lost, else empty.
     """
 
     time_ns: int
@@ -318,7 +318,7 @@ class IndexRetired:
 
 @value
 class SyncReported:
-    """A sync with `peer` went on. A replica reports its own with `peer` equal to `node`.
+    """A sync with `peer` changed. A replica reports its own sync with `peer` equal to `node`.
 
     `kind` is "full" or "partial", `phase` is "started", "finished" or "lost".
     """
@@ -357,5 +357,5 @@ NodeEvent = (
     | IndexRetired
     | SyncReported
 )
-"""What a node did, or what happened to it: `node` names it."""
+"""Events of one node, which `node` names."""
 NODE_EVENTS: Final[tuple[type[NodeEvent], ...]] = get_args(NodeEvent)

@@ -1,4 +1,4 @@
-"""What a node's `Noted` effects are in the trace."""
+"""Convert a node's `Noted` effects to trace events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _EVENT_OF: Final[dict[str, Callable[[Noted, int, str], TraceEvent]]] = {
 
 
 def event_of(note: Noted, now_ns: int, node: str) -> TraceEvent:
-    """The trace event that a node's note stands for.
+    """Return the trace event of a node's note.
 
     >>> event_of(Noted("promise", number=65537), 1_000, "node-1")
     EpochPromised(time_ns=1000, node='node-1', epoch=65537)

@@ -79,7 +79,7 @@ class MessageLost:
 
 @value
 class MessageDelivered:
-    """The target took a message."""
+    """A message arrived and its target accepted it."""
 
     time_ns: int
     source: str
@@ -93,12 +93,12 @@ class MessageDelivered:
         return (self.time_ns, "deliver", *ends, self.number, self.size_bytes, "")
 
 
-# Nodes, as others see them
+# Health
 
 
 @value
 class HealthChanged:
-    """The health of `node` as `master` sees it is another; without a master, `master` is empty."""
+    """The health of `node` in the view of `master` changed; without one `master` is empty."""
 
     time_ns: int
     master: str
@@ -142,10 +142,10 @@ class RequestInvoked:
 
 @value
 class RequestCompleted:
-    """A client got the answer to a request, or gave it up.
+    """A client received the answer to a request, or stopped waiting for it.
 
     `outcome` is "ok", "degraded", "timeout", "refused", "not_master" or "silent" (no answer came).
-    The position is that of the record written, or the end of the history read.
+    The position is that of the written record, or the end of the history that was read.
     """
 
     time_ns: int
@@ -157,8 +157,8 @@ class RequestCompleted:
     epoch: int
     history: str
     value: int
-    """What a read found: the request number of the write, 0 for a row that no request wrote, −1
-    where there is no row."""
+    """The result of a read: the request number of the write, 0 for a row that no request wrote,
+    −1 if there is no row."""
     error: str
 
     def row(self) -> Row:
@@ -175,7 +175,7 @@ class RequestCompleted:
 
 @value
 class FaultChanged:
-    """A fault began or ended: `phase` is "start", "end", or "none" where there was no master.
+    """A fault began or ended: `phase` is "start", "end", or "none" if there was no master.
 
     `fault` names the node that was master instead of CURRENT_MASTER.
     """

@@ -1,4 +1,4 @@
-"""What elections rest on: promises that stay, replacements that are heard, silent masters."""
+"""Checks of elections: promises stay, returning nodes hear replacements, elections have causes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _LIFE: Final = (
     *("MasterHeartbeat", "Records", "StartPartial", "StartFull", "Chunk", "Close", "Confirmed"),
     *("Announce", "ConfirmEpoch"),
 )
-"""What only a master sends: all of it shows that it lives."""
+"""Messages that only a master sends: each is a sign of life."""
 _HEARTBEATS_MISSED: Final = 2
-"""A silence of so many intervals is one, whatever the deadline says."""
+"""A silence of fewer heartbeat intervals never counts, even if the deadline is shorter."""
 
 
 def check_durable_promises(facts: Facts) -> Finding:
     """A node's durable promise never goes down, unless its disk is lost.
 
-    Damage of its log is no excuse: the promise is kept apart.
+    This holds also if its log is damaged, because the promise is stored apart from the log.
     """
     has_disks = facts.options.protocol.has_durable_log
     tally = Tally("promises_never_go_down", unpromised="" if has_disks else "there are no disks")
@@ -63,9 +63,9 @@ def check_durable_promises(facts: Facts) -> Finding:
 
 
 def check_replacements(facts: Facts) -> Finding:
-    """A node without state goes on only once every slot's life that is back has told its promise.
+    """A node without state follows a master only once every slot with state told its promise.
 
-    A slot need not be heard while its machine is retired and no replacement has its state.
+    It need not hear a slot whose machine is retired and whose replacement has no state yet.
     """
     guarantee = facts.guarantee
     tally = Tally("replacements_are_heard", unpromised=guarantee.unpromised)
@@ -84,7 +84,7 @@ def check_replacements(facts: Facts) -> Finding:
 
 
 class _Returns:
-    """Who is without state, and whose promise each of them has heard under its new index."""
+    """The nodes without state, and the promises that each has heard under its new index."""
 
     def __init__(self, node_ids: Sequence[str]) -> None:
         self._node_ids = node_ids
@@ -102,7 +102,7 @@ class _Returns:
         return event.node in self._returning and event.role == "replica"
 
     def unheard(self, node: str) -> list[str]:
-        """The nodes that it should have heard and has not."""
+        """Return the nodes whose promise the node needed and did not hear."""
         heard = self._heard[node]
         return [
             other
@@ -140,11 +140,11 @@ class _Returns:
 
 
 def check_causes(facts: Facts) -> Finding:
-    """An election has a cause: a silence of the master, an operator's command, a word of another.
+    """Each election has a cause: the master's silence, an operator's command, or another node.
 
-    Silence: of the master that the node follows nothing came for the deadline, and for two
-    heartbeats, since the node began to follow. Promised where clocks run true and the detector is
-    "deadline" and not shorter than two heartbeats.
+    The master is silent if the node has received nothing from it for the deadline and for two
+    heartbeats, counted at the earliest from when the node began to follow it. This is promised if
+    no clock is faulty and the detector is "deadline", with a deadline of two heartbeats or more.
     """
     protocol = facts.options.protocol
     failover, least_ns = protocol.failover, _HEARTBEATS_MISSED * ms_to_ns(protocol.heartbeat_ms)
@@ -172,22 +172,22 @@ def check_causes(facts: Facts) -> Finding:
 
 @dataclass(slots=True)
 class _Follower:
-    """A node in its present role: whom it follows, in which epoch, and when it heard it last."""
+    """A node in its present role: its master, the epoch, and the last sign of life."""
 
     since_ns: int
     is_master: bool = False
     master: str | None = None
     epoch: int = 0
     taken: int | None = None
-    """When in the trace the master took a handshake of this role."""
+    """Index in the trace at which the master received a handshake of this role."""
     heard_ns: int | None = None
     promise: int = 0
     was_asked: bool = False
-    """Whether a candidate made way for it, or a node told it of a higher promise."""
+    """Whether a candidate asked it to start an election, or a node told it a higher promise."""
 
 
 class _Followers:
-    """What each node has heard, and why it could start an election."""
+    """The signs of life that each node has received, and its reasons to start an election."""
 
     def __init__(self) -> None:
         self._of: dict[str, _Follower] = {}
@@ -195,7 +195,7 @@ class _Followers:
         self._flying: dict[tuple[str, str, str, int], deque[tuple[int, int]]] = defaultdict(deque)
 
     def problem(self, event: RoleTaken, deadline_ns: int) -> str:
-        """What is wrong with an election; "" where it has its cause."""
+        """Return what is wrong with an election; "" if it has a cause."""
         node = self._of.get(event.node)
         if event.cause == "command" or node is None:
             return ""
@@ -263,9 +263,9 @@ class _Followers:
             follower.was_asked |= kind == "Stand" or (kind == "Seek" and follower.is_master)
 
     def _follow(self, follower: _Follower, master: str) -> None:
-        """A node shakes hands with the master that it follows, in the epoch that this one serves.
+        """A node sends a handshake to the master that it follows, in that master's epoch.
 
-        Where that is another master than before, or another epoch, it has heard nothing of it.
+        If the master or the epoch is another than before, the node has no sign of life from it.
         """
         epoch = self._serves.get(master, 0)
         if (master, epoch) != (follower.master, follower.epoch):
@@ -273,10 +273,10 @@ class _Followers:
             follower.taken = None
 
     def _hear(self, node: _Follower, event: MessageDelivered, sent: int, epoch: int) -> None:
-        """A message that its source sent at a place in the trace while it served an epoch."""
+        """Count a message as a sign of life if its source sent it as master of the right epoch."""
         kind = event.message
         if kind == "Announce" and epoch > node.epoch:
-            node.master = None  # Another master, or another epoch: heard from its handshake on.
+            node.master = None  # Another master or epoch counts from its handshake on.
         if node.master != event.source or not epoch == node.epoch >= node.promise:
             return
         if kind == "ConfirmEpoch":
@@ -289,7 +289,7 @@ class _Followers:
             node.heard_ns = event.time_ns
 
     def _replaced(self, master: str) -> None:
-        """What this node has sent so far may be dropped by those who know of its new index."""
+        """Nodes that know this node's new index may drop all that it has sent before."""
         for follower in self._of.values():
             if follower.master == master:
                 follower.master = None
