@@ -42,10 +42,10 @@ MARGIN: Final = 6
 """Candidates beyond k at the first attempt: 16 of them for the usual k = 10."""
 
 State = Any
-"""Blocks and what a codec has learned, as readers get them; opaque to everyone else."""
+"""Blocks and learned parameters, in the form that readers get; only the backend reads it."""
 
 Learned = Any
-"""What a codec has learned, immutable; None for a kind that learns nothing."""
+"""A codec's learned parameters, immutable; None for a kind without a codec."""
 
 Block = tuple[Array, ...]
 """Arrays with the slots as their first axis, changed together."""
@@ -111,18 +111,18 @@ class Backend(ABC):
 
     @abstractmethod
     def encode(self, learned: Learned, batch: Batch) -> tuple[Learned, tuple[Step, ...]]:
-        """What writes a batch whose slots are distinct, and what is learned from it.
+        """Return the learned parameters and the steps that write a batch of distinct slots.
 
-        Whatever of a write can fail, or takes time on the host, is here.
+        All work of a write that can fail, or that takes time on the host, is done here.
         """
 
     @abstractmethod
     def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
-        """What copies the rows at `sources` to `targets`; no slot is in both."""
+        """Return the steps that copy the rows at `sources` to `targets`; no slot is in both."""
 
     @abstractmethod
     def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
-        """New blocks with room for `capacity` rows; the old ones stay."""
+        """Return new blocks for `capacity` rows; the old blocks do not change."""
 
     @abstractmethod
     def read(self, state: State, slots: Int32Array) -> Array | Float32Array:

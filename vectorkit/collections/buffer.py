@@ -29,9 +29,9 @@ class Batch(NamedTuple):
 class WriteBuffer:
     """Rows and their slots in the order in which they were accepted; the last one of a slot counts.
 
-    How many of them are accepted says whoever holds the buffer, so that accepting is one store of
-    a number: what lies behind them is nothing yet, and is overwritten. A flush takes another
-    buffer, since JAX may read the memory of this one until the scatter has run.
+    The buffer does not know how many rows are accepted: the collection's `Head` has that number, so
+    that one assignment accepts rows. Rows after the accepted ones do not count and are overwritten.
+    A flush takes another buffer, because JAX may read this one's memory until the scatter has run.
     """
 
     __slots__ = ("_looked_at", "_position_of", "rows", "slots")

@@ -79,13 +79,13 @@ def write(path: PathLike, contents: Contents) -> None:
 
 
 def to_bytes(contents: Contents) -> bytes:
-    """The bytes of the file that `write` makes."""
+    """Return the bytes of the file that `write` makes."""
     parts = _encoded(contents)
     return save(parts, {"vectorkit": _signed_manifest(contents, parts)})
 
 
 def from_bytes(data: bytes) -> Contents:
-    """What `to_bytes` was given, every byte that matters checked. Raises as `read` does."""
+    """Return the contents that `to_bytes` encoded, after checking them. Raises as `read` does."""
     return _checked(BytesIO(data), "bytes")
 
 

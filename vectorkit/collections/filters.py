@@ -158,10 +158,10 @@ class _NoColumn(KeyError):
 
 
 class _Arrays(Mapping[str, NDArray[Any]]):
-    """The columns as a function sees them: made when touched, read-only, until it returns.
+    """The columns that a filter function reads: made on access, read-only, until it returns.
 
-    Afterwards the rows may change while they are read, so a function that kept the mapping is
-    refused. Arrays that it has taken out are copies.
+    Afterwards the rows may change, so access through a mapping that the function kept is refused.
+    The arrays that the function has read are copies and stay valid.
     """
 
     def __init__(self, columns: Columns, count: int) -> None:

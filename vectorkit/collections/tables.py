@@ -16,9 +16,9 @@ from vectorkit.types import Id, Int32Array, Payload
 class Tables:
     """Ids and payloads by slot. Appending may be shared, overwriting may not.
 
-    Whoever wants to overwrite an entry asks `for_overwriting` first. `columns` are the payloads as
-    filters read them, made when a filter first asks. Every method may be called again with the
-    same arguments after an exception has broken it off.
+    Before it overwrites an entry, a caller must call `for_overwriting`. `columns` are the payloads
+    in the form that filters read, made when a filter first needs them. After an exception, every
+    method may be called again with the same arguments.
     """
 
     __slots__ = ("columns", "ids", "payloads", "pinned")
