@@ -41,6 +41,16 @@ from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 MARGIN: Final = 6
 """Candidates beyond k at the first attempt: 16 of them for the usual k = 10."""
 
+PRODUCTS_AT_ONCE: Final = 1 << 33
+"""Products of two numbers in one call of a CPU device: 64 queries over 262,144 × 384 take two cores
+0.15 to 0.2 s. Half as many cost throughput: rows are read, or decoded, for too few queries."""
+
+SELECTION_PRODUCTS: Final = 128
+"""Comparing a score with the best ones costs as much as so many products of a longer vector."""
+
+ACCELERATION: Final = 32
+"""How many times as many any other device multiplies in the same time; most do far more."""
+
 State = Any
 """Blocks and learned parameters, in the form that readers get; only the backend reads it."""
 
@@ -92,6 +102,9 @@ class Backend(ABC):
 
     keeps_rows: bool = True
     """Whether rows are read as the bits that were put in, not decoded."""
+
+    products_at_once: int = PRODUCTS_AT_ONCE
+    """How much one call of the device does of a search: about a fifth of a second's work."""
 
     def candidate_count(self, k: int) -> int:
         """How many candidates to propose for the k best."""
@@ -185,6 +198,13 @@ class Backend(ABC):
         """The arrays of a state by name, for files and for counting bytes."""
 
 
+def products_at_once(placement: Placement) -> int:
+    """How much of a search takes about a fifth of a second there."""
+    devices = {placement} if isinstance(placement, jax.Device) else placement.device_set
+    is_cpu = any(device.platform == "cpu" for device in devices)
+    return PRODUCTS_AT_ONCE if is_cpu else PRODUCTS_AT_ONCE * ACCELERATION
+
+
 def refused_codebook(codebook: Float32Array) -> InvalidOption:
     """The error of a collection that is given a codebook or a centre and has no use for it."""
     return InvalidOption(
@@ -204,6 +224,7 @@ class ExactBackend(Backend):
         self.dim = dim
         self.metric = metric
         self.placement = placement
+        self.products_at_once = products_at_once(placement)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return rebuilt, (type(self), *map(packed, (self.dim, self.metric, self.placement)))

@@ -18,6 +18,7 @@ from vectorkit.collections.backend import (
     Candidates,
     Pending,
     Step,
+    products_at_once,
     refused_codebook,
     step,
 )
@@ -83,6 +84,7 @@ class QuantizedBackend(Backend):
         self.rows_device = device if self.keeps_rows else None
         if place == "host":
             self.rows_device = host_device()
+        self.products_at_once = products_at_once(device)
         self._codec = codec
         self._place = place
 

@@ -23,7 +23,7 @@ _HALF: Final = np.uint64(32)
 _LOW: Final = np.uint64((1 << 32) - 1)
 
 
-def row_hash(row_id: Id, row: bytes, payload: Payload | None) -> bytes:
+def row_hash(row_id: Id, row: bytes | memoryview, payload: Payload | None) -> bytes:
     """128 bits over the id, the stored vector bits and the canonical payload."""
     name = row_id.encode("utf-8", "surrogatepass") if isinstance(row_id, str) else b"%d" % row_id
     extra = canonical_payload(payload)
@@ -34,7 +34,7 @@ def row_hash(row_id: Id, row: bytes, payload: Payload | None) -> bytes:
 
 def row_hashes(ids: Iterable[Id], rows: Float32Array, payloads: Iterable[Payload | None]) -> Hashes:
     """`row_hash` for each row of (count, dim) float32."""
-    data = rows.astype("<f4", copy=False).tobytes()
+    data = np.ascontiguousarray(rows, "<f4").reshape(-1).view(np.uint8).data  # Not copied.
     width = rows.shape[1] * 4
     hashes = [
         row_hash(row_id, data[start : start + width], payload)

@@ -34,6 +34,9 @@ FORMAT: Final = 1
 """Raised where an older vectorkit could misread a file. Keys that it may overlook raise nothing."""
 
 _LENGTH_BYTES: Final = 8
+_READ_BYTES: Final = 1 << 26
+"""Bytes of one read: an interrupt is seen between two of them."""
+
 _OTHER_KIND: Final = "it is of another kind, or cut off at its beginning"
 _PAYLOADS: Final = json.JSONEncoder(
     separators=(",", ":"), allow_nan=False, ensure_ascii=False, check_circular=False
@@ -225,7 +228,7 @@ def _part(
         raise ValueError(f"its {name} have another length")
     file.seek(start + first)
     data, done = _bytes_of(part), 0
-    while done < part.nbytes and (count := file.readinto(data[done:])):
+    while done < part.nbytes and (count := file.readinto(data[done : done + _READ_BYTES])):
         done += count
     if _checksum(data) != facts["checksum"]:
         raise ValueError(f"its {name} have changed")

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.collections.backend import Backend, Candidates, Pending
+from vectorkit.collections.backend import SELECTION_PRODUCTS, Backend, Candidates, Pending
 from vectorkit.collections.results import BatchMatches
 from vectorkit.collections.state import padded, padded_size
 from vectorkit.collections.tables import View
@@ -27,6 +27,9 @@ WIDENINGS: Final = 2
 
 QUERIES_MAX: Final = 1024
 """Queries of one call of the device: more of them are asked in turn, of one pinned state."""
+
+QUERIES_MIN: Final = 8
+"""Queries of one call, however many rows there are: a program takes one of them or eight."""
 
 CANDIDATE_NUMBERS_MAX: Final = 1 << 24
 """Numbers in the candidates' rows of one call: 64 MB on the device, twice that on the host."""
@@ -44,6 +47,10 @@ class Source(Protocol):
     """Rows that can be searched: a collection or a snapshot."""
 
     _backend: Backend
+
+    def __len__(self) -> int:
+        """How many rows a read would see."""
+        ...
 
     @property
     def version(self) -> int:
@@ -81,8 +88,11 @@ def find_best(
 
     `select` filters first: the k best come from the slots that it marks in the state searched. It
     is called once for every pass over a state, also when one is searched again.
+
+    One call of the device takes as many queries as a CPU answers in about a fifth of a second,
+    because an interrupt is seen when a call ends, not before.
     """
-    search = _Search(queries, k, metric, select)
+    search = _Search(source, queries, k, metric, select)
     everything = np.arange(len(queries))
     width = padded_size(source._backend.candidate_count(k))
     first = source if len(queries) <= search.queries_at_once(width) else source.snapshot()
@@ -105,8 +115,17 @@ class _Search:
     """One search and its matches as they are found."""
 
     def __init__(
-        self, queries: Float32Array, k: int, metric: Metric, select: Select | None
+        self,
+        source: Source,
+        queries: Float32Array,
+        k: int,
+        metric: Metric,
+        select: Select | None,
     ) -> None:
+        # Of the rows now, once for all: a source that grows meanwhile must not be asked in turn.
+        products = padded_size(len(source)) * (queries.shape[1] + SELECTION_PRODUCTS)
+        self._queries_in_time = source._backend.products_at_once // products
+        self._masked: tuple[View, MaskArray | None] | None = None
         self.queries = queries
         self.k = k
         self.metric = metric
@@ -122,7 +141,8 @@ class _Search:
     def queries_at_once(self, width: int) -> int:
         """How many queries one call of the device takes: a power of two."""
         fitting = CANDIDATE_NUMBERS_MAX // (width * max(1, self.queries.shape[1]))
-        return min(QUERIES_MAX, int(2 ** max(0, fitting.bit_length() - 1)))
+        fitting = min(QUERIES_MAX, fitting, max(QUERIES_MIN, self._queries_in_time))
+        return int(2 ** max(0, fitting.bit_length() - 1))
 
     def attempt(
         self, source: Source, pending: NDArray[np.int64], width: int
@@ -132,6 +152,7 @@ class _Search:
         The source must be pinned where they are more than `queries_at_once`.
         """
         version, unproven, step = source.version, [pending[:0]], self.queries_at_once(width)
+        self._masked = None
         for start in range(0, len(pending), step):
             part = pending[start : start + step]
             version, is_proven = self._attempt_at_once(source, part, width)
@@ -145,12 +166,13 @@ class _Search:
         prepared = backend.prepare(asked)
 
         def dispatch(view: View) -> Pending:
-            mask = None if self.select is None else self.select(view)
+            mask = self._mask(view)
             if view.count == 0:
                 return lambda: _nothing(asked)
             if mask is not None:
                 wanted_count = int(np.count_nonzero(mask))
-                if wanted_count * asked.size <= GATHERED_NUMBERS_MAX:
+                # Of all queries, not of these: how many are asked at once changes no answer.
+                if wanted_count * self.queries.size <= GATHERED_NUMBERS_MAX:
                     return _gather(backend, view, np.flatnonzero(mask), len(asked))
             return backend.search(view.state, prepared, view.count, mask, width, self.k)
 
@@ -162,6 +184,12 @@ class _Search:
         if outside is None or self.k == 0:
             return view.version, np.ones(len(asked), np.bool_)
         return view.version, outside < self.matches.scores[pending, self.k - 1]
+
+    def _mask(self, view: View) -> MaskArray | None:
+        """What `select` marks in this view, which is the same for all pieces of a pass."""
+        if self._masked is None or self._masked[0] is not view:
+            self._masked = view, None if self.select is None else self.select(view)
+        return self._masked[1]
 
     def score_everything(self, source: Source, pending: NDArray[np.int64]) -> None:
         """Answer the pending queries from all rows that are wanted, by the canonical formula."""
