@@ -246,7 +246,7 @@ def test_u5_every_call_holds_the_lock_while_it_touches_the_storage(call, monkeyp
 
         monkeypatch.setattr(Storage, name, spy)
 
-    for name in ("put", "_plan_put", "peek", "view", "hold", "find", "flush", "digest", "_commit"):
+    for name in ("put", "_plan_one", "peek", "view", "hold", "find", "flush", "digest", "_commit"):
         spy_on(name)
     CALLS[call](collection)
     assert held
