@@ -163,6 +163,21 @@ def test_a_write_that_was_answered_as_degraded_is_not_promised_to_precede_the_ne
     assert told(session(tape, WRITES)) == ("broken", True, 2)
 
 
+def late_write_at_the_old_master():
+    """A write is acknowledged by the second master; the next one times out at the first."""
+    tape = served().promote(15, "node-1", SECOND, 3).write(20, 1, SECOND, 4, node="node-1")
+    return tape.write(30, 2, FIRST, 3, outcome="timeout")
+
+
+def test_a_write_that_timed_out_and_is_discarded_has_no_place_among_others():
+    assert told(session(late_write_at_the_old_master(), WRITES)) == ("not_exercised", True, 0)
+
+
+def test_a_write_that_timed_out_and_is_kept_without_an_earlier_one_is_broken():
+    tape = late_write_at_the_old_master().promote(40, "node-0", THIRD, 4)
+    assert told(session(tape, WRITES)) == ("broken", True, 1)
+
+
 def test_one_write_is_not_exercised():
     found = session(served().write(10, 1, FIRST, 3), WRITES)
     assert found.evidence == ("no client wrote twice",)

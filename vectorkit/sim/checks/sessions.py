@@ -95,6 +95,13 @@ class _Tallies:
         return not any(begin <= index <= end for index in self.unsettled[later.node])
 
 
+def _counts(request: Request, facts: Facts) -> bool:
+    """Whether a write has to stand behind what its client was shown before."""
+    if request.outcome == "timeout":
+        return facts.history.contains(facts.history.final, request.place)
+    return request.outcome in ("ok", "degraded")
+
+
 def _unsettled(facts: Facts) -> dict[str, list[int]]:
     """When nodes crashed, started or took another store, as places in the trace."""
     found = defaultdict(list)
@@ -115,7 +122,8 @@ def check_sessions(facts: Facts) -> list[Finding]:
     Read-your-writes is promised under the policies `read_your_writes` and, within the guarantee,
     `linearizable`; monotonic reads under `linearizable`, and under `sticky` while the node lives
     and keeps its store; monotonic writes within the guarantee, writes-follow-reads also only after
-    linearizable reads. The guarantee is about writes that were not answered as degraded.
+    linearizable reads. The guarantee is about writes that were not answered as degraded. A write
+    that timed out counts where its record is part of the final history: else it never happened.
     """
     tallies = _Tallies(facts)
     sessions: dict[str, _Session] = defaultdict(_Session)
@@ -135,8 +143,8 @@ def check_sessions(facts: Facts) -> list[Finding]:
                 session.read_by,
                 session.proven,
             )
-        elif request.is_write and request.outcome in ("ok", "degraded", "timeout"):
-            if request.place != NOWHERE:
+        elif request.is_write:
+            if request.place != NOWHERE and _counts(request, facts):
                 tallies.write_came(request, session)
         elif not request.is_write and request.is_ok:
             tallies.read_came(request, session)
