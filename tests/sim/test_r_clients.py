@@ -136,7 +136,9 @@ STORE_WRITES = {
     "update": lambda store: store.update("words", 1, vector=KEEP, payload=None),
     "delete": lambda store: store.delete("words", [1]),
 }
-STORE_READS = {"get", "search", "search_many", "subscribe", "snapshot", "digest", "attach"}
+STORE_READS = {
+    *("attach", "copy", "digest", "get", "search", "search_many", "snapshot", "subscribe"),
+}
 COLLECTION_WRITES = {
     "upsert": lambda words: words.upsert([1], [[1, 2]]),
     "insert": lambda words: words.insert([999], [[1, 2]]),
@@ -147,9 +149,9 @@ COLLECTION_WRITES = {
     "retrain": lambda words: words.retrain(),
 }
 COLLECTION_READS = {
-    *("audit", "batches", "codec_report", "compile_report", "digest", "dim", "from_frame", "get"),
-    *("ids", "kind", "memory", "metric", "payload", "reserve", "save", "search", "search_many"),
-    *("snapshot", "to_frame", "version"),
+    *("audit", "batches", "codec_report", "compile_report", "copy", "digest", "dim"),
+    *("from_frame", "get", "ids", "kind", "memory", "metric", "payload", "reserve"),
+    *("save", "search", "search_many", "snapshot", "to_frame", "version"),
 }
 
 
