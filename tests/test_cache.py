@@ -27,10 +27,12 @@ QUERY = [1.0]
 
 
 class Journal:
+    place = None
+
     def admit(self):
         """Every write is welcome."""
 
-    def append(self, operation, encoded):
+    def append(self, operation, encoded, place):
         """Nothing is kept."""
 
 

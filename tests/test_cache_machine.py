@@ -45,10 +45,12 @@ options = st.sampled_from(
 
 
 class Journal:
+    place = None
+
     def admit(self):
         """Every write is welcome."""
 
-    def append(self, operation, encoded):
+    def append(self, operation, encoded, place):
         """Nothing is kept."""
 
 
