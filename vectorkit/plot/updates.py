@@ -17,7 +17,6 @@ from vectorkit.plot.style import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 
@@ -32,6 +31,7 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     >>> plot_update_latency(frame).get_ylabel()
     'time per row (µs)'
     """
+    from matplotlib.lines import Line2D
     from matplotlib.ticker import LogLocator
 
     ax = axes(ax, width=5.2, height=3.2)
@@ -79,18 +79,14 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.1, y=0.12)
     ax.set_xlabel("rows per call")
     ax.set_ylabel("time per row (µs)")
-    legend_above(ax, _handles())
+    legend_above(
+        ax,
+        [
+            Line2D([], [], color=METHOD_COLOURS[method], marker="o", markersize=4, label=method)
+            for method in (DELETE_INSERT, UPDATE)
+        ],
+    )
     if summary.empty:
         explain_empty(ax, "Nothing was measured: give measure.update_latency rows and batches.")
     finish(ax)
     return ax
-
-
-def _handles() -> list[Artist]:
-    from matplotlib.lines import Line2D
-
-    methods: list[Artist] = [
-        Line2D([], [], color=METHOD_COLOURS[method], marker="o", markersize=4, label=method)
-        for method in (DELETE_INSERT, UPDATE)
-    ]
-    return [*methods, Line2D([], [], color="0.6", linestyle=":", label="times faster")]
