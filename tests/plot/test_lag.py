@@ -72,10 +72,10 @@ def test_each_replica_has_a_solid_true_and_a_dashed_observed_line_in_its_colour(
         for line in plot_lag(frame, ax=ax).lines
     ]
     assert drawn == [
-        ([0.0, 0.5], [0.0, 0.0], node_colour("node-1"), "-"),
-        ([0.0, 0.5], [0.0, 40.0], node_colour("node-1"), "--"),
-        ([0.0, 0.5], [7.0, 2_000.0], node_colour("node-2"), "-"),
-        ([0.0, 0.5], [5.0, 1_900.0], node_colour("node-2"), "--"),
+        ([0.0, 0.5], [0.0, 0.0], node_colour("node-1", ax), "-"),
+        ([0.0, 0.5], [0.0, 40.0], node_colour("node-1", ax), "--"),
+        ([0.0, 0.5], [7.0, 2_000.0], node_colour("node-2", ax), "-"),
+        ([0.0, 0.5], [5.0, 1_900.0], node_colour("node-2", ax), "--"),
     ]
 
 

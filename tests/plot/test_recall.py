@@ -50,8 +50,8 @@ def bands(ax):
 def test_each_replica_has_a_line_in_its_colour_in_the_order_of_numbers(ax):
     plot_recall(recall(node_10=STALE, node_2=CODED), ax=ax)
     assert [line.get_color() for line in ax.lines] == [
-        node_colour("node-2"),
-        node_colour("node-10"),
+        node_colour("node-2", ax),
+        node_colour("node-10", ax),
     ]
     assert [line.get_ydata().tolist() for line in ax.lines] == [
         [0.75, 0.625, 0.75],

@@ -43,7 +43,11 @@ SETTINGS = (
 def points(ax):
     """Where each point is, its colour, and whether it is filled."""
     return [
-        (*line.get_xydata()[0].tolist(), line.get_color(), line.get_markerfacecolor() != "white")
+        (
+            *line.get_xydata()[0].tolist(),
+            line.get_color(),
+            to_rgba(line.get_markerfacecolor()) != to_rgba("white"),
+        )
         for line in ax.lines
         if line.get_marker() != "None"
     ]

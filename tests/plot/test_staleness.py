@@ -72,7 +72,9 @@ def test_a_curve_rises_by_the_share_of_a_read_at_its_staleness(ax):
 def test_by_node_there_is_a_curve_a_node_in_its_colour(ax):
     plot_staleness(reads(*MIXED * 20), by="node", ax=ax)
     assert list(curves(ax)) == ["node-0 (20)", "node-1 (40)", "node-2 (40)"]
-    assert [line.get_color() for line in ax.lines] == [node_colour(f"node-{i}") for i in range(3)]
+    assert [line.get_color() for line in ax.lines] == [
+        node_colour(f"node-{i}", ax) for i in range(3)
+    ]
     assert ax.get_legend().get_title().get_text() == "node (reads)"
 
 

@@ -13,6 +13,7 @@ from tests.plot.health_frames import legend_texts
 from vectorkit import run_frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_timeline
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import MESSAGE_COLOURS, node_colour
 from vectorkit.plot.timeline import MESSAGE_CLASSES
 from vectorkit.replication.messages import MESSAGE_NAMES
@@ -207,7 +208,7 @@ def test_the_diagram_of_a_real_run_has_all_its_messages_in_their_colours(ax):
         for each in ax.collections
         if each.get_label() in drawn
     }
-    want = {name: to_rgba(MESSAGE_COLOURS[name], 1) for name in drawn}
+    want = {name: to_rgba(readable(MESSAGE_COLOURS[name], ax), 1) for name in drawn}
     assert {name: colour[:3] for name, colour in colours.items()} == {
         name: colour[:3] for name, colour in want.items()
     }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import (
     HATCH,
     MASTER_COLOUR,
@@ -80,7 +81,7 @@ def plot_health(
         for status, colour in STATUS_COLOURS.items()
         if status in seen
     ]
-    legend_above(ax, [*handles, *reigns, *down_handles(roles), *cut_handles(frame)])
+    legend_above(ax, [*handles, *reigns, *down_handles(roles), *cut_handles(ax, frame)])
     if frame.empty:
         explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
     finish(ax, has_rows=True)
@@ -165,7 +166,7 @@ def _label(
         textcoords="offset points",
         ha=align,
         fontsize=size_pt(ax, 7),
-        color=colour,
+        color=readable(colour, ax),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import (
     HATCH,
     axes,
@@ -63,7 +64,7 @@ def plot_lag(
         mine = frame[frame["node"] == node]
         windows |= set(cut_windows(mine))
         mine = _with_gaps(_maxima(mine), gap_ms)
-        colour, times_s = node_colour(node), mine["time_ms"] / 1_000
+        colour, times_s = node_colour(node, ax), mine["time_ms"] / 1_000
         ax.plot(times_s, mine["lag_ms_true"], color=colour, linewidth=1.4)
         ax.plot(times_s, mine["lag_ms"], color=colour, linewidth=1.0, linestyle=(0, (4, 2)))
         if node in named:
@@ -75,15 +76,16 @@ def plot_lag(
     is_short = is_narrow(ax)
     true = "true" if is_short else "true (not applied)"
     observed = "observed" if is_short else "observed (not confirmed to its master)"
-    handles.append(Line2D([], [], color="0.5", label=true))
-    handles.append(Line2D([], [], color="0.5", linestyle=(0, (4, 2)), label=observed))
+    grey = readable("0.5", ax)
+    handles.append(Line2D([], [], color=grey, label=true))
+    handles.append(Line2D([], [], color=grey, linestyle=(0, (4, 2)), label=observed))
     ax.set_yscale("symlog", linthresh=10)
     ax.set_ylim(0, max(_TOP_MS_MIN, ax.get_ylim()[1]))
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
     ax.set_xlabel("virtual time (s)")
     ax.set_ylabel("lag (ms)")
-    legend_above(ax, [*handles, *down_handles(roles), *cut_handles(frame)])
+    legend_above(ax, [*handles, *down_handles(roles), *cut_handles(ax, frame)])
     if frame.empty:
         explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
     finish(ax)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, write_beside
 from vectorkit.sweep_statistics import wilson
 
@@ -32,7 +33,7 @@ def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     for row, concern in enumerate(concerns):
         mine = frame[frame["concern"] == concern]
         hits, trials = int((mine["lost"] > 0).sum()), len(mine)
-        colour = VERMILION if hits else BLUE
+        colour = readable(VERMILION if hits else BLUE, ax)
         ax.hlines(row, *wilson(hits, trials), color=colour, linewidth=2.2, clip_on=False)
         ax.plot(hits / trials, row, "o" if hits else "D", color=colour, clip_on=False)
         write_beside(ax, row, f"{mine['lost'].sum():,} of {mine['acknowledged'].sum():,}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from vectorkit.plot.contrast import background, readable
 from vectorkit.plot.style import BLUE, axes, explain_empty, finish, is_narrow, write_beside
 
 if TYPE_CHECKING:
@@ -33,9 +34,9 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     `frame` is `run.operations`, of which the writes of clients count; where there are none, all do,
     from when they were written.
     A thick bar reaches from the 10 % to the 90 % quantile, a thin one from the least to the 99 %
-    quantile, a dot is the median. A stage that some writes never reached says how many did. The
-    axis is logarithmic where the stages are far apart. What readers see is a stage of its own only
-    where it comes later than what is applied.
+    quantile, a hollow dot is the median. A stage that some writes never reached says how many did.
+    The axis is logarithmic where the stages are far apart. What readers see is a stage of its own
+    only where it comes later than what is applied.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=50, source="uniform:20x4")
@@ -48,6 +49,7 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     since = "written_ms" if asked.empty else "invoked_ms"
     frame = frame if asked.empty else asked
     stages = {column: name for column, name in STAGES.items() if not _is_shown(frame, column)}
+    blue, hollow = readable(BLUE, ax), background(ax)
     names, ends_ms = [], list[float]()
     is_short = is_narrow(ax)  # There figures beside the axes would take more room than bars.
     for row, (column, name) in enumerate(stages.items()):
@@ -58,9 +60,9 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             continue
         low, tenth, middle, most, nearly_all = np.quantile(taken_ms, [0, 0.1, 0.5, 0.9, 0.99])
         ends_ms += [low, nearly_all]
-        ax.hlines(row, low, nearly_all, color=BLUE, linewidth=1.2, zorder=2)
-        ax.hlines(row, tenth, most, color=BLUE, linewidth=6, alpha=0.45, zorder=2)
-        ax.plot(middle, row, "o", color=BLUE, markersize=5, zorder=3)
+        ax.hlines(row, low, nearly_all, color=blue, linewidth=1.2, zorder=2)
+        ax.hlines(row, tenth, most, color=blue, linewidth=6, zorder=2)
+        ax.plot(middle, row, "o", color=blue, markerfacecolor=hollow, markersize=7, zorder=3)
         told = (middle, nearly_all) if is_short else (middle, most, nearly_all)
         write_beside(ax, row, " · ".join(map(_rounded, told)))
     least, most = min(ends_ms, default=0.0), max(ends_ms, default=0.0)

@@ -58,7 +58,7 @@ def plot_recall(
     handles: list[Artist] = []
     names = sorted(drawn["node"].unique(), key=node_number)
     for name, width in zip(names, np.linspace(*_WIDTHS, len(names))[::-1], strict=True):
-        mine, colour = drawn[drawn["node"] == name], node_colour(name)
+        mine, colour = drawn[drawn["node"] == name], node_colour(name, ax)
         ax.plot(mine["time_ms"] / 1_000, mine["recall"], color=colour, linewidth=width, zorder=3)
         handles.append(Line2D([], [], color=colour, label=name))
     if node is not None:

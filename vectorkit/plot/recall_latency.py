@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vectorkit.measure import summarise_recall
+from vectorkit.plot.contrast import background, readable
 from vectorkit.plot.style import (
     PANEL_SHARE,
     SERIES,
@@ -54,17 +55,18 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax = axes(ax, width=5.2, height=3.2)
     table = summarise_recall(frame)
     front = table[table["is_on_front"]].sort_values(["recall", "us_per_query"])
-    ax.plot(front["recall"], front["us_per_query"], color="0.6", linewidth=1.2, zorder=1)
+    grey = readable("0.6", ax)
+    ax.plot(front["recall"], front["us_per_query"], color=grey, linewidth=1.2, zorder=1)
     handles: list[Artist] = []
     colours: dict[str, str] = {}
     for number, kind in enumerate(dict.fromkeys(table["kind"])):
         colour, marker = SERIES[number % len(SERIES)]
-        colours[kind] = colour
+        colours[kind] = colour = readable(colour, ax)
         for each in table[table["kind"] == kind].to_dict("records"):
             _draw_point(ax, each, colour, marker)
         handles.append(Line2D([], [], color=colour, marker=marker, linestyle="", label=kind))
     if len(front) > 1:
-        handles.append(Line2D([], [], color="0.6", linewidth=1.2, label="Pareto front"))
+        handles.append(Line2D([], [], color=grey, linewidth=1.2, label="Pareto front"))
     times_us = table["us_per_query"]
     is_wide = len(table) and times_us.max() > _WIDE * times_us.min()
     ax.set_yscale("log")
@@ -94,7 +96,7 @@ def _draw_point(ax: Axes, each: dict[Any, Any], colour: str, marker: str) -> Non
         middle_us,
         marker,
         color=colour,
-        markerfacecolor=colour if each["is_on_front"] else "white",
+        markerfacecolor=colour if each["is_on_front"] else background(ax),
         markersize=5.5,
         zorder=3,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pandas as pd
 
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import SERIES, axes, explain_empty, finish, legend_above
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def plot_runbook(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     # Lines that coincide are nested, so that all of them can be seen.
     for number, width in enumerate(np.linspace(*_WIDTHS, len(kinds))[::-1]):
         kind, (colour, marker) = kinds[number], SERIES[number % len(SERIES)]
+        colour = readable(colour, ax)
         mine = searches[searches["kind"] == kind].sort_values("step")
         ax.plot(
             mine["step"],
@@ -84,9 +86,9 @@ def _draw_lanes(ax: Axes, frame: pd.DataFrame, low: float, height: float) -> dic
         place = low - (_GAP_SHARE + _LANE_SHARE * (number + 0.5)) * height
         steps = writes.loc[writes["operation"] == operation, "step"]
         half = 0.35 * _LANE_SHARE * height
-        ax.vlines(steps, place - half, place + half, color="0.35", linewidth=0.8)
+        ax.vlines(steps, place - half, place + half, color=readable("0.35", ax), linewidth=0.8)
         lanes[str(operation)] = place
     if lanes:
-        ax.axhline(low - _GAP_SHARE * height / 2, color="0.8", linewidth=0.8)
+        ax.axhline(low - _GAP_SHARE * height / 2, color=readable("0.5", ax), linewidth=0.8)
     ax.set_ylim(bottom=low - (_GAP_SHARE + _LANE_SHARE * len(lanes)) * height)
     return lanes

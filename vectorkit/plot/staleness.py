@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import pandas as pd
 
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import (
     DASHES,
     POLICY_COLOURS,
@@ -57,7 +58,7 @@ def plot_staleness(
             continue
         has_curve = True
         shares = np.arange(1, len(stale_ms) + 1) / len(stale_ms)
-        colour = node_colour(name) if by == "node" else POLICY_COLOURS[name]
+        colour = readable(node_colour(name) if by == "node" else POLICY_COLOURS[name], ax)
         ax.step(
             [0.0, *stale_ms, right_ms],
             [0.0, *shares, 1.0],

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from vectorkit.plot.contrast import is_dark, readable
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.artist import Artist
@@ -62,7 +64,8 @@ SERIES: Final = (
 """Colours and markers of what has no meaning of its own, such as kinds, in order of appearance."""
 DASHES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
 
-# Nodes have black and the "muted" palette of Tol (2021), so that no node looks like a state.
+# Nodes have black and the "muted" palette of Tol (2021), so that no node looks like a state; its
+# sand, which is olive once it is dark enough for a white background, is a brown here.
 _NODE_COLOURS: Final = (
     "#000000",
     "#332288",
@@ -72,10 +75,10 @@ _NODE_COLOURS: Final = (
     "#AA4499",
     "#44AA99",
     "#882255",
-    "#DDCC77",
+    "#661100",
     "#117733",
 )
-_SHADE: Final[dict[str, Any]] = {"color": "black", "alpha": 0.13, "linewidth": 0}
+_SHADE_ALPHA, _SHADE_ALPHA_DARK = 0.13, 0.2
 HATCH: Final[dict[str, Any]] = {
     "facecolor": "none",
     "edgecolor": "0.5",
@@ -97,13 +100,16 @@ PANEL_SHARE: Final = 0.775
 _NARROW_LETTERS_MAX, _NARROW_TICKS_MAX = 30, 4
 
 
-def node_colour(node: str) -> str:
+def node_colour(node: str, ax: Axes | None = None) -> str:
     """The colour of a node in every plot, by the number at the end of its name.
+
+    With `ax`, as it can be read there: `node-0` is black on white and white on black.
 
     >>> node_colour("node-1")
     '#332288'
     """
-    return _NODE_COLOURS[node_number(node) % len(_NODE_COLOURS)]
+    colour = _NODE_COLOURS[node_number(node) % len(_NODE_COLOURS)]
+    return colour if ax is None else readable(colour, ax)
 
 
 def node_number(node: str) -> int:
@@ -157,12 +163,25 @@ def finish(ax: Axes, *, has_rows: bool = False) -> None:
             ax.locator_params(axis="x", nbins=_NARROW_TICKS_MAX)
 
 
+def shade_look(ax: Axes) -> dict[str, Any]:
+    """The look of stretches of time that stand out from the background."""
+    alpha = _SHADE_ALPHA_DARK if is_dark(ax) else _SHADE_ALPHA
+    return {"color": readable("black", ax), "alpha": alpha, "linewidth": 0}
+
+
 def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> None:
     """Shade a stretch of time, over the whole height or in one row; overlaps are darker."""
     if row is None:
-        ax.axvspan(start_s, end_s, zorder=0, **_SHADE)
+        ax.axvspan(start_s, end_s, zorder=0, **shade_look(ax))
     else:
-        ax.barh(row, end_s - start_s, left=start_s, height=1.0, zorder=0, **_SHADE)
+        ax.barh(row, end_s - start_s, left=start_s, height=1.0, zorder=0, **shade_look(ax))
+
+
+def text_colour(ax: Axes) -> str:
+    """The colour of letters by the style, or one that can be read where that could not be."""
+    import matplotlib as mpl
+
+    return readable(str(mpl.rcParams["text.color"]), ax)
 
 
 def explain_empty(ax: Axes, text: str) -> None:
@@ -177,6 +196,7 @@ def explain_empty(ax: Axes, text: str) -> None:
         ha="center",
         va="center",
         fontsize=size_pt(ax, _LEGEND_PT),
+        color=text_colour(ax),
     )
 
 
@@ -219,17 +239,18 @@ def write_beside(ax: Axes, row: float, text: str) -> None:
         textcoords="offset points",
         va="center",
         fontsize=size_pt(ax, 8),
+        color=text_colour(ax),
         annotation_clip=False,
     )
 
 
-def cut_handles(health: pd.DataFrame) -> list[Patch]:
+def cut_handles(ax: Axes, health: pd.DataFrame) -> list[Patch]:
     """What a legend says of the shades: who was cut off; nothing where no node was."""
     from matplotlib.patches import Patch
 
     nodes = health[health["is_cut"]]["node"].unique().tolist()
     names = nodes[0] if len(nodes) == 1 else f"{len(nodes)} nodes"
-    return [Patch(label=f"{names} cut off", **_SHADE)] if nodes else []
+    return [Patch(label=f"{names} cut off", **shade_look(ax))] if nodes else []
 
 
 def shade_faults(
@@ -244,6 +265,7 @@ def shade_faults(
     from matplotlib.patches import Patch
 
     low, high = ax.get_xlim()
+    colour = readable("0.25", ax)
     lasting, sudden = Counter[str](), Counter[str]()
     for each in faults.to_dict("records"):
         start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms
@@ -254,16 +276,16 @@ def shade_faults(
         what = each["kind"] if befallen else " ".join([each["kind"], *nodes])
         if start == end:
             sudden[what] += 1
-            ax.axvline(start, color="0.25", linewidth=0.8, linestyle=":", zorder=1)
+            ax.axvline(start, color=colour, linewidth=0.8, linestyle=":", zorder=1)
             continue
         lasting[what] += 1
         for row in befallen or (None,):
             shade(ax, max(start, low), min(end, high), row=row)
     handles: list[Artist] = []
     if lasting:
-        handles.append(Patch(label=_told(lasting, "faults"), **_SHADE))
+        handles.append(Patch(label=_told(lasting, "faults"), **shade_look(ax)))
     if sudden:
-        line = Line2D([], [], color="0.25", linewidth=0.8, linestyle=":")
+        line = Line2D([], [], color=colour, linewidth=0.8, linestyle=":")
         line.set_label(_told(sudden, "events"))
         handles.append(line)
     return handles
@@ -287,6 +309,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, text_pt: float = _LEGEN
             frameon=False,
             borderaxespad=0.2,
             fontsize=size_pt(ax, text_pt),
+            labelcolor=text_colour(ax),
             handlelength=1.4,
             columnspacing=1.2,
         )

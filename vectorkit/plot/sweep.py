@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from vectorkit import sweep_statistics
+from vectorkit.plot.contrast import background, contrast, is_dark, readable
 from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, size_pt, write_beside
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _PANEL_SHARE, _NAME_IN = 0.75, 0.45
 """How much of its place in a figure an axes takes before labels, and the name beside those."""
 _TEXT_PT, _TEXT_PT_MIN = 8.0, 4.5
 """The size of the letters in cells, and how small they may become in narrow ones."""
-_DARK: Final = 0.68
-"""Letters are white on what is darker than this share of the scale."""
 _SAID: Final = {
     "has_loss": "runs that lost an acknowledged write",
     "is_broken": "runs that broke a promise",
@@ -48,8 +47,8 @@ def plot_sweep(
 
     `frame` is what `sim.sweep` gave, `of` one of its columns. By one setting, each value has a row:
     a point, its 95 % interval, and how many runs it comes from. By two, each cell has the figure
-    above its interval, and the darker it is, the larger. Runs of all other settings are taken
-    together; below six runs a median has no interval.
+    above its interval, and stands out the more, the larger it is. Runs of all other settings are
+    taken together; below six runs a median has no interval.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=20, source="uniform:20x4")
@@ -80,7 +79,7 @@ def _draw_rows(ax: Axes | None, table: pd.DataFrame, x: str, said: str) -> Axes:
         ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     for row, each in enumerate(table.to_dict("records")):
         is_hit = not is_rate or each["k"] > 0
-        colour = VERMILION if is_rate and is_hit else BLUE
+        colour = readable(VERMILION if is_rate and is_hit else BLUE, ax)
         if math.isfinite(each["low"]):
             ax.hlines(row, each["low"], each["high"], color=colour, linewidth=2.2, clip_on=False)
         marker = "o" if is_hit else "D"
@@ -106,8 +105,9 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
     width = _NAME_IN + _letters(down) * _LABEL_IN + cell_in * max(len(across), 2)
     ax = axes(ax, width=width, height=_MARGIN_IN + _ROW_IN * max(len(down), 2))
     top = 1.0 if is_rate else float(np.nanmax(grid, initial=0.0)) or 1.0
+    scale = "Blues_r" if is_dark(ax) else "Blues"
     if len(table):
-        ax.imshow(grid.to_numpy(np.float64), cmap="Blues", vmin=0, vmax=top, aspect="auto")
+        ax.imshow(grid.to_numpy(np.float64), cmap=scale, vmin=0, vmax=top, aspect="auto")
     cell_in = _width_in(ax, down) / max(len(across), 1)
     texts = {
         (across.index(each[x]), down.index(each[y])): (_told(each, is_rate), each["middle"])
@@ -116,13 +116,13 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
     letters = _letters(text for text, _ in texts.values()) or 1
     text_pt = min(_TEXT_PT, max(_TEXT_PT_MIN, 0.93 * cell_in / (letters * _LETTER_IN)))
     for place, (text, middle) in texts.items():
-        colour = "white" if middle > _DARK * top else "black"
+        colour = _letter_colour(scale, middle / top)
         ax.text(*place, text, color=colour, ha="center", va="center", fontsize=text_pt)
     _label(ax, [str(each) for each in across], cell_in)
     ax.set_yticks(range(len(down)), [str(each) for each in down])
     ax.set_xticks(np.arange(1, len(across)) - 0.5, minor=True)
     ax.set_yticks(np.arange(1, len(down)) - 0.5, minor=True)
-    ax.grid(which="minor", color="white", linewidth=2)
+    ax.grid(which="minor", color=background(ax), linewidth=2)
     ax.tick_params(which="both", length=0)
     ax.set_xlabel(_words(x))
     ax.set_ylabel(_words(y))
@@ -133,6 +133,15 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
     said = _wrapped(said, _width_in(ax, down), _TEXT_PT)
     ax.set_title(f"{said}\n95 % intervals, {runs} runs a cell", fontsize=_TEXT_PT, loc="left")
     return ax
+
+
+def _letter_colour(scale: str, share: float) -> str:
+    """White or black, whichever has more contrast on this share of a scale of colours."""
+    import matplotlib as mpl
+
+    red, green, blue, _ = mpl.colormaps[scale](share)
+    on_white, on_black = (contrast((red, green, blue), (end,) * 3) for end in (1.0, 0.0))
+    return "white" if on_white > on_black else "black"
 
 
 def _label(ax: Axes, labels: list[str], cell_in: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
+from vectorkit.plot.contrast import background, readable
 from vectorkit.plot.style import (
     MESSAGE_COLOURS,
     axes,
@@ -19,6 +20,7 @@ from vectorkit.plot.style import (
     node_number,
     shade_faults,
     size_pt,
+    text_colour,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ _LEGEND_PT: Final = 7.5
 _STUB: Final = 0.35
 """How far towards its target a message is drawn that was lost when it was sent."""
 _MS_BELOW: Final = 5_000.0
-_LOOKS: Final = ((60, 1.0, 0.95, 18.0), (250, 0.7, 0.8, 10.0), (1_000, 0.5, 0.6, 5.0))
+_LOOKS: Final = ((60, 1.0, 1.0, 18.0), (250, 0.7, 1.0, 10.0), (1_000, 0.5, 1.0, 5.0))
 _LOOK_OF_MANY: Final = (0.3, 0.35, 1.5)
 _NARROW_SHARE: Final = 0.6
 """In narrow axes, as letters, so lines and arrows are smaller."""
@@ -148,7 +150,8 @@ def _draw_messages(
         width, size = width * _NARROW_SHARE, size * _NARROW_SHARE
     handles: list[Artist] = []
     classes = seen["kind"].map(MESSAGE_CLASSES)
-    for name, colour in MESSAGE_COLOURS.items():
+    for name, hue in MESSAGE_COLOURS.items():
+        colour = readable(hue, ax)
         mine = seen[classes == name]
         if mine.empty:
             continue
@@ -181,7 +184,9 @@ def _draw_messages(
         label = name.partition(",")[0] if is_narrow(ax) else name
         handles.append(Line2D([], [], color=colour, label=label))
     if seen["lost_ms"].notna().any():
-        cross = Line2D([], [], color="0.2", marker="x", markersize=5, linestyle="", label="lost")
+        cross = Line2D(
+            [], [], color=readable("0.2", ax), marker="x", markersize=5, linestyle="", label="lost"
+        )
         handles.append(cross)
     return handles
 
@@ -213,7 +218,9 @@ def _draw_nodes(
     for name, row in rows.items():
         has_roles = roles is not None and name.startswith("node-")
         style = (0, (1, 3)) if has_roles else "-"
-        ax.hlines(row, low, high, color="0.7", linewidth=0.8, linestyle=style, zorder=1)
+        ax.hlines(
+            row, low, high, color=readable("0.5", ax), linewidth=0.8, linestyle=style, zorder=1
+        )
     if roles is None:
         return []
     seen: set[str] = set()
@@ -221,7 +228,7 @@ def _draw_nodes(
         start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms
         if start > high or end < low:
             continue
-        row, colour = rows[each["node"]], node_colour(each["node"])
+        row, colour = rows[each["node"]], node_colour(each["node"], ax)
         if each["role"] != "down" or start >= low:
             seen.add(each["role"])
         if each["role"] == "down":
@@ -232,7 +239,7 @@ def _draw_nodes(
                 color=colour,
                 markersize=size_pt(ax, 8),
                 zorder=6,
-                markeredgecolor="white",
+                markeredgecolor=background(ax),
             )
             continue
         left, right = max(start, low), min(end, high)
@@ -242,13 +249,21 @@ def _draw_nodes(
         if each["role"] == "master":
             _name_epoch(ax, left, row, each["epoch"])
     handles: list[Artist] = [
-        Line2D([], [], color="0.2", label=role, **_ROLE_LINES[role])
+        Line2D([], [], color=readable("0.2", ax), label=role, **_ROLE_LINES[role])
         for role in _IS_SHOWN
         if role in seen
     ]
     if "down" in seen:
         handles.append(
-            Line2D([], [], color="0.2", marker="X", markersize=7, linestyle="", label="goes down")
+            Line2D(
+                [],
+                [],
+                color=readable("0.2", ax),
+                marker="X",
+                markersize=7,
+                linestyle="",
+                label="goes down",
+            )
         )
     return handles
 
@@ -261,5 +276,6 @@ def _name_epoch(ax: Axes, left: float, row: int, epoch: str) -> None:
         textcoords="offset points",
         fontsize=size_pt(ax, 7),
         zorder=7,
-        bbox={"facecolor": "white", "alpha": 0.85, "linewidth": 0, "pad": 0.6},
+        color=text_colour(ax),
+        bbox={"facecolor": background(ax), "alpha": 0.85, "linewidth": 0, "pad": 0.6},
     )

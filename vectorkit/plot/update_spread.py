@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vectorkit.measure import DELETE_INSERT, UPDATE
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import (
     DASHES,
     METHOD_COLOURS,
@@ -52,15 +53,15 @@ def plot_update_spread(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
                 [times_us[0], *times_us, most * 1.1],
                 [0.0, *np.arange(1, len(times_us) + 1) / len(times_us), 1.0],
                 where="post",
-                color=METHOD_COLOURS[method],
+                color=readable(METHOD_COLOURS[method], ax),
                 linestyle=dashes[batch],
                 linewidth=1.5,
             )
     handles: list[Artist] = [
-        Line2D([], [], color=METHOD_COLOURS[method], label=method) for method in seen
+        Line2D([], [], color=readable(METHOD_COLOURS[method], ax), label=method) for method in seen
     ]
     handles += [
-        Line2D([], [], color="0.3", linestyle=dashes[batch], label=_rows(batch))
+        Line2D([], [], color=readable("0.3", ax), linestyle=dashes[batch], label=_rows(batch))
         for batch in batches
     ]
     ax.set_xscale("log")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from vectorkit.measure import DELETE_INSERT, UPDATE, summarise_updates
+from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import (
     METHOD_COLOURS,
     axes,
@@ -14,6 +15,7 @@ from vectorkit.plot.style import (
     finish,
     legend_above,
     size_pt,
+    text_colour,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             summary["batch"],
             middle,
             yerr=spread,
-            color=METHOD_COLOURS[method],
+            color=readable(METHOD_COLOURS[method], ax),
             marker="o",
             markersize=4,
             linewidth=1.4,
@@ -54,22 +56,12 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         summary["batch"],
         summary["update_us"],
         summary["delete_insert_us"],
-        color="0.6",
+        color=readable("0.6", ax),
         linestyle=":",
         linewidth=1.0,
         zorder=1,
     )
-    between = (summary["update_us"] * summary["delete_insert_us"]) ** 0.5
-    for batch, speedup, height in zip(summary["batch"], summary["speedup"], between, strict=True):
-        ax.annotate(
-            f"{speedup:.1f}×",
-            (batch, height),
-            xytext=(4, 0),  # Beside the dotted line that joins what it compares.
-            textcoords="offset points",
-            ha="left",
-            va="center",
-            fontsize=size_pt(ax, 8),
-        )
+    _name_speedups(ax, summary)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -82,7 +74,14 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     legend_above(
         ax,
         [
-            Line2D([], [], color=METHOD_COLOURS[method], marker="o", markersize=4, label=method)
+            Line2D(
+                [],
+                [],
+                color=readable(METHOD_COLOURS[method], ax),
+                marker="o",
+                markersize=4,
+                label=method,
+            )
             for method in (DELETE_INSERT, UPDATE)
         ],
     )
@@ -90,3 +89,19 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         explain_empty(ax, "Nothing was measured: give measure.update_latency rows and batches.")
     finish(ax)
     return ax
+
+
+def _name_speedups(ax: Axes, summary: pd.DataFrame) -> None:
+    """Write beside each dotted line how many times the update is faster."""
+    between = (summary["update_us"] * summary["delete_insert_us"]) ** 0.5
+    for batch, speedup, height in zip(summary["batch"], summary["speedup"], between, strict=True):
+        ax.annotate(
+            f"{speedup:.1f}×",
+            (batch, height),
+            xytext=(4, 0),  # Beside the dotted line that joins what it compares.
+            textcoords="offset points",
+            ha="left",
+            va="center",
+            color=text_colour(ax),
+            fontsize=size_pt(ax, 8),
+        )
