@@ -18,7 +18,7 @@ import numpy as np
 from cachetools import TTLCache
 
 from vectorkit.collections import Collection, Matches
-from vectorkit.collections.checks import checked_k, checked_row
+from vectorkit.collections.checks import check_k, check_row
 from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
@@ -105,10 +105,10 @@ class QueryCache:
         *,
         timer: Callable[[], float] | None = None,
     ) -> None:
-        self.capacity = _checked_capacity(capacity)
-        self.max_age_s = _checked_age(max_age_s)
+        self.capacity = _check_capacity(capacity)
+        self.max_age_s = _check_age(max_age_s)
         seconds = math.inf if self.max_age_s is None else self.max_age_s
-        clock = () if timer is None else (_checked_timer(timer),)
+        clock = () if timer is None else (_check_timer(timer),)
         self._timer = timer
         self._make_entries = partial(_Entries, self.capacity, seconds, *clock)
         self._entries = self._make_entries()
@@ -131,7 +131,7 @@ class QueryCache:
         >>> list(vk.QueryCache().search(c, [1, 1]))
         [('a', 3.0)]
         """
-        row, count = checked_row(query, collection.dim), checked_k(k)
+        row, count = check_row(query, collection.dim), check_k(k)
         wanted = None if where is None else parse(where)
         text = None if wanted is None else wanted.key
         if count == 0 or (wanted is not None and text is None):
@@ -341,7 +341,7 @@ def _reaches(slots: Int32Array, scores: Float32Array, entry: _Entry) -> bool:
     return (-scores[-1], slots[-1]) <= (-entry.scores[-1], entry.slots[-1])
 
 
-def checked_cache(cache: object) -> QueryCache:
+def check_cache(cache: object) -> QueryCache:
     """A cache for a store."""
     if isinstance(cache, QueryCache):
         return cache
@@ -353,7 +353,7 @@ def checked_cache(cache: object) -> QueryCache:
     )
 
 
-def _checked_capacity(capacity: object) -> int:
+def _check_capacity(capacity: object) -> int:
     if (number := whole_number(capacity)) is not None and number > 0:
         return number
     raise InvalidOption(
@@ -364,7 +364,7 @@ def _checked_capacity(capacity: object) -> int:
     )
 
 
-def _checked_age(max_age_s: Any) -> float | None:
+def _check_age(max_age_s: Any) -> float | None:
     if max_age_s is None:
         return None
     is_number = isinstance(max_age_s, float | np.floating) or whole_number(max_age_s) is not None
@@ -379,7 +379,7 @@ def _checked_age(max_age_s: Any) -> float | None:
     )
 
 
-def _checked_timer(timer: Callable[[], float]) -> Callable[[], float]:
+def _check_timer(timer: Callable[[], float]) -> Callable[[], float]:
     if callable(timer):
         return timer
     raise InvalidOption(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectorkit.collections import Matches, Reader, Snapshot
-from vectorkit.collections.checks import checked_ids, checked_k, checked_row_count, checked_rows
+from vectorkit.collections.checks import check_ids, check_k, check_row_count, check_rows
 from vectorkit.draws import address, draw_block, fold
 from vectorkit.errors import InvalidDimension
 from vectorkit.kernels.canonical import ZERO_NORM, canonical_norms, canonical_scores
@@ -117,8 +117,8 @@ def parity_report(
     if queries is None:
         asked = vectors[_sample(len(one), sample, seed, _PARITY_STREAM)]
     else:
-        asked = checked_rows(queries, None, one.dim)
-    checks = [*_content_checks(one, two), *_search_checks(one, two, asked, checked_k(k))]
+        asked = check_rows(queries, None, one.dim)
+    checks = [*_content_checks(one, two), *_search_checks(one, two, asked, check_k(k))]
     return frames.of_rows(checks, frames.PARITY)
 
 
@@ -200,10 +200,10 @@ def _pair(a: Reader, b: Reader) -> tuple[Snapshot, Snapshot]:
 def _queries(queries: Any, reader: Snapshot) -> tuple[list[Id | None], Float32Array]:
     """The ids of queries, where they are given by ids, and their vectors."""
     if _are_ids(queries):
-        ids = list(checked_ids(queries))
+        ids = list(check_ids(queries))
         found = [reader.get(row_id).vector for row_id in ids]
-        return [*ids], checked_rows(found, len(ids), reader.dim)
-    rows = checked_rows(queries, None, reader.dim)
+        return [*ids], check_rows(found, len(ids), reader.dim)
+    rows = check_rows(queries, None, reader.dim)
     return [None] * len(rows), rows
 
 
@@ -233,7 +233,7 @@ def _change(before: Matches, after: Matches) -> tuple[Any, ...]:
 
 def _sample(count: int, sample: int | None, seed: int, stream: int) -> NDArray[np.int64]:
     """Slots below `count`, ascending: all of them, or so many that are drawn."""
-    if sample is None or checked_row_count(sample) >= count:
+    if sample is None or check_row_count(sample) >= count:
         return np.arange(count)
     order = np.argsort(draw_block(fold(address(seed), stream), count), kind="stable")
     return np.sort(order[:sample])

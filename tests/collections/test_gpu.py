@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vectorkit.collections import GpuCollection
-from vectorkit.collections.gpu import checked_device
+from vectorkit.collections.gpu import check_device
 from vectorkit.errors import DeviceNotFound, InvalidOption
 
 SECOND = jax.local_devices()[1]
@@ -26,7 +26,7 @@ def test_without_an_accelerator_the_error_names_the_devices_and_the_remedy():
 def test_the_first_accelerator_is_the_default(monkeypatch):
     accelerator = SimpleNamespace(platform="gpu")
     monkeypatch.setattr(jax, "local_devices", lambda: [SECOND, accelerator, SECOND])
-    assert checked_device(None) is accelerator
+    assert check_device(None) is accelerator
 
 
 @pytest.mark.parametrize("device", ["gpu", 0, "cuda:0"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vectorkit import frames, sim
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.fault_lists import FAULTS, checked_faults
+from vectorkit.sim.fault_lists import FAULTS, check_faults
 
 ONE_OF_EACH = [
     sim.Partition(at_ms=1, for_ms=2, isolate=["node-1", "client-0"]),
@@ -120,18 +120,18 @@ REFUSED = {
         lambda: sim.fault_from_dict({"kind": "Restart", "at_ms": "1", "node": "a"}),
         "at_ms",
     ),
-    "no list": (lambda: checked_faults(ONE_OF_EACH[0]), "a list of"),
-    "no fault": (lambda: checked_faults(["crash"]), "a list of"),
+    "no list": (lambda: check_faults(ONE_OF_EACH[0]), "a list of"),
+    "no fault": (lambda: check_faults(["crash"]), "a list of"),
     "an unknown node": (
-        lambda: checked_faults([sim.Restart(at_ms=1, node="node-9")], ("node-0",)),
+        lambda: check_faults([sim.Restart(at_ms=1, node="node-9")], ("node-0",)),
         "'node-9'",
     ),
     "a client that crashes": (
-        lambda: checked_faults([sim.Restart(at_ms=1, node="client-0")], ("node-0",), ("client-0",)),
+        lambda: check_faults([sim.Restart(at_ms=1, node="client-0")], ("node-0",), ("client-0",)),
         "'client-0'",
     ),
     "an unknown client": (
-        lambda: checked_faults(
+        lambda: check_faults(
             [sim.Cut(at_ms=1, for_ms=1, source="client-3")], ("node-0",), ("client-0",)
         ),
         "'client-3'",
@@ -151,4 +151,4 @@ def test_clients_and_the_current_master_may_be_named():
         sim.Partition(at_ms=1, for_ms=1, isolate=["node-0", "client-0"]),
         sim.Crash(at_ms=1, node=sim.CURRENT_MASTER),
     ]
-    assert checked_faults(faults, ("node-0",), ("client-0",)) == tuple(faults)
+    assert check_faults(faults, ("node-0",), ("client-0",)) == tuple(faults)

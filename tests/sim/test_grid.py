@@ -9,7 +9,7 @@ from tests.sim.small import BASE, LOAD
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.grid import checked_seeds, planned, settings_of
+from vectorkit.sim.grid import check_seeds, planned, settings_of
 
 NODE = "node-1"
 
@@ -213,8 +213,8 @@ def test_a_field_of_a_load_needs_a_load():
 
 
 def test_seeds_are_plain_integers_each_once():
-    assert checked_seeds(range(2, 4)) == [2, 3]
-    seeds = checked_seeds(np.arange(2))
+    assert check_seeds(range(2, 4)) == [2, 3]
+    seeds = check_seeds(np.arange(2))
     assert seeds == [0, 1]
     assert {type(seed) for seed in seeds} == {int}
 
@@ -232,5 +232,5 @@ def test_seeds_are_plain_integers_each_once():
 )
 def test_seeds_that_say_nothing_sure_are_refused(seeds, told):
     with pytest.raises(InvalidOption) as caught:
-        checked_seeds(seeds)
+        check_seeds(seeds)
     assert told in str(caught.value)

@@ -12,7 +12,7 @@ from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import Failover, WriteConcern, majority
 from vectorkit.sim.choices import Draws
-from vectorkit.sim.fault_lists import FAULTS, checked_faults
+from vectorkit.sim.fault_lists import FAULTS, check_faults
 
 NEMESES = (
     sim.swizzle_clog,
@@ -40,7 +40,7 @@ def test_a_nemesis_gives_valid_faults_within_the_run(
     arguments = {"duration_ms": duration_ms, "seed": seed, "intensity": intensity}
     faults = nemesis(options, **arguments)
     assert faults == nemesis(options, **arguments)
-    assert checked_faults(faults, options.node_ids) == tuple(faults)
+    assert check_faults(faults, options.node_ids) == tuple(faults)
     assert all(0 <= fault.at_ms < max(duration_ms, 1) or _is_after(fault) for fault in faults)
 
 

@@ -23,7 +23,7 @@ from vectorkit.sim import (
 )
 from vectorkit.sim.keys import exponential_ns, places
 from vectorkit.sim.requests import Requests, request_number, request_of
-from vectorkit.sim.workload import refuse_reads
+from vectorkit.sim.workload import check_read_policy
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP
 
@@ -84,9 +84,9 @@ def test_a_load_is_plain_data():
 def test_linearizable_reads_are_refused_where_the_concern_does_not_carry_them(concern):
     load = Workload(read_policy="linearizable")
     with pytest.raises(InvalidInput, match="cannot prove a read linearizable"):
-        refuse_reads(load, ClusterOptions(write_concern=concern))
-    refuse_reads(load, ClusterOptions(write_concern=majority()))
-    refuse_reads(Workload(), ClusterOptions(write_concern=concern))
+        check_read_policy(load, ClusterOptions(write_concern=concern))
+    check_read_policy(load, ClusterOptions(write_concern=majority()))
+    check_read_policy(Workload(), ClusterOptions(write_concern=concern))
 
 
 # Laws

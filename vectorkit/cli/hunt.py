@@ -17,9 +17,9 @@ import joblib
 
 from vectorkit.errors import InvalidOption
 from vectorkit.notebook.progress import progress
+from vectorkit.records import check_range, check_seed
 from vectorkit.sim.coverage import PLACES
 from vectorkit.sim.hunt import VERDICTS, Tally, Trial, try_seed
-from vectorkit.sim.options import refuse_range, refuse_seed
 
 _COLUMNS: Final = 100
 _VERDICT_WIDTH: Final = 19
@@ -40,8 +40,8 @@ def hunt(*, minutes: float, first_seed: int, jobs: int, out: Path, is_json: bool
             wanted="a number above 0",
             remedy="pass --minutes 10",
         )
-    refuse_seed(first_seed)
-    refuse_range("jobs", jobs, 1, _JOBS_MAX)
+    check_seed(first_seed)
+    check_range("jobs", jobs, 1, _JOBS_MAX)
     out.mkdir(parents=True, exist_ok=True)
     tally, started_s = Tally(), perf_counter()
     total_s = 60 * minutes

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import jax.numpy as jnp
 import numpy as np
 from jax.errors import TracerArrayConversionError
-from numpy import inf, ndarray, vdot  # By their own names: `checked_row` runs a million times.
+from numpy import inf, ndarray, vdot  # By their own names: `check_row` runs a million times.
 
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
@@ -40,7 +40,7 @@ ROWS_MAX: Final = 2**31 - 1
 _FLOAT32: Final = np.dtype(np.float32)
 
 
-def checked_dim(dim: object) -> int:
+def check_dim(dim: object) -> int:
     """A dimension from 1 to `DIMENSION_MAX`."""
     if (number := whole_number(dim)) is not None and 0 < number <= DIMENSION_MAX:
         return number
@@ -52,7 +52,7 @@ def checked_dim(dim: object) -> int:
     )
 
 
-def checked_metric(metric: object) -> Metric:
+def check_metric(metric: object) -> Metric:
     """One of `METRICS`."""
     if (known := known_name(metric, METRICS)) is not None:
         return cast("Metric", known)
@@ -65,7 +65,7 @@ def checked_metric(metric: object) -> Metric:
     )
 
 
-def checked_name(name: object) -> str:
+def check_name(name: object) -> str:
     """The name of a collection: a text that is not empty, as a plain str."""
     if isinstance(name, str) and name:
         return str.__str__(name)
@@ -77,7 +77,7 @@ def checked_name(name: object) -> str:
     )
 
 
-def checked_k(k: object) -> int:
+def check_k(k: object) -> int:
     """A number of neighbours from zero to `K_MAX`."""
     number = k if type(k) is int else whole_number(k)
     if number is not None and 0 <= number <= K_MAX:
@@ -90,7 +90,7 @@ def checked_k(k: object) -> int:
     )
 
 
-def checked_row_count(count: object) -> int:
+def check_row_count(count: object) -> int:
     """A number of rows from zero to `ROWS_MAX`."""
     if (number := whole_number(count)) is not None and 0 <= number <= ROWS_MAX:
         return number
@@ -102,7 +102,7 @@ def checked_row_count(count: object) -> int:
     )
 
 
-def checked_id(row_id: object) -> Id:
+def check_id(row_id: object) -> Id:
     """A str or int to ±`INT_MAX`: UUIDs become texts, Enums their values; others are refused."""
     if type(row_id) is str or (type(row_id) is int and -INT_MAX <= row_id <= INT_MAX):
         return row_id
@@ -124,7 +124,7 @@ def _id_remedy(row_id: object) -> str:
     return "name rows by text or by whole numbers"
 
 
-def checked_ids(ids: Iterable[object]) -> tuple[Id, ...]:
+def check_ids(ids: Iterable[object]) -> tuple[Id, ...]:
     """Distinct ids of one kind."""
     if isinstance(ids, set | frozenset):
         raise InvalidId(
@@ -150,7 +150,7 @@ def checked_ids(ids: Iterable[object]) -> tuple[Id, ...]:
         )
     names: tuple[Any, ...] = tuple(ids)
     if set(map(type, names)) != {str}:
-        names = tuple(map(checked_id, names))
+        names = tuple(map(check_id, names))
     if len(kinds := set(map(type, names))) > 1:
         raise mixed_ids(" and ".join(sorted(kind.__name__ for kind in kinds)))
     if len(set(names)) != len(names):
@@ -175,7 +175,7 @@ def mixed_ids(got: str) -> InvalidId:
     )
 
 
-def checked_rows(
+def check_rows(
     vectors: Any, count: int | None, dim: int, *, is_shared: bool = False
 ) -> Float32Array:
     """Vectors as a contiguous float32 array of shape (count, dim); None takes any count.
@@ -202,7 +202,7 @@ def checked_rows(
     return rows
 
 
-def checked_row(vector: Any, dim: int) -> Float32Array:
+def check_row(vector: Any, dim: int) -> Float32Array:
     """One vector as float32 of shape (dim,). It may share memory with what was passed."""
     is_ready = type(vector) is ndarray and vector.dtype is _FLOAT32
     row: Float32Array = vector if is_ready else _as_float32(vector)

@@ -14,13 +14,13 @@ import numpy as np
 from vectorkit.collections import files
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import (
-    checked_dim,
-    checked_id,
-    checked_ids,
-    checked_metric,
-    checked_row,
-    checked_row_count,
-    checked_rows,
+    check_dim,
+    check_id,
+    check_ids,
+    check_metric,
+    check_row,
+    check_row_count,
+    check_rows,
     mixed_ids,
 )
 from vectorkit.collections.copies import from_bytes, options_of, unpacked
@@ -29,7 +29,7 @@ from vectorkit.collections.filters import Filter
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.memory import Memory
-from vectorkit.collections.payloads import checked_payload, checked_payloads
+from vectorkit.collections.payloads import check_payload, check_payloads
 from vectorkit.collections.reader import Reader, Snapshot, not_found
 from vectorkit.collections.redo import Change, Head
 from vectorkit.collections.results import WriteResult
@@ -82,7 +82,7 @@ class Collection(Reader):
 
     def __init__(self, *, dim: int, metric: str = "cosine", name: str = "") -> None:
         self.name = name
-        self.config = self._make_config(checked_dim(dim), checked_metric(metric))
+        self.config = self._make_config(check_dim(dim), check_metric(metric))
         self._dim = self.config.dim
         self._begin()
 
@@ -161,8 +161,8 @@ class Collection(Reader):
         >>> c.get("a")
         Row(id='a', vector=array([0., 1.], dtype=float32), payload={'n': 1})
         """
-        row = checked_row(vector, self._dim)
-        wanted = row_id if type(row_id) is str else checked_id(row_id)
+        row = check_row(vector, self._dim)
+        wanted = row_id if type(row_id) is str else check_id(row_id)
         if self._commit is not None:
             rows = row.copy()[None, :]
             return self._write(UpdateVectors(self.name, (wanted,), rows, KEEP))
@@ -193,8 +193,8 @@ class Collection(Reader):
         >>> c.update_vectors(["b", "a"], [[2, 0], [0, 2]]).updated
         2
         """
-        names = checked_ids(ids)
-        rows = checked_rows(vectors, len(names), self.dim)
+        names = check_ids(ids)
+        rows = check_rows(vectors, len(names), self.dim)
         return self._write(UpdateVectors(self.name, names, rows, KEEP))
 
     def update(
@@ -216,11 +216,11 @@ class Collection(Reader):
                 wanted="a vector, a payload or both",
                 remedy="pass what should change",
             )
-        name = checked_id(row_id)
-        rows = KEEP if vector is KEEP else checked_row(vector, self.dim).copy()[None, :]
+        name = check_id(row_id)
+        rows = KEEP if vector is KEEP else check_row(vector, self.dim).copy()[None, :]
         payloads: tuple[Payload | None, ...] | Keep | None = KEEP
         if payload is not KEEP:
-            payloads = None if (checked := checked_payload(payload, name)) is None else (checked,)
+            payloads = None if (checked := check_payload(payload, name)) is None else (checked,)
         return self._write(UpdateVectors(self.name, (name,), rows, payloads))
 
     def delete(
@@ -244,7 +244,7 @@ class Collection(Reader):
                 wanted="'raise' or 'ignore'",
                 remedy="pass one of these",
             )
-        return self._guard.run(self._delete, checked_ids(ids), wanted == "ignore")
+        return self._guard.run(self._delete, check_ids(ids), wanted == "ignore")
 
     def snapshot(self) -> Snapshot:
         """The present rows, immutable, in constant time; the next write copies the rows once.
@@ -315,7 +315,7 @@ class Collection(Reader):
         >>> c.memory().device["rows"]
         8192
         """
-        self._guard.run_on_device(self._storage.reserve, checked_row_count(count), self._guard)
+        self._guard.run_on_device(self._storage.reserve, check_row_count(count), self._guard)
 
     def memory(self) -> Memory:
         """Every byte that this collection holds, on its devices and on the host.
@@ -411,11 +411,11 @@ class Collection(Reader):
     def _upsert(
         self, ids: Iterable[Id], vectors: Any, payloads: Iterable[Payload | None] | None
     ) -> Upsert:
-        names = checked_ids(ids)
-        checked = checked_payloads(payloads, names)
+        names = check_ids(ids)
+        checked = check_payloads(payloads, names)
         # Last, because a large array is not copied: a generator of payloads could still change it.
         is_written_at_once = self._commit is None and len(names) > PIECE_ROWS
-        rows = checked_rows(vectors, len(names), self.dim, is_shared=is_written_at_once)
+        rows = check_rows(vectors, len(names), self.dim, is_shared=is_written_at_once)
         return Upsert(self.name, names, rows, checked)
 
     def _write(self, operation: RowOperation) -> WriteResult:

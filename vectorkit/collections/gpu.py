@@ -37,14 +37,14 @@ class GpuCollection(Collection):
         device: jax.Device | None = None,
         name: str = "",
     ) -> None:
-        self.device = checked_device(device)
+        self.device = check_device(device)
         super().__init__(dim=dim, metric=metric, name=name)
 
     def _make_backend(self) -> Backend:
         return ExactBackend(self.dim, self.metric, self.device)
 
 
-def checked_device(device: jax.Device | None) -> jax.Device:
+def check_device(device: jax.Device | None) -> jax.Device:
     """The device that was asked for, or the first accelerator of this process."""
     if isinstance(device, jax.Device):
         return device

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from vectorkit.collections import files
-from vectorkit.collections.checks import checked_dim, checked_metric, nearest
+from vectorkit.collections.checks import check_dim, check_metric, nearest
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
 from vectorkit.collections.gpu import GpuCollection
@@ -33,7 +33,7 @@ def config_of(kind: str, dim: int, metric: str, **options: Any) -> CollectionCon
     4
     """
     given = {name: value for name, value in options.items() if value is not None}
-    kind = _checked_kind(kind)
+    kind = _check_kind(kind)
     if given and kind != QuantizedCollection.kind:
         raise InvalidOption(
             "a collection of this kind has no such option",
@@ -42,7 +42,7 @@ def config_of(kind: str, dim: int, metric: str, **options: Any) -> CollectionCon
             remedy="change the kind, or leave these options out",
         )
     if kind != QuantizedCollection.kind:
-        return CollectionConfig(checked_dim(dim), checked_metric(metric), kind)
+        return CollectionConfig(check_dim(dim), check_metric(metric), kind)
     return QuantizedCollection(dim=dim, metric=metric, **given).config
 
 
@@ -55,7 +55,7 @@ def make_collection(name: str, config: CollectionConfig, device: Any = None) -> 
     >>> make_collection("words", CollectionConfig(2, "dot", "cpu"))
     CpuCollection('words', 0 × 2, dot, version 0)
     """
-    _checked_kind(config.kind)
+    _check_kind(config.kind)
     options = {key: value for key, value in config.to_dict().items() if key != "kind"}
     if device is not None:
         if config.kind not in _PLACED:
@@ -91,7 +91,7 @@ def load(path: files.PathLike, *, device: Any = None) -> Collection:
     return collection
 
 
-def _checked_kind(kind: object) -> str:
+def _check_kind(kind: object) -> str:
     if (known := known_name(kind, _KINDS)) is not None:
         return known
     raise InvalidOption(

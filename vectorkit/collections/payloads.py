@@ -12,7 +12,7 @@ from vectorkit.errors import InvalidPayload
 from vectorkit.types import Id, Payload
 
 
-def checked_payload(payload: object, row_id: Id) -> Payload | None:
+def check_payload(payload: object, row_id: Id) -> Payload | None:
     """The payload of a row as it is stored, sharing nothing with what was passed.
 
     None where there is none: it is None itself or missing, or all of its values are.
@@ -23,7 +23,7 @@ def checked_payload(payload: object, row_id: Id) -> Payload | None:
         raise _bad_payload(error, row_id) from error
 
 
-def checked_payloads(payloads: Any, ids: Sequence[Id]) -> tuple[Payload | None, ...] | None:
+def check_payloads(payloads: Any, ids: Sequence[Id]) -> tuple[Payload | None, ...] | None:
     """One payload for each of `ids`; None where no row has one."""
     if payloads is None:
         return None

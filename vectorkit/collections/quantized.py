@@ -9,11 +9,11 @@ import jax
 import numpy as np
 
 from vectorkit.collections.backend import Backend
-from vectorkit.collections.checks import checked_dim, nearest
+from vectorkit.collections.checks import check_dim, nearest
 from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.coded import SAMPLE_ROWS, QuantizedBackend, QuantizedState, RowsPlace
 from vectorkit.collections.collection import Collection
-from vectorkit.collections.gpu import checked_device
+from vectorkit.collections.gpu import check_device
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.results import WriteResult
@@ -70,10 +70,10 @@ class QuantizedCollection(Collection):
         device: jax.Device | None = None,
         name: str = "",
     ) -> None:
-        self.device = jax.local_devices()[0] if device is None else checked_device(device)
-        self._codec = codec_of(codec, checked_dim(dim))
-        self._rows: RowsPlace = checked_place(rows)
-        self._rescore = checked_rescore(rescore)
+        self.device = jax.local_devices()[0] if device is None else check_device(device)
+        self._codec = codec_of(codec, check_dim(dim))
+        self._rows: RowsPlace = check_place(rows)
+        self._rescore = check_rescore(rescore)
         super().__init__(dim=dim, metric=metric, name=name)
 
     def _make_config(self, dim: int, metric: Metric) -> CollectionConfig:
@@ -172,7 +172,7 @@ class CodecReport:
         return html.record(self)
 
 
-def checked_place(rows: object) -> RowsPlace:
+def check_place(rows: object) -> RowsPlace:
     """One of `ROWS_PLACES`."""
     if (known := known_name(rows, ROWS_PLACES)) is not None:
         return cast("RowsPlace", known)
@@ -184,7 +184,7 @@ def checked_place(rows: object) -> RowsPlace:
     )
 
 
-def checked_rescore(rescore: object) -> int:
+def check_rescore(rescore: object) -> int:
     """A whole number of candidates a match, from 1 to `RESCORE_MAX`."""
     if (number := whole_number(rescore)) is not None and 1 <= number <= RESCORE_MAX:
         return number

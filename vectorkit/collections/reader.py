@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from vectorkit.collections import files
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import (
-    checked_id,
-    checked_k,
-    checked_row,
-    checked_row_count,
-    checked_rows,
+    check_id,
+    check_k,
+    check_row,
+    check_row_count,
+    check_rows,
 )
 from vectorkit.collections.digest import combine, parameter_bytes, row_hashes, total_of
 from vectorkit.collections.filters import Filter, parse
@@ -91,7 +91,7 @@ class Reader(ABC):
     def __contains__(self, row_id: object) -> bool:
         """Whether a row has this id. An object that cannot be an id is in no collection."""
         try:
-            wanted = checked_id(row_id)
+            wanted = check_id(row_id)
         except InvalidId:
             return False
         return bool(self._peek(lambda view: self._slot(wanted, view) is not None))
@@ -112,7 +112,7 @@ class Reader(ABC):
         >>> c.get("a")
         Row(id='a', vector=array([1., 2.], dtype=float32), payload={'year': 1990})
         """
-        wanted = checked_id(row_id)
+        wanted = check_id(row_id)
         with plain_jax():
             row, payload = self._row(wanted)
             vector = np.array(row).reshape(self.dim)
@@ -127,7 +127,7 @@ class Reader(ABC):
         >>> c.payload("a")
         {'year': 1990}
         """
-        wanted = checked_id(row_id)
+        wanted = check_id(row_id)
 
         def look(view: View) -> Payload | None:
             slot = self._slot(wanted, view)
@@ -161,9 +161,9 @@ class Reader(ABC):
         >>> c.search([0, 0], where={"year": {"gte": 1980}}).ids
         ('east',)
         """
-        row = checked_row(query, self.dim)
+        row = check_row(query, self.dim)
         wanted = None if where is None else parse(where)
-        return self._search(row[None, :], checked_k(k), wanted).matches[0]
+        return self._search(row[None, :], check_k(k), wanted).matches[0]
 
     def search_many(self, queries: Any, k: int = 10, *, where: Where | None = None) -> BatchMatches:
         """`search` for each of the queries (batch, dim), all in one state, with equal bits.
@@ -174,9 +174,9 @@ class Reader(ABC):
         >>> c.search_many([[2, 0], [0, 2]], k=1).ids.tolist()
         [[1], [2]]
         """
-        rows = checked_rows(queries, None, self.dim)
+        rows = check_rows(queries, None, self.dim)
         wanted = None if where is None else parse(where)
-        return self._search(rows, checked_k(k), wanted).matches
+        return self._search(rows, check_k(k), wanted).matches
 
     def batches(self, size: int = 4_096) -> Iterator[RowBatch]:
         """Every row of this moment exactly once, in slot order, whatever is written meanwhile.
@@ -189,7 +189,7 @@ class Reader(ABC):
         >>> [(batch.ids, batch.vectors.tolist()) for batch in c.batches(size=2)]
         [(['a', 'b'], [[1.0], [2.0]]), (['c'], [[3.0]])]
         """
-        if checked_row_count(size) == 0:
+        if check_row_count(size) == 0:
             raise InvalidOption(
                 "a batch must hold rows", got="size=0", wanted="1 or more", remedy="pass a size"
             )

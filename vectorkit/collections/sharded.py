@@ -52,8 +52,8 @@ class ShardedCollection(Collection):
         axis: str | None = None,
         name: str = "",
     ) -> None:
-        self.mesh = checked_mesh(mesh)
-        self.axis = checked_axis(axis, self.mesh)
+        self.mesh = check_mesh(mesh)
+        self.axis = check_axis(axis, self.mesh)
         super().__init__(dim=dim, metric=metric, name=name)
 
     def _make_backend(self) -> Backend:
@@ -152,7 +152,7 @@ class ShardedBackend(ExactBackend):
         return -(-capacity // self._shard_count) * self._shard_count
 
 
-def checked_mesh(mesh: object) -> Mesh:
+def check_mesh(mesh: object) -> Mesh:
     """This mesh, or one of all devices. How its arrays are sharded is left to the compiler."""
     if mesh is None:
         return Mesh(np.array(jax.devices()), ("rows",))
@@ -166,7 +166,7 @@ def checked_mesh(mesh: object) -> Mesh:
     )
 
 
-def checked_axis(axis: object, mesh: Mesh) -> Any:
+def check_axis(axis: object, mesh: Mesh) -> Any:
     """The name of an axis of the mesh: this one, or its only one."""
     names = mesh.axis_names
     if axis is None and len(names) == 1:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from vectorkit.cache import QueryCache
 from vectorkit.collections import BatchMatches, Matches, Memory, Reader
 from vectorkit.datasets import Dataset
+from vectorkit.records import non_default_fields
 from vectorkit.sim.checks.findings import VERDICT_WORDS
-from vectorkit.types import differing
 
 if TYPE_CHECKING:
     from vectorkit.sim import Cluster, Explanation, Findings, Run, Shrunk
@@ -89,7 +89,7 @@ def record(value: Any) -> str:
 
 def options(value: Any) -> str:
     """Options: their type, and those that differ from their defaults."""
-    return _record(value, differing(value) or {"": "all as by default"})
+    return _record(value, non_default_fields(value) or {"": "all as by default"})
 
 
 def _record(value: Any, told: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ from vectorkit.notebook.widgets import (
     png_html,
     row,
 )
-from vectorkit.sim.options import refuse_range, refuse_type
+from vectorkit.records import check_range, check_type
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,8 +258,8 @@ def update_lab(data: Dataset | None = None) -> UpdateLab | Still:
     UpdateLab(nothing measured yet)
     """
     if data is not None:
-        refuse_type("data", data, Dataset)
-        refuse_range("the number of rows of data", len(data), 2, 1 << 40)
+        check_type("data", data, Dataset)
+        check_range("the number of rows of data", len(data), 2, 1 << 40)
     if has_widgets():
         return UpdateLab(data)
     choice = _first(data)

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vectorkit.operations import EpochStart, encode
+from vectorkit.records import fast_frozen
 from vectorkit.replication.identity import KnownIndices
 from vectorkit.replication.log import NO_HASH, Entry, Position, Record, next_hash, place_of
 from vectorkit.store import StoreSnapshot
-from vectorkit.types import value
 
 _FRAME_BYTES: Final = 28
 _CHANGE_BYTES: Final = 32
 
 
-@value
+@fast_frozen
 class Frame:
     """A record on the disk with the checksum of what was meant to be written."""
 
@@ -51,7 +51,7 @@ class Checkpoint:
     snapshot: StoreSnapshot
 
 
-@value
+@fast_frozen
 class AppendRecords:
     """Records that go on from the end of the log, with the mark that covers them."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from vectorkit.records import fast_frozen
 from vectorkit.replication.durable import Change
 from vectorkit.replication.log import Position
 from vectorkit.replication.messages import Message
-from vectorkit.types import value
 
 Writer = tuple[str, int | None]
 """The client and the request that a record is of."""
@@ -16,7 +16,7 @@ NO_CLIENT: Final[Writer] = ("", None)
 """The writer of what no client has asked for."""
 
 
-@value
+@fast_frozen
 class Send:
     """Put a message on the link to a node or a client.
 
@@ -30,7 +30,7 @@ class Send:
     size_bytes: int
 
 
-@value
+@fast_frozen
 class SetTimer:
     """Call `tick` at this time of the node's clock; it replaces the timer set before.
 
@@ -41,7 +41,7 @@ class SetTimer:
     at_ns: int
 
 
-@value
+@fast_frozen
 class Persist:
     """Write these changes to the disk, all or none, after those before; then call `persisted`.
 
@@ -57,7 +57,7 @@ class Persist:
     size_bytes: int
 
 
-@value
+@fast_frozen
 class Appended:
     """A master has given an operation its place in history; no disk holds it yet.
 
@@ -74,7 +74,7 @@ class Appended:
     request: int | None = None
 
 
-@value
+@fast_frozen
 class Applied:
     """The store holds the history up to here.
 
@@ -88,7 +88,7 @@ class Applied:
     source: str
 
 
-@value
+@fast_frozen
 class SyncChanged:
     """A sync with a node begins or ends: what kind, and why.
 
@@ -104,7 +104,7 @@ class SyncChanged:
     reason: str = ""
 
 
-@value
+@fast_frozen
 class RoleChanged:
     """A node has another role: "master", "replica", "candidate" or "returning".
 
@@ -121,7 +121,7 @@ class RoleChanged:
     detail: str = ""
 
 
-@value
+@fast_frozen
 class Noted:
     """Anything else worth an event of a trace.
 

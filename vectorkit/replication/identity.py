@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Final
 
-from vectorkit.types import value
+from vectorkit.records import fast_frozen
 
 SLOT_BITS: Final = 8
 _INDEX_BITS: Final = 16
@@ -43,7 +43,7 @@ NO_INDEX: Final = -1
 """A value below every index: a slot of which nothing is known."""
 
 
-@value
+@fast_frozen
 class KnownIndices:
     """The newest index and the highest retired index that a node knows of each slot.
 

@@ -11,7 +11,7 @@ import xxhash
 
 from vectorkit.errors import OperationTooOld
 from vectorkit.operations import Operation, encode
-from vectorkit.types import value
+from vectorkit.records import fast_frozen
 
 HASH_BYTES: Final = 16
 NO_HASH: Final = bytes(HASH_BYTES)
@@ -48,7 +48,7 @@ class Position(NamedTuple):
     hash: bytes = NO_HASH
 
 
-@value
+@fast_frozen
 class Entry:
     """A record in the log, the point in history behind it, and the log's bytes up to its end."""
 

@@ -11,14 +11,15 @@ from operator import attrgetter
 from typing import Any, Final
 
 from vectorkit.operations import Operation
+from vectorkit.records import fast_frozen
 from vectorkit.replication.identity import KnownIndices, owner_of
 from vectorkit.replication.log import Position, Record
-from vectorkit.types import Id, value
+from vectorkit.types import Id
 
 # Within a connection
 
 
-@value
+@fast_frozen
 class Hello:
     """A replica asks the master of `epoch` for a connection; `wants` says why it needs all.
 
@@ -34,7 +35,7 @@ class Hello:
     resumes: int = 0
 
 
-@value
+@fast_frozen
 class StartPartial:
     """The master will stream the records above the replica's position."""
 
@@ -43,7 +44,7 @@ class StartPartial:
     head_offset: int
 
 
-@value
+@fast_frozen
 class StartFull:
     """The header of a snapshot: where in history it stands, what it must amount to, and why.
 
@@ -72,7 +73,7 @@ class StartFull:
         return self.epoch, self.position, self.epochs, self.digest, *cut
 
 
-@value
+@fast_frozen
 class Close:
     """The master ends a connection that can go on only by another sync."""
 
@@ -80,7 +81,7 @@ class Close:
     reason: str
 
 
-@value
+@fast_frozen
 class RequestChunks:
     """A replica asks for pieces of the snapshot by number."""
 
@@ -88,7 +89,7 @@ class RequestChunks:
     numbers: tuple[int, ...]
 
 
-@value
+@fast_frozen
 class Chunk:
     """One piece of the snapshot with its CRC-32."""
 
@@ -98,7 +99,7 @@ class Chunk:
     data: bytes
 
 
-@value
+@fast_frozen
 class Records:
     """Consecutive records, and the running hash behind the last of them."""
 
@@ -107,7 +108,7 @@ class Records:
     hash: bytes
 
 
-@value
+@fast_frozen
 class Resume:
     """A replica asks again for the records above `offset` up to `until_offset`."""
 
@@ -116,7 +117,7 @@ class Resume:
     until_offset: int
 
 
-@value
+@fast_frozen
 class Ack:
     """How far a replica has come; `position` names its last flushed record. Cumulative."""
 
@@ -128,7 +129,7 @@ class Ack:
     visible_offset: int
 
 
-@value
+@fast_frozen
 class MasterHeartbeat:
     """The master lives; its head, how far it has sent, and the last beat that it has heard."""
 
@@ -139,7 +140,7 @@ class MasterHeartbeat:
     echo_beat: int
 
 
-@value
+@fast_frozen
 class ReplicaHeartbeat:
     """A replica lives; its positions, its digest there, and the beat that it answers."""
 
@@ -151,7 +152,7 @@ class ReplicaHeartbeat:
     echo_held_ns: int
 
 
-@value
+@fast_frozen
 class AskConfirmed:
     """A replica asks to be told when the write concern holds for the record at this offset."""
 
@@ -159,7 +160,7 @@ class AskConfirmed:
     offset: int
 
 
-@value
+@fast_frozen
 class Confirmed:
     """The write concern holds, in the epoch of this connection, up to this offset."""
 
@@ -170,7 +171,7 @@ class Confirmed:
 # Who is master
 
 
-@value
+@fast_frozen
 class Seek:
     """A node looks for a master at or above its promise."""
 
@@ -178,7 +179,7 @@ class Seek:
     promise: int
 
 
-@value
+@fast_frozen
 class Announce:
     """The sender serves this epoch; it has given up the connection of this `generation`, if any."""
 
@@ -187,7 +188,7 @@ class Announce:
     generation: int
 
 
-@value
+@fast_frozen
 class Prepare:
     """A candidate, having promised `epoch` itself, asks for the promise of the others."""
 
@@ -195,7 +196,7 @@ class Prepare:
     index: int
 
 
-@value
+@fast_frozen
 class Promise:
     """The promise is durable: the last durable record, and the highest offset heard of."""
 
@@ -206,7 +207,7 @@ class Promise:
     heard_offset: int
 
 
-@value
+@fast_frozen
 class Reject:
     """No promise: a higher one was made before, or the node is without state."""
 
@@ -216,7 +217,7 @@ class Reject:
     is_lost: bool
 
 
-@value
+@fast_frozen
 class Stand:
     """A candidate has given its epoch up for the receiver, whose log is the greatest it knows."""
 
@@ -226,7 +227,7 @@ class Stand:
 # Coming back without state
 
 
-@value
+@fast_frozen
 class AskPromise:
     """A node without state asks for what others have promised, under its new index.
 
@@ -237,7 +238,7 @@ class AskPromise:
     known: KnownIndices
 
 
-@value
+@fast_frozen
 class TellPromise:
     """The answer to the node of index `asker`, from that of `index`, with all that it knows."""
 
@@ -251,7 +252,7 @@ class TellPromise:
 # Linearizable reads
 
 
-@value
+@fast_frozen
 class ConfirmEpoch:
     """A master asks whether the receiver has promised nothing higher."""
 
@@ -259,7 +260,7 @@ class ConfirmEpoch:
     round: int
 
 
-@value
+@fast_frozen
 class EpochConfirmed:
     """It has not, and its state is intact."""
 
@@ -271,7 +272,7 @@ class EpochConfirmed:
 # Clients
 
 
-@value
+@fast_frozen
 class ClientWrite:
     """One operation, sent once: a client that hears nothing does not know its outcome."""
 
@@ -279,7 +280,7 @@ class ClientWrite:
     operation: Operation
 
 
-@value
+@fast_frozen
 class ClientRead:
     """The payload of one row, under a policy (see `replication.routing`).
 
@@ -296,7 +297,7 @@ class ClientRead:
     offset: int
 
 
-@value
+@fast_frozen
 class ClientReply:
     """The answer: `outcome` is "ok", "degraded", "timeout", "refused" or "not_master".
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from vectorkit.errors import InvalidOption
+from vectorkit.records import short_repr
 from vectorkit.replication.concern import WriteConcern
 from vectorkit.replication.detectors import Failover
-from vectorkit.types import brief
 from vectorkit.units import KIB, MIB, NS_PER_MS
 
 _LONGEST: Final = 8
@@ -144,7 +144,7 @@ class ReplicationOptions:
             )
 
     def __repr__(self) -> str:
-        return brief(self)
+        return short_repr(self)
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html

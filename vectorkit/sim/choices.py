@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from vectorkit.draws import address, below, fold, threshold
-from vectorkit.sim.options import refuse_chance, refuse_negative, refuse_seed
+from vectorkit.records import check_not_negative, check_probability, check_seed
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Draws:
 
 def draws_of(nemesis: int, seed: int, duration_ms: int, intensity: float) -> Draws:
     """The choices of a nemesis, by its number. Raises InvalidOption."""
-    refuse_seed(seed)
-    refuse_negative("duration_ms", duration_ms)
-    refuse_chance("intensity", intensity)
+    check_seed(seed)
+    check_not_negative("duration_ms", duration_ms)
+    check_probability("intensity", intensity)
     return Draws(fold(address(seed), _STREAM, nemesis))

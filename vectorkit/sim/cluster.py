@@ -13,6 +13,7 @@ from vectorkit.errors import (
     WriteConcernTimeout,
     WriteRefused,
 )
+from vectorkit.records import check_not_negative, check_seed, check_type
 from vectorkit.replication import (
     MasterNode,
     Node,
@@ -24,24 +25,19 @@ from vectorkit.replication import (
 )
 from vectorkit.sim.clients import Clients
 from vectorkit.sim.engine import Engine
-from vectorkit.sim.fault_lists import checked_faults
+from vectorkit.sim.fault_lists import check_faults
 from vectorkit.sim.faults import ClockOffset, Fault, Partition
 from vectorkit.sim.garbage import uncollected
 from vectorkit.sim.inject import Injector, clock_offsets_ns
 from vectorkit.sim.liveness import stuck_nodes
 from vectorkit.sim.network import LinkCounts
 from vectorkit.sim.observer import Observer
-from vectorkit.sim.options import (
-    ClusterOptions,
-    refuse_negative,
-    refuse_seed,
-    refuse_type,
-)
+from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.recall import RecallProbe
 from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
 from vectorkit.sim.trace_events import DigestTaken
-from vectorkit.sim.workload import Workload, refuse_reads
+from vectorkit.sim.workload import Workload, check_read_policy
 from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
 
@@ -75,13 +71,13 @@ class Cluster:
         faults: Sequence[Fault] = (),
     ) -> None:
         self.options = ClusterOptions() if options is None else options
-        refuse_type("options", self.options, ClusterOptions)
-        refuse_seed(seed)
+        check_type("options", self.options, ClusterOptions)
+        check_seed(seed)
         if workload is not None:
-            refuse_type("workload", workload, Workload)
+            check_type("workload", workload, Workload)
         self.seed = seed
         self._client_ids = () if workload is None else workload.client_ids
-        self.faults = checked_faults(faults, self.options.node_ids, self._client_ids)
+        self.faults = check_faults(faults, self.options.node_ids, self._client_ids)
         self._engine = Engine(
             self.options,
             seed=seed,
@@ -91,7 +87,7 @@ class Cluster:
         self._clients: Clients | None = None
         self._probe: RecallProbe | None = None
         if workload is not None:
-            refuse_reads(workload, self.options)
+            check_read_policy(workload, self.options)
             requests = Requests(workload, seed=seed)
             self._clients = Clients(self._engine, requests)
             if self.options.recall_every_ms:
@@ -150,7 +146,7 @@ class Cluster:
 
     def advance(self, *, ms: float) -> None:
         """Let so much virtual time pass. Raises LimitReached beyond `event_count_max` events."""
-        refuse_negative("ms", ms)
+        check_not_negative("ms", ms)
         until_ns = self._engine.now_ns + ms_to_ns(ms)
         self._engine.flush()
         with uncollected():
@@ -170,7 +166,7 @@ class Cluster:
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen, `at_ms` from now on; `finish` ends it if nothing did before."""
-        checked_faults([fault], self.options.node_ids, self._client_ids)
+        check_faults([fault], self.options.node_ids, self._client_ids)
         if isinstance(fault, ClockOffset):
             raise InvalidOption(
                 "a clock that has been looked at cannot be set",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, Final
 
+from vectorkit.records import non_default_fields
 from vectorkit.sim.faults import CURRENT_MASTER
-from vectorkit.types import differing
 
 _COLUMNS: Final = 88
 _ALSO_IN_SIM: Final = ("Failover", "WriteConcern")
@@ -28,7 +28,7 @@ def code_of(value: Any, *, indent: int = 0, used: int = 0) -> str:
         kind = type(value)
         is_in_sim = kind.__module__.startswith("vectorkit.sim.") or kind.__name__ in _ALSO_IN_SIM
         opening = f"{'sim' if is_in_sim else 'replication'}.{kind.__name__}("
-        parts = [(f"{name}=", item) for name, item in differing(value).items()]
+        parts = [(f"{name}=", item) for name, item in non_default_fields(value).items()]
         return _laid_out(opening, parts, ")", indent, used)
     if isinstance(value, Mapping):
         parts = [(f"{_key(key)}: ", item) for key, item in value.items()]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from vectorkit.errors import InvalidOption
+from vectorkit.records import from_plain
 from vectorkit.sim.faults import (
     CURRENT_MASTER,
     Block,
@@ -30,7 +31,6 @@ from vectorkit.sim.faults import (
     SlowDisk,
     StalledDisk,
 )
-from vectorkit.sim.plain import from_plain
 
 FAULTS: Final[dict[str, type[Fault]]] = {
     kind.__name__: kind
@@ -79,7 +79,7 @@ def fault_from_dict(data: Mapping[str, Any]) -> Fault:
     return from_plain(FAULTS[kind], rest, kind)
 
 
-def checked_faults(
+def check_faults(
     faults: object, node_ids: Sequence[str] | None = None, client_ids: Sequence[str] = ()
 ) -> tuple[Fault, ...]:
     """A list of faults as a tuple; with `node_ids`, of these nodes and clients only."""

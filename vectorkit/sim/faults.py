@@ -10,9 +10,8 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
 from vectorkit.errors import InvalidOption
+from vectorkit.records import check_not_negative, check_probability, to_plain
 from vectorkit.replication.messages import MESSAGE_NAMES
-from vectorkit.sim.options import refuse_chance, refuse_negative
-from vectorkit.sim.plain import to_plain
 
 CURRENT_MASTER: Final = "CURRENT_MASTER"
 """Stands for the node that serves the highest epoch when a fault begins."""
@@ -35,7 +34,7 @@ class Fault:
             if each.name == "node" and (not isinstance(value, str) or not value):
                 raise _refused(self, f"node={value!r}", "a node id", 'pass node="node-1"')
             if each.name.endswith("_ms") and (value is not None or each.name == "at_ms"):
-                refuse_negative(each.name, value)
+                check_not_negative(each.name, value)
         if getattr(self, "for_ms", None) == 0:
             raise _refused(self, "for_ms=0", "for_ms above 0", "let it last")
         self._check()
@@ -173,7 +172,7 @@ class Degrade(LinkFault):
 
     def _check(self) -> None:
         for name in ("loss", "duplication", "corruption"):
-            refuse_chance(name, getattr(self, name))
+            check_probability(name, getattr(self, name))
 
 
 # Nodes
@@ -244,7 +243,7 @@ class SlowDisk(LastingFault):
     factor: float
 
     def _check(self) -> None:
-        refuse_negative("factor", self.factor)
+        check_not_negative("factor", self.factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +299,7 @@ class ClockOffset(Fault):
 
     def __post_init__(self) -> None:
         """Refuse a change of a clock that has been looked at."""
-        refuse_negative("offset_ms", abs(self.offset_ms))
+        check_not_negative("offset_ms", abs(self.offset_ms))
         if self.at_ms:
             raise _refused(
                 self, f"at_ms={self.at_ms}", "0", "use ClockJump or ClockDrift for later changes"

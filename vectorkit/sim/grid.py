@@ -12,13 +12,14 @@ import numpy as np
 
 from vectorkit.collections.values import whole_number
 from vectorkit.errors import InvalidInput, InvalidOption
+from vectorkit.records import check_seed
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.fault_lists import checked_faults
+from vectorkit.sim.fault_lists import check_faults
 from vectorkit.sim.faults import Fault
 from vectorkit.sim.labels import Label, label_of
-from vectorkit.sim.options import ClusterOptions, Disk, Link, refuse_seed
+from vectorkit.sim.options import ClusterOptions, Disk, Link
 from vectorkit.sim.scenario import Scenario
-from vectorkit.sim.workload import Workload, refuse_reads
+from vectorkit.sim.workload import Workload, check_read_policy
 
 Path = tuple[str, ...]
 """The fields on the way from a scenario to a setting."""
@@ -79,13 +80,13 @@ def settings_of(grid: Mapping[str, Any]) -> tuple[Setting, ...]:
     return tuple(settings.values())
 
 
-def checked_seeds(seeds: object) -> list[int]:
+def check_seeds(seeds: object) -> list[int]:
     """The seeds as plain integers. Raises InvalidOption for none, and for one that comes twice."""
     given = list(seeds) if isinstance(seeds, Iterable) else []
     numbers = [whole_number(seed) for seed in given]
     listed = [seed if n is None else n for seed, n in zip(given, numbers, strict=True)]
     for seed in listed:
-        refuse_seed(seed)
+        check_seed(seed)
     twice = [seed for seed, count in Counter(listed).items() if count > 1]
     if twice or not listed:
         raise InvalidOption(
@@ -133,9 +134,9 @@ def _scenario(template: Scenario, seed: int, nemesis: object) -> Scenario:
         scenario = replace(scenario, faults=faults)
     load = scenario.workload
     node_ids = scenario.options.node_ids
-    checked_faults(scenario.faults, node_ids, () if load is None else load.client_ids)
+    check_faults(scenario.faults, node_ids, () if load is None else load.client_ids)
     if load is not None:
-        refuse_reads(load, scenario.options)
+        check_read_policy(load, scenario.options)
     return scenario
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.options import refuse_seed
+from vectorkit.records import check_seed
 from vectorkit.sim.scenario import Scenario
 
 VERSION: Final = 1
@@ -103,7 +103,7 @@ def _refuse_damage(data: Mapping[str, Any]) -> None:
     if lacking or unknown:
         got = [f"no {name}" for name in lacking] + [f"{name!r}" for name in unknown]
         raise _damaged(", ".join(got), ", ".join(_FIELDS))
-    refuse_seed(data["seed"])
+    check_seed(data["seed"])
     check, evidence = data["check"], data["evidence"]
     is_list = isinstance(evidence, list) and all(isinstance(line, str) for line in evidence)
     if not isinstance(check, str) or not check.isidentifier() or not is_list:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vectorkit.sim.options import refuse_type
+from vectorkit.records import check_type
 from vectorkit.sim.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -25,5 +25,5 @@ def fault_lab(base: Scenario | None = None) -> FaultLab | Still:
     from vectorkit.notebook import fault_lab as lab
 
     if base is not None:
-        refuse_type("base", base, Scenario)
+        check_type("base", base, Scenario)
     return lab.fault_lab(base)

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from typing import Any
 
+from vectorkit.records import to_plain
 from vectorkit.replication import Failover, WriteConcern
 from vectorkit.sim.faults import Fault
-from vectorkit.sim.plain import to_plain
 
 Label = str | int | float
 """What a column of a frame tells of a value: numbers and texts tell themselves."""

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from vectorkit.draws import address, below, fold, threshold
+from vectorkit.records import fast_frozen
 from vectorkit.replication import messages
 from vectorkit.replication.messages import MESSAGE_TYPES, Chunk, Message
 from vectorkit.sim.clock import Scheduler
@@ -16,7 +17,6 @@ from vectorkit.sim.latency import Latency
 from vectorkit.sim.options import Link
 from vectorkit.sim.trace import Trace
 from vectorkit.sim.trace_events import MessageLost, MessageSent
-from vectorkit.types import value
 from vectorkit.units import MIB, ms_to_ns
 
 FIRST_CLIENT: Final = 128
@@ -176,7 +176,7 @@ class Way:
         return again
 
 
-@value
+@fast_frozen
 class Packet:
     """A message on its way, with what a trace says of it."""
 

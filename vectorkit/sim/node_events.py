@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
-from vectorkit.types import value
+from vectorkit.records import fast_frozen
 
 Row = tuple[int, str, str, str, str, int, int, str]
 """The canonical encoding of an event: time, event, node, peer, kind, number, value, text."""
@@ -13,7 +13,7 @@ Row = tuple[int, str, str, str, str, int, int, str]
 # The history
 
 
-@value
+@fast_frozen
 class RecordAppended:
     """A master appended an operation to its log. `history` is the hash up to this record.
 
@@ -36,7 +36,7 @@ class RecordAppended:
         return (self.time_ns, "append", self.node, self.client, *fields)
 
 
-@value
+@fast_frozen
 class DiskFlushed:
     """A node's disk completed a write; it holds the history up to `offset` now.
 
@@ -54,7 +54,7 @@ class DiskFlushed:
         return (self.time_ns, "flush", self.node, "", kind, self.offset, self.size_bytes, "")
 
 
-@value
+@fast_frozen
 class FlushTaken:
     """A node that was busy handles a completed write of its disk."""
 
@@ -66,7 +66,7 @@ class FlushTaken:
         return (self.time_ns, "flush_taken", self.node, "", "", self.offset, 0, "")
 
 
-@value
+@fast_frozen
 class HistoryApplied:
     """A node's store holds the history up to `offset`.
 
@@ -85,7 +85,7 @@ class HistoryApplied:
         return (self.time_ns, "apply", self.node, "", *fields)
 
 
-@value
+@fast_frozen
 class HistoryShown:
     """Readers of a node see the history up to `offset`; reported with `refresh_ms` only."""
 
@@ -97,7 +97,7 @@ class HistoryShown:
         return (self.time_ns, "visible", self.node, "", "", self.offset, 0, "")
 
 
-@value
+@fast_frozen
 class AckSent:
     """A replica acked its offsets to its master. `epoch` is of the record at `applied_offset`.
 
@@ -121,7 +121,7 @@ class AckSent:
         return (self.time_ns, "ack", *ends, self.flushed_offset, self.epoch, text)
 
 
-@value
+@fast_frozen
 class OffsetConfirmed:
     """A master's write concern holds up to `offset`, whose record is of `epoch`."""
 
@@ -134,7 +134,7 @@ class OffsetConfirmed:
         return (self.time_ns, "confirm", self.node, "", "", self.offset, self.epoch, "")
 
 
-@value
+@fast_frozen
 class ConcernDegraded:
     """A master answered the write at `offset` before its write concern held, as "degraded"."""
 
@@ -148,7 +148,7 @@ class ConcernDegraded:
         return (self.time_ns, "degrade", self.node, "", "", self.offset, self.replica_count, "")
 
 
-@value
+@fast_frozen
 class ConcernTimedOut:
     """A master gave up waiting for the write concern of the write at `offset`."""
 
@@ -162,7 +162,7 @@ class ConcernTimedOut:
         return (self.time_ns, "timeout", self.node, "", "", self.offset, self.replica_count, "")
 
 
-@value
+@fast_frozen
 class AnswerSent:
     """A node answered a request of a client; the position is the one that the answer names."""
 
@@ -179,7 +179,7 @@ class AnswerSent:
         return (self.time_ns, "answer", *ends, self.request, self.offset, str(self.epoch))
 
 
-@value
+@fast_frozen
 class RecordsDiscarded:
     """A node adopted a history that lacks `count` operations which it had acknowledged."""
 
@@ -193,7 +193,7 @@ class RecordsDiscarded:
         return (self.time_ns, "discard", self.node, "", "", self.count, self.shared_offset, "")
 
 
-@value
+@fast_frozen
 class RecordQuarantined:
     """A node could not apply the operation at `offset`; `error` is the code of the error."""
 
@@ -206,7 +206,7 @@ class RecordQuarantined:
         return (self.time_ns, "quarantine", self.node, "", "", self.offset, 0, self.error)
 
 
-@value
+@fast_frozen
 class DigestTaken:
     """A digest of a node's store at `offset`.
 
@@ -229,7 +229,7 @@ class DigestTaken:
 # Nodes
 
 
-@value
+@fast_frozen
 class NodeStarted:
     """A node started: `cause` is "first" or "restart", `boot` counts its starts."""
 
@@ -242,7 +242,7 @@ class NodeStarted:
         return (self.time_ns, "start", self.node, "", self.cause, self.boot, 0, "")
 
 
-@value
+@fast_frozen
 class NodeCrashed:
     """A node crashed.
 
@@ -259,7 +259,7 @@ class NodeCrashed:
         return (self.time_ns, "crash", self.node, "", self.kind, self.kept_count, 0, "")
 
 
-@value
+@fast_frozen
 class RoleTaken:
     """A node took a role: "master", "replica", "candidate" or "returning".
 
@@ -279,7 +279,7 @@ class RoleTaken:
         return (self.time_ns, "role", self.node, "", *fields)
 
 
-@value
+@fast_frozen
 class EpochPromised:
     """A node's promise of an epoch is durable."""
 
@@ -291,7 +291,7 @@ class EpochPromised:
         return (self.time_ns, "promise", self.node, "", "", self.epoch, 0, "")
 
 
-@value
+@fast_frozen
 class StateLost:
     """A node found no intact state on its disk; `index` is its new index, `reason` says why."""
 
@@ -304,7 +304,7 @@ class StateLost:
         return (self.time_ns, "lost_state", self.node, "", "", self.index, 0, self.reason)
 
 
-@value
+@fast_frozen
 class IndexRetired:
     """A node refuses an index from now on."""
 
@@ -316,7 +316,7 @@ class IndexRetired:
         return (self.time_ns, "retire", self.node, "", "", self.index, 0, "")
 
 
-@value
+@fast_frozen
 class SyncReported:
     """A sync with `peer` changed. A replica reports its own sync with `peer` equal to `node`.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from vectorkit.errors import InvalidOption
+from vectorkit.records import check_not_negative, check_probability, check_type, short_repr
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern
-from vectorkit.types import brief
 
 Law = Literal["uniform", "exponential", "lognormal"]
 LAWS: Final[tuple[Law, ...]] = ("uniform", "exponential", "lognormal")
@@ -45,12 +45,12 @@ class Link:
     def __post_init__(self) -> None:
         """Refuse times before now, chances outside of [0, 1], and laws that contradict."""
         for name in ("delay_ms", "jitter_ms", "sigma", "mib_per_s"):
-            refuse_negative(name, getattr(self, name))
+            check_not_negative(name, getattr(self, name))
         for name in ("loss", "duplication", "corruption"):
-            refuse_chance(name, getattr(self, name))
+            check_probability(name, getattr(self, name))
         object.__setattr__(self, "sample_ms", tuple(self.sample_ms))
         for each in self.sample_ms:
-            refuse_negative("sample_ms", each)
+            check_not_negative("sample_ms", each)
         if self.law not in LAWS or (self.sample_ms and self.jitter_ms):
             raise InvalidOption(
                 "a link has one law of latency",
@@ -87,8 +87,8 @@ class Disk:
 
     def __post_init__(self) -> None:
         """Refuse times and speeds below zero."""
-        refuse_negative("fsync_ms", self.fsync_ms)
-        refuse_negative("mib_per_s", self.mib_per_s)
+        check_not_negative("fsync_ms", self.fsync_ms)
+        check_not_negative("mib_per_s", self.mib_per_s)
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html
@@ -124,12 +124,12 @@ class ClusterOptions:
 
     def __post_init__(self) -> None:
         """Refuse clusters that cannot be."""
-        refuse_type("link", self.link, Link)
-        refuse_type("replication", self.replication, ReplicationOptions)
+        check_type("link", self.link, Link)
+        check_type("replication", self.replication, ReplicationOptions)
         if self.disk is not None:
-            refuse_type("disk", self.disk, Disk)
-        refuse_negative("sample_every_ms", self.sample_every_ms)
-        refuse_negative("recall_every_ms", self.recall_every_ms)
+            check_type("disk", self.disk, Disk)
+        check_not_negative("sample_every_ms", self.sample_every_ms)
+        check_not_negative("recall_every_ms", self.recall_every_ms)
         if not isinstance(self.replicas, int) or not 0 <= self.replicas <= 99:
             raise InvalidOption(
                 "a cluster cannot have this many replicas",
@@ -168,9 +168,9 @@ class ClusterOptions:
             )
 
     def _refuse_links(self) -> None:
-        refuse_type("links", self.links, Mapping)
+        check_type("links", self.links, Mapping)
         for ends, link in self.links.items():
-            refuse_type(f"links[{ends!r}]", link, Link)
+            check_type(f"links[{ends!r}]", link, Link)
             known = [name for name in ends if name in self.node_ids or _CLIENT.fullmatch(name)]
             if len(ends) != 2 or len(set(known)) != 2:
                 raise InvalidOption(
@@ -196,78 +196,9 @@ class ClusterOptions:
         return tuple(f"node-{index}" for index in range(self.replicas + 1))
 
     def __repr__(self) -> str:
-        return brief(self)
+        return short_repr(self)
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html
 
         return html.options(self)
-
-
-def refuse_negative(name: str, value: object) -> None:
-    """Raise InvalidOption for what is no finite number of zero or more."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= cast("float", value) < float("inf"):
-        raise InvalidOption(
-            "an option is out of its range",
-            got=f"{name}={value!r}",
-            wanted=f"{name} as a finite number of 0 or more",
-            remedy="pass a plain number",
-        )
-
-
-def refuse_range(name: str, value: object, least: int, most: int) -> None:
-    """Raise InvalidOption for what is no integer within these bounds."""
-    is_whole = isinstance(value, int) and not isinstance(value, bool)
-    if not is_whole or not least <= cast("int", value) <= most:
-        raise InvalidOption(
-            "an option is out of its range",
-            got=f"{name}={value!r}",
-            wanted=f"{name} as an integer from {least:,} to {most:,}",
-            remedy="pass a whole number in this range",
-        )
-
-
-def refuse_choice(name: str, value: object, allowed: Sequence[object]) -> None:
-    """Raise InvalidOption for what is none of these."""
-    if value not in allowed:
-        raise InvalidOption(
-            "there is no such choice",
-            got=f"{name}={value!r}",
-            wanted=" or ".join(map(repr, allowed)),
-            remedy="pass one of these, or leave it out",
-        )
-
-
-def refuse_chance(name: str, value: object) -> None:
-    """Raise InvalidOption for what is no chance in [0, 1]."""
-    refuse_negative(name, value)
-    if cast("float", value) > 1:
-        raise InvalidOption(
-            "a chance is out of its range",
-            got=f"{name}={value}",
-            wanted="0 to 1",
-            remedy="pass a fraction, 0.01 for one in a hundred",
-        )
-
-
-def refuse_type(name: str, value: object, kind: type) -> None:
-    """Raise InvalidOption for an option of another type."""
-    if not isinstance(value, kind):
-        raise InvalidOption(
-            "an option is of the wrong type",
-            got=f"{name}={value!r}",
-            wanted=f"a {kind.__name__}",
-            remedy=f"make one with {kind.__name__}(…)",
-        )
-
-
-def refuse_seed(seed: object) -> None:
-    """Raise InvalidOption for what is no integer below 2**64."""
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 1 << 64:
-        raise InvalidOption(
-            "this cannot be a seed",
-            got=f"seed={seed!r}",
-            wanted="an integer from 0 to 2**64 − 1",
-            remedy="pass a small whole number",
-        )

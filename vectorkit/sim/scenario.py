@@ -9,19 +9,21 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.code import code_of
-from vectorkit.sim.fault_lists import checked_faults, fault_from_dict
-from vectorkit.sim.faults import Fault
-from vectorkit.sim.options import (
-    ClusterOptions,
-    refuse_negative,
-    refuse_seed,
-    refuse_type,
+from vectorkit.records import (
+    check_not_negative,
+    check_seed,
+    check_type,
+    from_plain,
+    json_text,
+    short_repr,
+    to_plain,
 )
-from vectorkit.sim.plain import from_plain, to_plain, to_text
+from vectorkit.sim.code import code_of
+from vectorkit.sim.fault_lists import check_faults, fault_from_dict
+from vectorkit.sim.faults import Fault
+from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.workload import Request, Workload
 from vectorkit.store import VectorStore
-from vectorkit.types import brief
 from vectorkit.units import MIB
 
 VERSION: Final = 1
@@ -49,10 +51,10 @@ class Scenario:
 
     def __post_init__(self) -> None:
         """Refuse a run of no length, a seed that is no seed, what would never come."""
-        refuse_type("options", self.options, ClusterOptions)
-        refuse_negative("duration_ms", self.duration_ms)
-        refuse_seed(self.seed)
-        object.__setattr__(self, "faults", checked_faults(self.faults))
+        check_type("options", self.options, ClusterOptions)
+        check_not_negative("duration_ms", self.duration_ms)
+        check_seed(self.seed)
+        object.__setattr__(self, "faults", check_faults(self.faults))
         requests = self.workload.requests if isinstance(self.workload, Workload) else None
         coming: list[Fault | Request] = [*self.faults, *(requests or ())]
         for each in coming:
@@ -77,7 +79,7 @@ class Scenario:
         >>> print(Scenario(duration_ms=5_000, seed=7).to_json(indent=None))
         {"version": 1, "duration_ms": 5000, "seed": 7}
         """
-        return to_text({"version": VERSION, **to_plain(self)}, indent=indent)
+        return json_text({"version": VERSION, **to_plain(self)}, indent=indent)
 
     def to_code(self) -> str:
         """The scenario as Python: executed, it leaves an equal `scenario` and its `run`.
@@ -118,7 +120,7 @@ class Scenario:
         return from_plain(cls, data, "scenario")
 
     def __repr__(self) -> str:
-        return brief(self)
+        return short_repr(self)
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html

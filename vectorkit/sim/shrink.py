@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vectorkit.errors import InvalidInput
+from vectorkit.records import check_range, check_type
 from vectorkit.sim.checks import Finding
 from vectorkit.sim.checks.run_all import findings_of, owner_of
-from vectorkit.sim.options import refuse_range, refuse_type
 from vectorkit.sim.reducer import Reducer, Reduction
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
@@ -145,8 +145,8 @@ def shrink(
     ...     print(error.got)
     nodes_converge, which is held
     """
-    refuse_type("run", run, Run)
-    refuse_range("runs_max", runs_max, 1, 1 << 40)
+    check_type("run", run, Run)
+    check_range("runs_max", runs_max, 1, 1 << 40)
     if not isinstance(check, str) and not callable(check):
         raise InvalidInput(
             "nobody can say what must stay broken",

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.grid import checked_seeds, planned, settings_of
-from vectorkit.sim.options import refuse_type
+from vectorkit.records import check_type
+from vectorkit.sim.grid import check_seeds, planned, settings_of
 from vectorkit.sim.outcome import outcome_of
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import run_scenario
@@ -65,7 +65,7 @@ def sweep(
 
     if base is None:
         base = Scenario(workload=Workload())
-    refuse_type("base", base, Scenario)
+    check_type("base", base, Scenario)
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or not jobs):
         raise InvalidOption(
             "a sweep needs somebody to do the work",
@@ -74,7 +74,7 @@ def sweep(
             remedy="leave it out",
         )
     settings = settings_of(grid)
-    plan = list(planned(settings, base, checked_seeds(seeds)))
+    plan = list(planned(settings, base, check_seeds(seeds)))
     texts = [each.scenario.to_json(indent=None) for each in plan]
     keys = [key_of(text) for text in texts]
     outcomes = _outcomes(dict(zip(keys, texts, strict=True)), jobs, path, progress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final, get_args
 
+from vectorkit.records import fast_frozen
 from vectorkit.sim.faults import Fault
 from vectorkit.sim.node_events import (
     NODE_EVENTS,
@@ -35,12 +36,12 @@ from vectorkit.sim.node_events import (
     StateLost,
     SyncReported,
 )
-from vectorkit.types import Id, value
+from vectorkit.types import Id
 
 # Messages
 
 
-@value
+@fast_frozen
 class MessageSent:
     """An endpoint put a message on a link; `number` is the message's own.
 
@@ -60,7 +61,7 @@ class MessageSent:
         return (self.time_ns, "send", *ends, self.number, self.size_bytes, self.note)
 
 
-@value
+@fast_frozen
 class MessageLost:
     """A message will never arrive. `reason` is "cut", "loss", "down" or "blocked"."""
 
@@ -77,7 +78,7 @@ class MessageLost:
         return (self.time_ns, "lost", *ends, self.number, self.size_bytes, self.reason)
 
 
-@value
+@fast_frozen
 class MessageDelivered:
     """A message arrived and its target accepted it."""
 
@@ -96,7 +97,7 @@ class MessageDelivered:
 # Health
 
 
-@value
+@fast_frozen
 class HealthChanged:
     """The health of `node` in the view of `master` changed; without one `master` is empty."""
 
@@ -112,7 +113,7 @@ class HealthChanged:
 # Clients
 
 
-@value
+@fast_frozen
 class RequestInvoked:
     """A client sent a request to a node. `kind` is "write", "delete" or "read".
 
@@ -140,7 +141,7 @@ class RequestInvoked:
         return (self.time_ns, "invoke", self.client, self.node, self.kind, self.request, 0, text)
 
 
-@value
+@fast_frozen
 class RequestCompleted:
     """A client received the answer to a request, or stopped waiting for it.
 
@@ -173,7 +174,7 @@ class RequestCompleted:
 # Faults
 
 
-@value
+@fast_frozen
 class FaultChanged:
     """A fault began or ended: `phase` is "start", "end", or "none" if there was no master.
 

@@ -8,20 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from vectorkit.collections.checks import checked_metric
+from vectorkit.collections.checks import check_metric
 from vectorkit.collections.kinds import config_of
 from vectorkit.errors import InvalidOption
+from vectorkit.records import check_choice, check_not_negative, check_range, check_type, short_repr
 from vectorkit.replication.reads import proves_reads
 from vectorkit.replication.routing import POLICIES, Policy
 from vectorkit.sim.keys import KEY_LAWS, KeyLaw
-from vectorkit.sim.options import (
-    ClusterOptions,
-    refuse_choice,
-    refuse_negative,
-    refuse_range,
-    refuse_type,
-)
-from vectorkit.types import brief
+from vectorkit.sim.options import ClusterOptions
 
 CLIENTS_MAX: Final = 500
 
@@ -46,10 +40,10 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse a time before the start, and a number that no request has."""
-        refuse_negative("at_ms", self.at_ms)
-        refuse_type("client", self.client, str)
-        refuse_choice("is_read", self.is_read, (True, False))
-        refuse_range("index", self.index, 0, 1 << 40)
+        check_not_negative("at_ms", self.at_ms)
+        check_type("client", self.client, str)
+        check_choice("is_read", self.is_read, (True, False))
+        check_range("index", self.index, 0, 1 << 40)
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html
@@ -113,9 +107,9 @@ class Workload:
     def __post_init__(self) -> None:
         """Refuse loads that cannot be."""
         for name in ("writes_per_s", "reads_per_s", "zipf_exponent", "think_ms"):
-            refuse_negative(name, getattr(self, name))
+            check_not_negative(name, getattr(self, name))
         for name in ("insert_share", "delete_share"):
-            refuse_negative(name, getattr(self, name))
+            check_not_negative(name, getattr(self, name))
         if self.insert_share + self.delete_share > 1:
             raise InvalidOption(
                 "the shares of writes exceed the whole",
@@ -123,7 +117,7 @@ class Workload:
                 wanted="a sum of at most 1",
                 remedy="pass fractions, 0.1 for one write in ten",
             )
-        checked_metric(self.metric)
+        check_metric(self.metric)
         if not isinstance(self.source, str) or not _SOURCE.fullmatch(self.source):
             raise InvalidOption(
                 "there is no such source of vectors",
@@ -133,19 +127,19 @@ class Workload:
                 remedy="name the data and how many rows of it",
             )
         config_of(self.kind, 8, self.metric, codec=self.codec)
-        refuse_range("clients", self.clients, 1, CLIENTS_MAX)
-        refuse_range("payload_bytes", self.payload_bytes, 0, 1 << 24)
+        check_range("clients", self.clients, 1, CLIENTS_MAX)
+        check_range("payload_bytes", self.payload_bytes, 0, 1 << 24)
         if self.preload is not None:
-            refuse_range("preload", self.preload, 0, self.row_count)
+            check_range("preload", self.preload, 0, self.row_count)
         for name in ("bound_ms", "client_timeout_ms", "avoid_ms"):
-            refuse_range(name, getattr(self, name), 1, 1 << 40)
-        refuse_choice("keys", self.keys, KEY_LAWS)
-        refuse_choice("loop", self.loop, ("open", "closed"))
-        refuse_choice("arrivals", self.arrivals, ("fixed", "exponential"))
-        refuse_choice("read_policy", self.read_policy, POLICIES)
-        refuse_choice("moves_vectors", self.moves_vectors, (True, False))
+            check_range(name, getattr(self, name), 1, 1 << 40)
+        check_choice("keys", self.keys, KEY_LAWS)
+        check_choice("loop", self.loop, ("open", "closed"))
+        check_choice("arrivals", self.arrivals, ("fixed", "exponential"))
+        check_choice("read_policy", self.read_policy, POLICIES)
+        check_choice("moves_vectors", self.moves_vectors, (True, False))
         if self.requests is not None:
-            object.__setattr__(self, "requests", self._checked_requests(self.requests))
+            object.__setattr__(self, "requests", self._check_requests(self.requests))
 
     @property
     def collection(self) -> str:
@@ -163,14 +157,14 @@ class Workload:
         return tuple(f"client-{number}" for number in range(self.clients))
 
     def __repr__(self) -> str:
-        return brief(self)
+        return short_repr(self)
 
     def _repr_html_(self) -> str:
         from vectorkit.notebook import html
 
         return html.options(self)
 
-    def _checked_requests(self, requests: object) -> tuple[Request, ...]:
+    def _check_requests(self, requests: object) -> tuple[Request, ...]:
         if not isinstance(requests, Sequence) or not all(type(x) is Request for x in requests):
             raise InvalidOption(
                 "requests come as a list",
@@ -197,7 +191,7 @@ class Workload:
         return tuple(requests)
 
 
-def refuse_reads(workload: Workload, options: ClusterOptions) -> None:
+def check_read_policy(workload: Workload, options: ClusterOptions) -> None:
     """Raise InvalidOption for linearizable reads of a cluster that cannot prove them."""
     protocol = options.protocol
     if workload.read_policy == "linearizable" and not proves_reads(protocol, options.replicas + 1):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from copy import copy as copied
 from typing import Any, Literal
 
-from vectorkit.cache import QueryCache, checked_cache
+from vectorkit.cache import QueryCache, check_cache
 from vectorkit.collections import (
     BatchMatches,
     Collection,
@@ -15,7 +15,7 @@ from vectorkit.collections import (
     Row,
     WriteResult,
 )
-from vectorkit.collections.checks import checked_name
+from vectorkit.collections.checks import check_name
 from vectorkit.collections.copies import from_bytes
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
@@ -64,7 +64,7 @@ class VectorStore:
     """
 
     def __init__(self, *, cache: QueryCache | None = None) -> None:
-        self._cache = None if cache is None else checked_cache(cache)
+        self._cache = None if cache is None else check_cache(cache)
         self._collections: dict[str, Collection] = {}
         self._subscribers: list[Subscriber] = []
         self._guard = Guard()
@@ -97,7 +97,7 @@ class VectorStore:
         """
         self._admit()
         config = config_of(kind, dim, metric, codec=codec, rescore=rescore, rows=rows)
-        operation = CreateCollection(checked_name(name), config)
+        operation = CreateCollection(check_name(name), config)
         return self._guard.run(self._create, operation)
 
     def drop_collection(self, name: str) -> None:
@@ -111,7 +111,7 @@ class VectorStore:
         Raises CollectionNotFound, CollectionExists, and InvalidOption for the name.
         """
         self._admit()
-        self._commit(RenameCollection(self[name].name, checked_name(new_name)))
+        self._commit(RenameCollection(self[name].name, check_name(new_name)))
 
     def __getitem__(self, name: str) -> Collection:
         """The collection of this name; it writes through the store's commit path."""

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from vectorkit.collections import Collection, WriteResult
-from vectorkit.collections.checks import checked_ids, checked_rows
-from vectorkit.collections.payloads import checked_payloads
+from vectorkit.collections.checks import check_ids, check_rows
+from vectorkit.collections.payloads import check_payloads
 from vectorkit.errors import InvalidInput, WriteRefused
 from vectorkit.operations import (
     CreateCollection,
@@ -80,13 +80,13 @@ def _checked(collection: Collection, operation: Upsert | UpdateVectors) -> Upser
             wanted="vectors, payloads or both",
             remedy="send what should change",
         )
-    parts: dict[str, Any] = {"ids": checked_ids(ids)}
+    parts: dict[str, Any] = {"ids": check_ids(ids)}
     is_same = _is_same(parts["ids"], ids)
     if not isinstance(vectors, Keep):
-        parts["vectors"] = checked_rows(vectors, len(ids), collection.dim, is_shared=True)
+        parts["vectors"] = check_rows(vectors, len(ids), collection.dim, is_shared=True)
         is_same = is_same and parts["vectors"].dtype == vectors.dtype
     if not isinstance(payloads, Keep):
-        parts["payloads"] = checked_payloads(payloads, parts["ids"])
+        parts["payloads"] = check_payloads(payloads, parts["ids"])
         is_same = is_same and _is_same(parts["payloads"], payloads)
     return operation if is_same else replace(operation, **parts)
 
