@@ -330,3 +330,23 @@ def test_without_axes_a_figure_is_as_tall_as_its_rows_need(count, height):
     made = plot_health(health(**nodes)).figure
     assert made.get_size_inches().tolist() == pytest.approx([7.0, height])
     plt.close(made)
+
+
+def test_the_time_in_which_a_node_was_paused_is_dotted_though_it_is_master(ax):
+    run = sim.simulate(
+        sim.ClusterOptions(replicas=1),
+        faults=[
+            sim.Pause(at_ms=1_000, for_ms=500, node="node-0"),
+            sim.Crash(at_ms=2_000, for_ms=250, node="node-1"),
+        ],
+        duration_ms=3_000,
+        seed=7,
+    )
+    run.plot_health(ax=ax)
+    dotted = [bar for bar in ax.patches if bar.get_hatch() == "...."]
+    assert [(bar.get_x(), bar.get_width(), bar.get_y() < 0.5) for bar in dotted] == [
+        (1.0, 0.5, True)
+    ]
+    assert legend_texts(ax)[-2:] == ["down", "paused"]
+    reign = next(bar for bar in ax.patches if to_hex(bar.get_facecolor()) == to_hex(MASTER_COLOUR))
+    assert dotted[0].get_zorder() > reign.get_zorder()

@@ -1,5 +1,7 @@
 """The recall plot: one line a replica, or one replica and what it lacks, adding up to 1."""
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -126,3 +128,66 @@ def test_given_axes_are_used_and_pyplot_has_no_figure_of_its_own(ax):
     before, settings = plt.get_fignums(), dict(mpl.rcParams)
     assert plot_recall(recall(node_1=STALE), ax=ax) is ax
     assert (plt.get_fignums(), dict(mpl.rcParams)) == (before, settings)
+
+
+def lines(ax):
+    """Time and recall of each point of each line; None where the line is broken."""
+    return [
+        [(x, None if np.isnan(y) else y) for x, y in zip(*line.get_data(), strict=True)]
+        for line in ax.lines
+    ]
+
+
+def with_gap(*times_ms):
+    """Samples of which each lacks a quarter, at these times."""
+    return [(time_ms, 0.25, 0.0, 0.0) for time_ms in times_ms]
+
+
+def test_a_line_and_its_losses_end_where_the_node_was_not_sampled(ax):
+    samples = with_gap(0, 500, 1_000, 6_000, 6_500, 7_000)
+    plot_recall(recall(node_1=samples), node="node-1", ax=ax)
+    ((*before, (gap_s, missing), after, _, _),) = lines(ax)
+    assert before == [(0.0, 0.75), (0.5, 0.75), (1.0, 0.75)]
+    assert (gap_s, missing, after) == (1.0, None, (6.0, 0.75))
+    (band,) = [each for each in ax.collections if isinstance(each, PolyCollection)]
+    spans = [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in band.get_paths()]
+    assert spans == [(0.0, 1.0), (6.0, 7.0)]
+    assert ax.lines[0].get_markevery() == []
+
+
+def test_a_sample_between_two_gaps_is_a_dot(ax):
+    often = with_gap(*range(0, 20_000, 500))
+    plot_recall(recall(node_1=[*with_gap(0, 500, 3_000, 6_000, 6_500), *often[15:]]), ax=ax)
+    (line,) = ax.lines
+    assert [line.get_xdata()[index] for index in line.get_markevery()] == [3.0]
+    assert line.get_marker() == "o"
+
+
+def test_no_recall_is_drawn_while_a_node_of_a_real_run_is_master_or_down(ax):
+    run = sim.simulate(
+        sim.ClusterOptions(
+            replicas=2, recall_every_ms=250, failover=sim.Failover(deadline_ms=2_000)
+        ),
+        workload=sim.Workload(writes_per_s=40, source="uniform:40x4"),
+        faults=[
+            sim.Crash(at_ms=1_000, for_ms=4_000, node="node-0"),
+            sim.Crash(at_ms=5_000, for_ms=2_000, node=sim.CURRENT_MASTER),
+        ],
+        duration_ms=10_000,
+        seed=7,
+    )
+    run.plot_recall(ax=ax)
+    away = run.roles[run.roles["role"].isin(["master", "down"])]
+    names = sorted(run.recall["node"].unique())
+    drawn = dict(zip(names, lines(ax), strict=True))
+    assert {"node-0", "node-1"} <= set(away["node"])
+    for each in away.to_dict("records"):
+        points = drawn.get(each["node"], [])
+        start_s, end_s = each["started_ms"] / 1_000, each["ended_ms"] / 1_000
+        crossing = [
+            (one, other)
+            for one, other in pairwise(points)
+            if one[1] is not None and other[1] is not None
+            if one[0] < start_s - 0.5 and other[0] > end_s + 0.5
+        ]
+        assert crossing == []

@@ -43,6 +43,18 @@ def test_a_node_keeps_its_colour_whoever_else_is_drawn():
 def test_cut_windows_are_read_from_the_samples():
     pattern = "cc..c.ccc"
     samples = [(1_000 * i, "Connected", each == "c") for i, each in enumerate(pattern)]
-    assert cut_windows(health(node_1=samples)) == [(0.0, 2.0), (4.0, 5.0), (6.0, 8.0)]
-    assert cut_windows(health()) == []
-    assert np.diff(cut_windows(health(node_1=steady(9_000, (3_000, 3_500))))).tolist() == [[0.5]]
+    cuts = [(0.0, 2.0), (4.0, 5.0), (6.0, 8.0)]
+    assert cut_windows(health(node_1=samples), 1_500) == cuts
+    assert cut_windows(health(), 1_500) == []
+    assert np.diff(cut_windows(health(node_1=steady(9_000, (3_000, 3_500))), 1_500)).tolist() == [
+        [0.5]
+    ]
+
+
+def test_no_cut_is_drawn_where_a_node_was_not_sampled():
+    """It was cut off, became master, which is not sampled, and is sampled again as a replica."""
+    times_ms = (0, 500, 1_000, 1_500, 6_000, 6_500)
+    samples = [(t, "Connected", 500 <= t <= 1_500) for t in times_ms]
+    assert cut_windows(health(node_1=samples), 750) == [(0.5, 1.5)]
+    alone = [(0, "Connected", True), (6_000, "Connected", True), (6_500, "Connected", False)]
+    assert cut_windows(health(node_1=alone), 750) == [(6.0, 6.5)]

@@ -22,6 +22,8 @@ from vectorkit.plot.style import (
     is_narrow,
     legend_above,
     node_number,
+    pause_look,
+    paused_windows,
     sampling_gap_ms,
     shade,
     size_pt,
@@ -39,16 +41,21 @@ _ROW_IN_MIN: Final = 0.36
 
 
 def plot_health(
-    frame: pd.DataFrame, *, roles: pd.DataFrame | None = None, ax: Axes | None = None
+    frame: pd.DataFrame,
+    *,
+    roles: pd.DataFrame | None = None,
+    faults: pd.DataFrame | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """Draw the status of each replica, as its master sees it, where and while it was sampled.
 
-    `frame` is `run.health`, `roles` is `run.roles`. With `roles`, mastership is a bar of its own
-    and the time in which a node is down is hatched, over the status that its master believes in.
-    A bar ends where samples are further apart than the sampling interval, as while the node itself
-    is master: what is white was not sampled. Times in which a node was cut off are shaded. A dwell
-    too short to be seen is widened and, where there is room, labelled with its true length in
-    seconds, unless a single sample saw it.
+    `frame` is `run.health`, `roles` is `run.roles`, `faults` is `run.fault_windows`. With `roles`,
+    mastership is a bar of its own and the time in which a node is down is hatched, over the status
+    that its master believes in. A bar ends where samples are further apart than the sampling
+    interval, as while the node itself is master: what is bare was not sampled. With `faults` the
+    time in which a node was paused is dotted, be it master or not. Times in which a node was cut
+    off are shaded. A dwell too short to be seen is widened and, where there is room, labelled with
+    its true length in seconds, unless a single sample saw it.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
@@ -64,14 +71,14 @@ def plot_health(
         frame["time_ms"] if roles is None else pd.concat([frame["time_ms"], roles["ended_ms"]])
     )
     end_s = ends_ms.max() / 1_000 if len(ends_ms) else 1.0
-    gap_s = sampling_gap_ms(frame) / 1_000
+    gap_ms = sampling_gap_ms(frame)
     ax.set_ylim(max(len(nodes), 1) - 0.5, -0.75)
     ax.set_xlim(0, end_s)
     for row, node in enumerate(nodes):
         mine = frame[frame["node"] == node]
-        for start_s, until_s in cut_windows(mine):
+        for start_s, until_s in cut_windows(mine, gap_ms):
             shade(ax, start_s, until_s, row=row)
-        _draw_dwells(ax, row, _dwells(mine, gap_s), end_s)
+        _draw_dwells(ax, row, _dwells(mine, gap_ms / 1_000), end_s)
     reigns = [] if roles is None else _draw_roles(ax, nodes, roles)
     ax.set_yticks(range(len(nodes)), nodes)
     ax.set_xlabel("virtual time (s)")
@@ -81,7 +88,9 @@ def plot_health(
         for status, colour in STATUS_COLOURS.items()
         if status in seen
     ]
-    legend_above(ax, [*handles, *reigns, *down_handles(roles), *cut_handles(ax, frame)])
+    pauses = _draw_pauses(ax, nodes, faults)
+    downs, cuts = down_handles(roles), cut_handles(ax, frame)
+    legend_above(ax, [*handles, *reigns, *downs, *pauses, *cuts])
     if frame.empty:
         explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
     finish(ax, has_rows=True)
@@ -114,6 +123,23 @@ def _draw_roles(ax: Axes, nodes: list[str], roles: pd.DataFrame) -> list[Patch]:
             **HATCH,
         )
     return [Patch(color=MASTER_COLOUR, label="master")] if len(reigns) else []
+
+
+def _draw_pauses(ax: Axes, nodes: list[str], faults: pd.DataFrame | None) -> list[Patch]:
+    """Dot the times in which nodes were paused; what a legend says of them."""
+    from matplotlib.patches import Patch
+
+    windows, look = paused_windows(faults), pause_look(ax)
+    for node, start_s, until_s in windows:
+        ax.barh(
+            nodes.index(node),
+            until_s - start_s,
+            left=start_s,
+            height=_BAR_HEIGHT,
+            zorder=4,
+            **look,
+        )
+    return [Patch(label="paused", **look)] if windows else []
 
 
 def _draw_dwells(ax: Axes, row: int, dwells: list[tuple[float, float, str]], end_s: float) -> None:

@@ -10,6 +10,7 @@ from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import (
     HATCH,
     axes,
+    broken_at_gaps,
     cut_handles,
     cut_windows,
     down_handles,
@@ -62,7 +63,7 @@ def plot_lag(
     named = worst_ms.sort_values(ascending=False, kind="stable").index[:_NAMED_MAX]
     for node in sorted(worst_ms.index, key=node_number):
         mine = frame[frame["node"] == node]
-        windows |= set(cut_windows(mine))
+        windows |= set(cut_windows(mine, gap_ms))
         mine = _with_gaps(_maxima(mine), gap_ms)
         colour, times_s = node_colour(node, ax), mine["time_ms"] / 1_000
         ax.plot(times_s, mine["lag_ms_true"], color=colour, linewidth=1.4)
@@ -102,9 +103,6 @@ def _maxima(mine: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_gaps(lags: pd.DataFrame, gap_ms: float) -> pd.DataFrame:
-    """With a missing value behind each sample that has a gap behind it, which ends the line."""
+    """Broken where samples, or the stretches that stand for them, are too far apart."""
     stretch_ms = lags["time_ms"].max() / _POINTS_MAX
-    is_last = lags["time_ms"].diff(-1).abs() > max(gap_ms, 2 * stretch_ms)
-    missing: pd.DataFrame = lags[is_last].assign(lag_ms=float("nan"), lag_ms_true=float("nan"))
-    whole: pd.DataFrame = pd.concat([lags, missing]).sort_values("time_ms", kind="stable")
-    return whole
+    return broken_at_gaps(lags, max(gap_ms, 2 * stretch_ms), ("lag_ms", "lag_ms_true"))

@@ -10,13 +10,16 @@ import pandas as pd
 from vectorkit.plot.style import (
     LOSS_COLOURS,
     axes,
+    broken_at_gaps,
     explain_empty,
     finish,
     legend_above,
     node_colour,
     node_number,
+    sampling_gap_ms,
     shade_faults,
 )
+from vectorkit.types import Float64Array
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -26,6 +29,7 @@ _BOTTOM_MAX: Final = 0.9
 _EMPTY: Final = (
     "No recall was measured: give the run a workload and ClusterOptions(recall_every_ms=500)."
 )
+_VALUES: Final = ("recall", *(f"{cause}_loss" for cause in LOSS_COLOURS))
 _WIDTHS: Final = (1.4, 3.6)
 """Lines that coincide are nested, so that all of them can be seen."""
 
@@ -41,7 +45,9 @@ def plot_recall(
 
     `frame` is `run.recall`: the share of its master's k best that a replica answers with. With
     `node`, the rest up to 1 is filled: what is stale, what quantization has missed, and what is
-    just as good but in another order. `faults` (`run.fault_windows`) are shaded.
+    just as good but in another order. `faults` (`run.fault_windows`) are shaded. A line ends where
+    samples are further apart than the sampling interval, as while the node is down or itself
+    master; a sample alone between two such gaps is a dot.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=100, source="uniform:200x8")
@@ -56,13 +62,24 @@ def plot_recall(
     drawn = frame if node is None else frame[frame["node"] == node]
     ax.set_xlim(0, frame["time_ms"].max() / 1_000 if len(frame) else 1.0)
     handles: list[Artist] = []
+    gap_ms = sampling_gap_ms(frame)
     names = sorted(drawn["node"].unique(), key=node_number)
     for name, width in zip(names, np.linspace(*_WIDTHS, len(names))[::-1], strict=True):
-        mine, colour = drawn[drawn["node"] == name], node_colour(name, ax)
-        ax.plot(mine["time_ms"] / 1_000, mine["recall"], color=colour, linewidth=width, zorder=3)
+        mine = broken_at_gaps(drawn[drawn["node"] == name], gap_ms, _VALUES)
+        colour, recalls = node_colour(name, ax), mine["recall"].to_numpy()
+        ax.plot(
+            mine["time_ms"] / 1_000,
+            recalls,
+            color=colour,
+            linewidth=width,
+            marker="o",
+            markersize=width + 0.6,
+            markevery=_alone(recalls),
+            zorder=3,
+        )
         handles.append(Line2D([], [], color=colour, label=name))
     if node is not None:
-        handles += _fill(ax, drawn)
+        handles += _fill(ax, broken_at_gaps(drawn, gap_ms, _VALUES))
     shades = [] if faults is None else shade_faults(ax, faults, {})
     lowest = drawn["recall"].min() if len(drawn) else 1.0
     ax.set_ylim(min(_BOTTOM_MAX, max(0.0, lowest - 0.05)), 1.005)
@@ -73,6 +90,12 @@ def plot_recall(
         explain_empty(ax, _EMPTY if frame.empty else f"{node} was never compared with its master.")
     finish(ax)
     return ax
+
+
+def _alone(values: Float64Array) -> list[int]:
+    """Which values have no neighbour that a line could join them with."""
+    is_there = np.pad(~np.isnan(values), 1)
+    return np.flatnonzero(is_there[1:-1] & ~is_there[:-2] & ~is_there[2:]).tolist()
 
 
 def _fill(ax: Axes, mine: pd.DataFrame) -> list[Artist]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pandas as pd
 
 from vectorkit.plot.contrast import is_dark, readable
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.patches import Patch
@@ -244,6 +245,11 @@ def write_beside(ax: Axes, row: float, text: str) -> None:
     )
 
 
+def pause_look(ax: Axes) -> dict[str, Any]:
+    """The look of times in which a node was paused: it can be seen over a bar, too."""
+    return {**HATCH, "hatch": "....", "edgecolor": readable("black", ax)}
+
+
 def cut_handles(ax: Axes, health: pd.DataFrame) -> list[Patch]:
     """What a legend says of the shades: who was cut off; nothing where no node was."""
     from matplotlib.patches import Patch
@@ -326,10 +332,36 @@ def _columns(labels: Sequence[str], ax: Axes, text_pt: float) -> int:
     return 1
 
 
-def cut_windows(mine: pd.DataFrame) -> list[tuple[float, float]]:
-    """From when to when a node was cut off by the samples of its health, in seconds."""
-    times_s = mine["time_ms"].to_numpy() / 1_000
-    edges = np.diff(np.concatenate(([0], mine["is_cut"].to_numpy().astype(int), [0])))
-    starts = np.flatnonzero(edges == 1)
-    ends = np.minimum(np.flatnonzero(edges == -1), len(times_s) - 1)
-    return list(zip(times_s[starts].tolist(), times_s[ends].tolist(), strict=True))
+def cut_windows(mine: pd.DataFrame, gap_ms: float) -> list[tuple[float, float]]:
+    """From when to when a node was cut off by the samples of its health, in seconds.
+
+    A window ends where the next sample is further away than `gap_ms`, as while the node itself is
+    master: nothing says that it was cut off then.
+    """
+    windows: list[tuple[float, float]] = []
+    samples = list(zip(mine["time_ms"].tolist(), mine["is_cut"].tolist(), strict=True))
+    for (start_ms, is_cut), (end_ms, _) in pairwise(samples):
+        if not is_cut or end_ms - start_ms > gap_ms:
+            continue
+        start_s, end_s = start_ms / 1_000, end_ms / 1_000
+        if windows and windows[-1][1] == start_s:
+            start_s = windows.pop()[0]
+        windows.append((start_s, end_s))
+    return windows
+
+
+def broken_at_gaps(mine: pd.DataFrame, gap_ms: float, columns: Sequence[str]) -> pd.DataFrame:
+    """Samples with a missing value behind each one that has a gap behind it, which ends a line."""
+    missing = mine[mine["time_ms"].diff(-1).abs() > gap_ms].copy()
+    missing[list(columns)] = np.nan
+    whole: pd.DataFrame = pd.concat([mine, missing]).sort_values("time_ms", kind="stable")
+    return whole
+
+
+def paused_windows(faults: pd.DataFrame | None) -> list[tuple[str, float, float]]:
+    """Each stretch of `run.fault_windows` in which a node was paused: node, start, end in s."""
+    if faults is None:
+        return []
+    paused = faults[faults["kind"] == "Pause"]
+    times_s = (paused["started_ms"] / 1_000, paused["ended_ms"] / 1_000)
+    return list(zip(paused["node"], *times_s, strict=True))

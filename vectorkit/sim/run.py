@@ -166,10 +166,11 @@ class Run:
         return dashboard(self, at_ms=at_ms)
 
     def plot_health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """The health of each replica and who was master over time; cuts shaded, down hatched."""
+        """The health of replicas and who was master; cuts shaded, down hatched, pauses dotted."""
         from vectorkit import plot
 
-        return plot.plot_health(self.health, ax=ax, **{"roles": self.roles, **kwargs})
+        given = {"roles": self.roles, "faults": self.fault_windows, **kwargs}
+        return plot.plot_health(self.health, ax=ax, **given)
 
     def plot_lag(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
         """True and observed lag of each replica over time; cuts shaded, down times hatched."""
