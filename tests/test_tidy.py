@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "vectorkit"
 
 # Left never imports right; modules of one layer stand on one line and form no cycle.
 LAYERS = (
-    "errors types units draws atomic records",
+    "errors types units draws atomic records display",
     "operations",
     "kernels",
     "collections",
@@ -35,35 +35,17 @@ ROOT_RANK = len(LAYERS)  # The package root re-exports everything, so it stands 
 # Conveniences such as `to_frame` reach right: inside the function, in these files only. A package
 # that has not been reached yet may be named in types, under TYPE_CHECKING, in these files only.
 REACHES_RIGHT: dict[str, set[str]] = {
-    "cache.py": {"notebook"},
     "collections/collection.py": {"frames", "from_frame", "pandas"},
-    "collections/memory.py": {"frames", "notebook", "pandas"},
-    "collections/quantized.py": {"notebook"},
-    "collections/reader.py": {"frames", "comparisons", "notebook", "pandas"},
-    "collections/results.py": {"frames", "notebook", "pandas"},
-    "datasets/record.py": {"notebook"},
-    "replication/candidate.py": {"notebook"},
-    "replication/concern.py": {"notebook"},
-    "replication/detectors.py": {"notebook"},
-    "replication/options.py": {"notebook"},
-    "replication/stats.py": {"notebook"},
-    "replication/status.py": {"notebook"},
-    "sim/checks/findings.py": {"run_frames", "notebook", "pandas"},
-    "sim/cluster.py": {"notebook"},
-    "sim/explain.py": {"run_frames", "notebook", "pandas"},
-    "sim/faults.py": {"notebook"},
-    "sim/kept_seed.py": {"notebook"},
+    "collections/memory.py": {"frames", "pandas"},
+    "collections/reader.py": {"frames", "comparisons", "pandas"},
+    "collections/results.py": {"frames", "pandas"},
+    "sim/checks/findings.py": {"run_frames", "pandas"},
+    "sim/explain.py": {"run_frames", "pandas"},
     "sim/lab.py": {"notebook"},
-    "sim/liveness.py": {"notebook"},
-    "sim/options.py": {"notebook"},
-    "sim/run.py": {"run_frames", "frames", "notebook", "pandas", "plot", "matplotlib"},
-    "sim/scenario.py": {"notebook"},
-    "sim/shrink.py": {"run_frames", "notebook", "pandas", "matplotlib"},
+    "sim/run.py": {"run_frames", "frames", "pandas", "plot", "notebook", "matplotlib"},
+    "sim/shrink.py": {"run_frames", "pandas", "matplotlib"},
     "sim/statistics.py": {"sweep_statistics", "pandas"},
     "sim/sweep.py": {"sweep_frames", "notebook", "pandas"},
-    "sim/workload.py": {"notebook"},
-    "store/snapshot.py": {"notebook"},
-    "store/store.py": {"notebook"},
 }
 
 MODULE_LINES_MAX = 500

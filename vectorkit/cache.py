@@ -26,6 +26,7 @@ from vectorkit.collections.not_storable import short
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
 from vectorkit.collections.values import whole_number
+from vectorkit.display import facts_table, record_table
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.types import Float32Array, Id, Int32Array, Where
@@ -72,9 +73,7 @@ class CacheStats(NamedTuple):
     size: int
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 class QueryCache:
@@ -162,15 +161,16 @@ class QueryCache:
         """
         return self._touch(self._stats)
 
+    def _facts(self) -> dict[str, str]:
+        counts = {name: f"{count:,}" for name, count in self.stats()._asdict().items()}
+        return {"answers": f"{counts.pop('size')} of {self.capacity:,}", **counts}
+
     def __repr__(self) -> str:
-        now = self.stats()
-        use = f"{now.hits:,} hits ({now.patched:,} patched), {now.misses:,} misses"
-        return f"QueryCache({now.size:,} of {self.capacity:,}, {use})"
+        line = "QueryCache({answers}, {hits} hits ({patched} patched), {misses} misses)"
+        return line.format(**self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.query_cache(self)
+        return facts_table(self._facts())
 
     def _renew(
         self,

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vectorkit.display import facts_table
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -53,16 +55,19 @@ class Memory:
 
         return frames.memory(self)
 
+    def _facts(self) -> dict[str, str]:
+        facts = {"row count": f"{self.row_count:,}"}  # "rows" is a part: their vectors.
+        for name, count in {**self.device, **self.host, "total": self.total_bytes}.items():
+            facts[name] = f"{count:,} bytes"
+        return facts
+
     def __repr__(self) -> str:
-        parts = ", ".join(
-            f"{name} {count:,}" for name, count in {**self.device, **self.host}.items()
-        )
-        return f"Memory({self.total_bytes:,} bytes for {self.row_count:,} rows: {parts})"
+        counts = {**self.device, **self.host}
+        parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        return "Memory({total} for {row count} rows: {})".format(parts, **self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.memory(self)
+        return facts_table(self._facts())
 
 
 def sizeof_ids(ids: list[Any], slot_of: dict[Any, int]) -> int:

@@ -20,6 +20,7 @@ from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
 from vectorkit.collections.values import known_name, whole_number
+from vectorkit.display import record_table
 from vectorkit.errors import InvalidOption
 from vectorkit.operations import CollectionConfig, SetCodebook
 from vectorkit.types import Metric
@@ -167,9 +168,7 @@ class CodecReport:
     written_since: int
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 def check_place(rows: object) -> RowsPlace:

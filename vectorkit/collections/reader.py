@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
 from vectorkit.collections.tables import Tables, View
+from vectorkit.display import facts_table, rows_table
 from vectorkit.errors import InvalidId, InvalidOption, VectorNotFound
 from vectorkit.operations import CollectionConfig
 from vectorkit.types import Float32Array, Id, MaskArray, Metric, Payload, Where
@@ -225,20 +226,35 @@ class Reader(ABC):
 
         return frames.collection(self)
 
+    def _facts(self) -> dict[str, object]:
+        return {
+            "kind": type(self).__name__,
+            "name": self.name or "—",
+            "rows": f"{len(self):,}",
+            "dim": self.dim,
+            "metric": self.metric,
+            "version": self.version,
+        }
+
     def __repr__(self) -> str:
         name = f"{self.name!r}, " if self.name else ""
-        facts = f"{len(self):,} × {self.dim}, {self.metric}, version {self.version}"
-        return f"{type(self).__name__}({name}{facts})"
+        line = "{kind}({}{rows} × {dim}, {metric}, version {version})"
+        return line.format(name, **self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.collection(self)
+        return facts_table(self._facts())
 
     def _search(self, queries: Float32Array, k: int, wanted: Filter | None) -> Found:
         select = None if wanted is None else partial(self._filtered, wanted)
         with plain_jax():
             return find_best(self, queries, k, self.metric, select)
+
+
+def readers_table(readers: Iterable[Reader]) -> str:
+    """Return an HTML table with one row per collection or snapshot."""
+    names = ("name", "kind", "rows", "dim", "metric", "version")
+    facts = [each._facts() for each in readers]
+    return rows_table(names, [[each[name] for name in names] for each in facts])
 
 
 class Snapshot(Reader):

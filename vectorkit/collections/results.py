@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from vectorkit.display import record_table, rows_table
 from vectorkit.errors import InvalidInput
 from vectorkit.types import Float32Array, Id, Int32Array, Metric, ObjectArray, Payload
 
@@ -47,9 +48,7 @@ class Row:
             return f"Row(id={self.id!r}, vector={self.vector!r}, payload={payload}{decoded})"
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 class RowBatch(NamedTuple):
@@ -74,9 +73,7 @@ class WriteResult(NamedTuple):
     version: int = 0
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -123,9 +120,10 @@ class Matches:
         return frames.matches(self)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.matches(self)
+        rows = [
+            (rank, row_id, f"{score:.4f}") for rank, (row_id, score) in enumerate(self, start=1)
+        ]
+        return rows_table(("rank", "id", "score"), rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -174,9 +172,11 @@ class BatchMatches:
         return frames.batch_matches(self)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.batch_matches(self)
+        rows = []
+        for number, each in enumerate(self):
+            best = next(((row_id, f"{score:.4f}") for row_id, score in each), ("", ""))
+            rows.append((number, *best, len(each)))
+        return rows_table(("query", "best id", "score", "matches"), rows)
 
 
 def _distances(scores: Float32Array, metric: Metric) -> Float32Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vectorkit.datasets.sources import check_count
+from vectorkit.display import facts_table
 from vectorkit.draws import address, draw_block
 from vectorkit.types import Float32Array, Payload
 
@@ -32,13 +33,15 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def _facts(self) -> dict[str, object]:
+        first = ", ".join(self.ids[:3]) + (", …" if len(self) > 3 else "")
+        return {"name": self.name, "rows": f"{len(self):,}", "dim": self.dim, "ids": first}
+
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}, {len(self):,} × {self.dim})"
+        return "Dataset({name!r}, {rows} × {dim})".format(**self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.dataset(self)
+        return facts_table(self._facts())
 
     def split(self, queries: int, *, seed: int = 0) -> tuple[Dataset, Float32Array]:
         """Hold out some rows as queries, of shape (queries, dim): no query is left in the rest.

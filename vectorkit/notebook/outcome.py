@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from vectorkit.notebook.html import facts_table, findings
+from vectorkit.display import facts_table
 from vectorkit.sim import Findings
 from vectorkit.sim.checks.acknowledged import lost_writes
 from vectorkit.sim.outcome import masterless_ns
@@ -87,7 +87,7 @@ def outcome_html(outcome: Outcome) -> str:
         ("trace hash", f"{outcome.trace_hash[:12]}…"),
     ]
     said = [each for each in outcome.findings if each.verdict == "broken" or each.observed_count]
-    return facts_table(facts) + (findings(Findings(said)) if said else "")
+    return facts_table(facts) + (Findings(said)._repr_html_() if said else "")
 
 
 def _silence_ms(asked_ns: Sequence[int], answered_ns: Sequence[int]) -> float:

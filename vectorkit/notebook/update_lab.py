@@ -21,8 +21,8 @@ from vectorkit.collections import (
     ShardedCollection,
 )
 from vectorkit.datasets import Dataset
+from vectorkit.display import facts_table
 from vectorkit.draws import address, draw_block, fold
-from vectorkit.notebook.html import facts_table
 from vectorkit.notebook.widgets import (
     Still,
     bundle,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import ClassVar, Final, Literal
 
+from vectorkit.display import record_table
 from vectorkit.replication.effects import RoleChanged
 from vectorkit.replication.identity import epoch_of, round_of, slot_of
 from vectorkit.replication.member import Member
@@ -39,9 +40,7 @@ class Promotion:
     reason: str = ""
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 class CandidateNode(Role):

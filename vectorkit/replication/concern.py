@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 
 Stage = Literal["received", "flushed", "applied", "visible"]
@@ -65,9 +66,7 @@ class WriteConcern:
         return int(self.count)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 def majority(

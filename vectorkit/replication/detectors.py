@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 from vectorkit.units import NS_PER_MS
 
@@ -57,9 +58,7 @@ class Failover:
         return PhiAccrual(self.phi, heartbeat_ms * NS_PER_MS, now_ns)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 class Detector(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 from vectorkit.records import short_repr
 from vectorkit.replication.concern import WriteConcern
@@ -147,9 +148,7 @@ class ReplicationOptions:
         return short_repr(self)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 def longer(wait_ns: int, first_ms: int) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
+from vectorkit.display import record_table
 from vectorkit.replication.health import ReplicaStatus
 
 Role = Literal["master", "replica", "standalone"]
@@ -80,9 +81,7 @@ class ReplicationStats:
         return cls(**facts)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +141,7 @@ class ReplicaInfo:
         return cls(**{**facts, "status": ReplicaStatus(facts["status"])})
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 @dataclass(slots=True)

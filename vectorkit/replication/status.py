@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from vectorkit.display import record_table
 from vectorkit.replication.node import Node
 from vectorkit.replication.stats import ReplicaInfo, ReplicationStats, Role
 
@@ -52,9 +53,7 @@ class NodeStatus:
         )
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 def node_status(node: Node, now_ns: int) -> NodeStatus:

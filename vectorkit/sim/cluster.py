@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from vectorkit.display import counted, facts_table
 from vectorkit.errors import (
     InvalidInput,
     InvalidOption,
@@ -345,14 +346,20 @@ class Cluster:
             remedy="pass finish() or stores[node_id], or make it again of options, seed and faults",
         )
 
+    def _facts(self) -> dict[str, object]:
+        return {
+            "nodes": len(self.options.node_ids),
+            "master": self.master or "—",
+            "virtual time": f"{self.now_ms:,.0f} ms",
+            "seed": self.seed,
+        }
+
     def __repr__(self) -> str:
-        count = f"{self.options.replicas} replica" + "s" * (self.options.replicas != 1)
-        return f"Cluster({count}, seed {self.seed}, at {self.now_ms:,.0f} ms)"
+        replicas = counted(self.options.replicas, "replica")
+        return "Cluster({}, seed {seed}, at {virtual time})".format(replicas, **self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.cluster(self)
+        return facts_table(self._facts())
 
     # Events
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from vectorkit.display import paragraph, rows_table
 from vectorkit.errors import InvalidInput
 from vectorkit.sim.checks import Facts
 from vectorkit.sim.checks.acknowledged import lost_writes
@@ -76,9 +77,8 @@ class Explanation:
         return f"Explanation({self.headline})"
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.explanation(self)
+        rows = [(f"{s.time_ms:,.3f}", s.stage, s.node, s.detail) for s in self.steps]
+        return paragraph(self.headline) + rows_table(("time (ms)", "stage", "node", "detail"), rows)
 
 
 def explain(run: Judged, offset: int, *, epoch: int | None = None) -> Explanation:

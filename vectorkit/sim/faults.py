@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 from vectorkit.records import check_not_negative, check_probability, to_plain
 from vectorkit.replication.messages import MESSAGE_NAMES
@@ -59,9 +60,7 @@ class Fault:
         return {"kind": type(self).__name__, **to_plain(self)}
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from vectorkit.display import record_table
 from vectorkit.errors import InvalidOption
 from vectorkit.records import check_seed
 from vectorkit.sim.scenario import Scenario
@@ -92,9 +93,7 @@ wanted version=1; use the vectorkit that wrote it, or a newer one
         )
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 def _refuse_damage(data: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from vectorkit.display import record_table
 from vectorkit.replication.candidate import CandidateNode
 from vectorkit.replication.replica import ReplicaNode
 from vectorkit.replication.returning import ReturningNode
@@ -23,9 +24,7 @@ class StuckNode(NamedTuple):
     reason: str
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 def stuck_nodes(engine: Engine) -> tuple[StuckNode, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 from vectorkit.records import check_not_negative, check_probability, check_type, short_repr
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern
@@ -66,9 +67,7 @@ class Link:
         return self.delay_ms + (ordered[len(ordered) // 2] if ordered else self.jitter_ms)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +90,7 @@ class Disk:
         check_not_negative("mib_per_s", self.mib_per_s)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +196,4 @@ class ClusterOptions:
         return short_repr(self)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)

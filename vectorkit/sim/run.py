@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from vectorkit.display import counted, facts_table
 from vectorkit.replication import ReplicaInfo, ReplicationStats
 from vectorkit.sim.checks import Facts, Findings, check
 from vectorkit.sim.explain import Explanation, explain
@@ -210,15 +211,19 @@ class Run:
 
         return plot.plot_operation_life(self.operations, ax=ax, **kwargs)
 
+    def _facts(self) -> dict[str, object]:
+        return {
+            "nodes": len(self.stats),
+            "virtual time": f"{self.duration_ms:,.0f} ms",
+            "events": f"{self.event_count:,}",
+            "seed": self.seed,
+            "converged": "yes" if self.is_converged else "no",
+        }
+
     def __repr__(self) -> str:
         state = "converged" if self.is_converged else "not converged"
-        count = f"{len(self.stats)} node" + "s" * (len(self.stats) != 1)
-        return (
-            f"Run({count}, {self.duration_ms:,.0f} ms, "
-            f"{self.event_count:,} events, seed {self.seed}, {state})"
-        )
+        line = "Run({}, {virtual time}, {events} events, seed {seed}, {})"
+        return line.format(counted(len(self.stats), "node"), state, **self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.run(self)
+        return facts_table({**self._facts(), "trace hash": f"{self.trace_hash[:12]}…"})

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 from vectorkit.records import (
     check_not_negative,
@@ -123,9 +124,7 @@ class Scenario:
         return short_repr(self)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 def warn_of_endless_syncs(store: VectorStore, scenario: Scenario) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from vectorkit.display import counted, facts_table, preformatted
 from vectorkit.errors import InvalidInput
 from vectorkit.records import check_range, check_type
 from vectorkit.sim.checks import Finding
@@ -103,21 +104,34 @@ class Shrunk:
         evidence = "" if self.finding is None else f": {self.finding.evidence[0]}"
         return f"{self.to_json()}\n{self.check}{evidence}"
 
+    def _facts(self) -> dict[str, object]:
+        return {
+            "check": self.check.replace("_", " "),
+            "faults": self.fault_count,
+            "nodes": self.node_count,
+            "clients": self.client_count,
+            "operations": self.operation_count,
+            "virtual time": f"{self.duration_ms:,.0f} ms",
+            "runs": f"{self.runs:,}",
+            "minimal": "yes" if self.is_minimal else "not yet",
+        }
+
     def __repr__(self) -> str:
         sizes = (
-            _counted(self.fault_count, "fault"),
-            _counted(self.node_count, "node"),
-            _counted(self.client_count, "client"),
-            _counted(self.operation_count, "operation"),
-            f"{self.duration_ms:,.0f} ms",
+            counted(self.fault_count, "fault"),
+            counted(self.node_count, "node"),
+            counted(self.client_count, "client"),
+            counted(self.operation_count, "operation"),
         )
         minimal = "minimal" if self.is_minimal else "not minimal"
-        return f"Shrunk({self.check}: {', '.join(sizes)}; {self.runs:,} runs, {minimal})"
+        line = "Shrunk({}: {}, {virtual time}; {runs} runs, {})"
+        return line.format(self.check, ", ".join(sizes), minimal, **self._facts())
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.shrunk(self)
+        facts = self._facts()
+        if self.finding is not None:
+            facts["evidence"] = self.finding.evidence[0]
+        return facts_table(facts) + preformatted(self.to_json())
 
 
 def shrink(
@@ -224,7 +238,3 @@ def _is_shown(event: TraceEvent) -> bool:
         return event.time_ns > 0 and event.role != "candidate"
     shown = (RequestInvoked, RequestCompleted, NodeCrashed)
     return isinstance(event, shown) and event.time_ns > 0
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + "s" * (count != 1)

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from vectorkit.collections.checks import check_metric
 from vectorkit.collections.kinds import config_of
+from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
 from vectorkit.records import check_choice, check_not_negative, check_range, check_type, short_repr
 from vectorkit.replication.reads import proves_reads
@@ -46,9 +47,7 @@ class Request:
         check_range("index", self.index, 0, 1 << 40)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +159,7 @@ class Workload:
         return short_repr(self)
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.options(self)
+        return options_table(self)
 
     def _check_requests(self, requests: object) -> tuple[Request, ...]:
         if not isinstance(requests, Sequence) or not all(type(x) is Request for x in requests):

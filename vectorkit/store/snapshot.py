@@ -8,6 +8,7 @@ from typing import Final
 import xxhash
 
 from vectorkit.collections import Snapshot
+from vectorkit.collections.reader import readers_table
 from vectorkit.operations import CreateCollection, Operation, SetCodebook, Upsert
 
 _SNAPSHOT_ROWS: Final = 4096
@@ -23,9 +24,7 @@ class StoreSnapshot:
         return f"StoreSnapshot({{{', '.join(f'{s.name!r}: {len(s):,}' for s in self)}}})"
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.collections(self)
+        return readers_table(self)
 
     def __iter__(self) -> Iterator[Snapshot]:
         return iter(self._snapshots)

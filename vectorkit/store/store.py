@@ -20,6 +20,7 @@ from vectorkit.collections.copies import from_bytes
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.kinds import config_of, make_collection
+from vectorkit.collections.reader import readers_table
 from vectorkit.collections.redo import Change
 from vectorkit.errors import (
     CollectionExists,
@@ -260,9 +261,7 @@ class VectorStore:
         return f"VectorStore({{{inside}}})"
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.collections(self._present.values())
+        return readers_table(self._present.values())
 
     # The commit path
 

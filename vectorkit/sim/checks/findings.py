@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, overload
 
+from vectorkit.display import record_table, rows_table
 from vectorkit.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ VERDICT_WORDS: Final[dict[Verdict, str]] = {
     "not_exercised": "not exercised",
 }
 """The verdicts as people read them."""
+
+_TABLE_ORDER: Final[tuple[Verdict, ...]] = ("broken", "seen_not_promised", "held", "not_exercised")
 
 _LINES_MAX: Final = 8
 
@@ -61,9 +64,7 @@ class Finding:
         return f"Finding({self.name} {self.verdict}{promised}{first})"
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.record(self)
+        return record_table(self)
 
 
 class Findings(Sequence[Finding]):
@@ -123,9 +124,18 @@ class Findings(Sequence[Finding]):
         return f"Findings({'; '.join(told)})"
 
     def _repr_html_(self) -> str:
-        from vectorkit.notebook import html
-
-        return html.findings(self)
+        rows = [
+            (
+                each.name.replace("_", " "),
+                VERDICT_WORDS[each.verdict],
+                "yes" if each.is_promised else "no",
+                f"{each.observed_count:,}",
+                each.evidence[0] if each.evidence else "",
+            )
+            for each in sorted(self._found, key=lambda each: _TABLE_ORDER.index(each.verdict))
+        ]
+        names = ("check", "verdict", "promised", "violations", "evidence")
+        return rows_table(names, rows, rows_max=None)
 
 
 class Tally:
