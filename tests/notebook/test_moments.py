@@ -295,3 +295,26 @@ def test_a_run_in_which_nothing_happened_has_moments():
     moment = Moments(run_of(Tape(WEAK), duration_ms=0.0)).at(0)
     assert [each.role for each in moment.nodes] == ["starting"] * 3
     assert (moment.faults, moment.latest) == ((), ())
+
+
+@pytest.mark.parametrize("seed", [3, 5, 9, 17, 21, 22])
+def test_what_is_shown_of_a_random_run_is_what_was_sampled(seed):
+    """Of samples in the very moment of an event of the node nothing says which was first."""
+    run = sim.simulate(sim.random_scenario(seed))
+    moments = Moments(run)
+    busy = {(e.node, e.time_ns / 1e6) for _, e in run.facts.events if hasattr(e, "node")}
+    last = {(each.node, each.time_ms): each for each in run.samples}
+    shown = {time_ms: moments.at(time_ms) for _, time_ms in last}
+    compared = 0
+    for (name, time_ms), sample in last.items():
+        each = next(node for node in shown[time_ms].nodes if node.node == name)
+        assert each.status == sample.status
+        if (name, time_ms) not in busy:
+            assert (each.condition == "down") == (not sample.is_up)
+            assert each.role == "down" or each.applied == sample.applied_offset
+            compared += 1
+    for sample in run.log_samples:
+        each = next(n for n in moments.at(sample.time_ms).nodes if n.node == sample.node)
+        if each.role != "down" and (sample.node, sample.time_ms) not in busy:
+            assert (each.first_offset, each.received) == sample[2:]
+    assert compared > 20

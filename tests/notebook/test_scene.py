@@ -5,15 +5,19 @@ from html import unescape
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.colors import to_rgb
 
 from tests.notebook.runs import failover
 from vectorkit import sim
 from vectorkit.notebook.events import Event
 from vectorkit.notebook.moments import LinkMoment, Moment, Moments, NodeMoment, RequestCounts
 from vectorkit.notebook.scene import Strip, page, picture, summary
+from vectorkit.notebook.widgets import BACK, INK
+from vectorkit.plot.contrast import contrast, readable_on
 from vectorkit.plot.style import STATUS_COLOURS, node_colour
 
 NOTHING = RequestCounts(0, 0, 0)
+LIGHT, DARK = (1.0, 1.0, 1.0), (0.07, 0.07, 0.07)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +87,7 @@ def test_the_table_has_a_row_a_node_with_all_its_facts(moments):
 
 def test_a_node_that_is_down_has_applied_nothing(moments):
     assert rows(page(moments.at(110), ""))[1] == [
-        "■ node-0", "down", "node-0@1", "● Disconnected", "0", "0", "2…1", "1", "—", "", "ok",
+        "■ node-0", "down", "node-0@1", "● Disconnected", "0", "0", "empty", "1", "—", "", "ok",
     ]  # fmt: skip
 
 
@@ -110,9 +114,9 @@ def test_a_master_is_filled_with_its_colour_and_a_health_is_a_ring():
     circles = [each for each in drawn(svg, "circle") if float(each.get("cy")) < 300]
     looks = [(each.get("fill"), each.get("stroke")) for each in circles]
     assert looks == [
-        (node_colour("node-0"), node_colour("node-0")),
+        ("currentColor", "currentColor"),
         ("none", STATUS_COLOURS["Connected"]),
-        ("#ffffff", node_colour("node-1")),
+        (BACK, readable_on(node_colour("node-1"), DARK)),
     ]
 
 
@@ -248,8 +252,8 @@ def test_the_strip_draws_masters_tall_replicas_by_health_and_faults_on_their_row
         for b in bars
     }
     assert {
-        (0, 14, node_colour("node-0")),
-        (150, 31, node_colour("node-1")),
+        (0, 14, "currentColor"),
+        (150, 31, readable_on(node_colour("node-1"), DARK)),
         (1, 35, STATUS_COLOURS["Connected"]),
         (100, 52, STATUS_COLOURS["Disconnected"]),
     } <= found
@@ -261,3 +265,49 @@ def test_the_page_of_a_run_without_replicas_is_drawn():
     moments = Moments(sim.simulate(sim.ClusterOptions(replicas=0), duration_ms=100))
     html = page(moments.at(50), Strip(moments).at(50))
     assert rows(html)[1][:3] == ["■ node-0", "master", "node-0@1"]
+
+
+def test_every_colour_can_be_read_in_light_and_in_dark_themes():
+    """Letters and backgrounds are the theme's; what has a colour of its own is read on both."""
+    roles = ("master", "candidate", "down", "returning")
+    nodes = [
+        make_node(number, role=roles[number % 4], status=status)
+        for number, status in enumerate([*STATUS_COLOURS, None] * 2)
+    ]
+    run = sim.simulate(
+        sim.ClusterOptions(replicas=9),
+        faults=[
+            sim.Pause(at_ms=200, for_ms=100, node="node-0"),
+            sim.Crash(at_ms=100, for_ms=100, node="node-3"),
+        ],
+        duration_ms=400,
+    )
+    html = page(make_moment(*nodes), Strip(Moments(run)).at(200))
+    own = set(re.findall(r"#[0-9a-f]{3,6}", html.replace(BACK, "").replace(INK, ""), re.IGNORECASE))
+    assert len(own) >= 14  # Nine nodes, four states, grey.
+    faint = {each for each in own for back in (LIGHT, DARK) if contrast(to_rgb(each), back) < 3}
+    assert faint == set()
+    words = set(re.findall(r'(?:fill|stroke)="([^"]*)"', html)) - own
+    assert words == {"none", "currentColor", BACK}
+
+
+def test_a_paused_master_is_faded_in_the_strip():
+    run = sim.simulate(
+        sim.ClusterOptions(replicas=1),
+        faults=[sim.Pause(at_ms=100, for_ms=200, node="node-0")],
+        duration_ms=400,
+    )
+    strip = Strip(Moments(run), width=62 + 14 + 400)
+    faded = [each for each in drawn(strip.at(0), "rect") if each.get("fill") == BACK]
+    scale = 400 / run.duration_ms
+    assert [(each.get("x"), each.get("width"), each.get("y")) for each in faded] == [
+        (f"{62 + 100 * scale:.1f}", f"{200 * scale:.1f}", "14")
+    ]
+    assert "faded: paused" in texts(strip.at(0))[-1]
+
+
+def test_whose_belief_the_health_is_stands_beside_it():
+    assert "Rings: health, as the master saw the node when it was last sampled" in texts(
+        picture(make_moment())
+    )
+    assert "health and lags (ms) as the master last knew them" in page(make_moment(), "")

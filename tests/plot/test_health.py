@@ -348,5 +348,6 @@ def test_the_time_in_which_a_node_was_paused_is_dotted_though_it_is_master(ax):
         (1.0, 0.5, True)
     ]
     assert legend_texts(ax)[-2:] == ["down", "paused"]
+    plot_health(run.health, faults=run.fault_windows, ax=Figure().subplots())  # Without roles.
     reign = next(bar for bar in ax.patches if to_hex(bar.get_facecolor()) == to_hex(MASTER_COLOUR))
     assert dotted[0].get_zorder() > reign.get_zorder()

@@ -227,6 +227,9 @@ class Moments:
         mine = [each.fault for each in going_on if node == getattr(each.fault, "node", None)]
         health = self._healths[node].at(time_ms)
         status, lag_ms, lag_ms_true = (None, None, None) if health is None else health
+        flushed = life.flushed if self._has_disks else life.received
+        # Only a master counts what it has not flushed yet as applied.
+        applied = life.applied if life.role == "master" else min(life.applied, flushed)
         return NodeMoment(
             node=node,
             role=life.role,
@@ -238,8 +241,8 @@ class Moments:
             lag_ms_true=lag_ms_true,
             first_offset=self._firsts[node].at(time_ms),
             received=life.received,
-            flushed=life.flushed if self._has_disks else life.received,
-            applied=life.applied,
+            flushed=flushed,
+            applied=applied,
         )
 
     def _progress(self, way: tuple[str, str], time_ms: float) -> tuple[float, ...]:

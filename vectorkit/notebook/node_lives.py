@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from vectorkit.sim.trace_events import (
@@ -45,13 +46,33 @@ def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
     """
     now = {node: NodeLife() for node in run.options.node_ids}
     found: dict[str, list[tuple[float, NodeLife]]] = {node: [] for node in now}
+
+    def note(node: str, time_ms: float, life: NodeLife) -> None:
+        if life != now[node]:
+            now[node] = life
+            found[node].append((time_ms, life))
+
+    def note_heads(node: str, until_ms: float) -> None:
+        while heads[node] and heads[node][0][0] <= until_ms:
+            sampled_ms, head = heads[node].popleft()
+            # Of a sample in the very moment of an event nothing says which of them was first.
+            if sampled_ms < until_ms and now[node].role != "down":
+                note(node, sampled_ms, now[node]._replace(received=head))
+
+    heads = {node: _sampled_heads(run, node) for node in now}
     for _, event in run.facts.events:
         if isinstance(event, NODE_EVENTS):
-            life = _after(now[event.node], event)
-            if life != now[event.node]:
-                now[event.node] = life
-                found[event.node].append((ns_to_ms(event.time_ns), life))
+            node, time_ms = event.node, ns_to_ms(event.time_ns)
+            note_heads(node, time_ms)
+            note(node, time_ms, _after(now[node], event))
+    for node in now:
+        note_heads(node, run.duration_ms)
     return found
+
+
+def _sampled_heads(run: Run, node: str) -> deque[tuple[float, int]]:
+    """The ends of a node's log as they were sampled: a log grows before any event tells of it."""
+    return deque((each.time_ms, each.head_offset) for each in run.log_samples if each.node == node)
 
 
 def _after(life: NodeLife, event: NodeEvent) -> NodeLife:

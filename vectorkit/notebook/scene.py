@@ -1,7 +1,7 @@
 """A moment of a run as HTML: a picture of nodes and links, a table, a strip of the whole run.
 
-One colour, one meaning: a node has its own as in every plot, a health has its own as in every plot,
-and all that befalls links is told by how their lines are drawn.
+One colour, one meaning: a node and a health have the hues of every plot, in a shade that can be
+read in light and dark themes. How their lines are drawn tells all that befalls links.
 """
 
 from __future__ import annotations
@@ -12,12 +12,17 @@ from math import cos, pi, sin
 from typing import Final
 
 from vectorkit.notebook.moments import LinkMoment, Moment, Moments, NodeMoment, RequestCounts
-from vectorkit.notebook.widgets import card
+from vectorkit.notebook.widgets import BACK, card
+from vectorkit.plot.contrast import readable_on
 from vectorkit.plot.style import STATUS_COLOURS, node_colour, node_number
+from vectorkit.sim import Pause
 
-_INK, _PALE, _GREY = "#222222", "#dddddd", "#767676"
+_INK, _GREY = "currentColor", "#808080"
+_PALE: Final = 'stroke="currentColor" stroke-opacity="0.2"'
+_THEMES: Final = ((1.0, 1.0, 1.0), (0.07, 0.07, 0.07))
+"""The backgrounds of Jupyter's themes, on both of which a colour must be read."""
 _LINES: Final = {
-    "open": f'stroke="{_PALE}" stroke-width="1.2"',
+    "open": f'{_PALE} stroke-width="1.2"',
     "cut": f'stroke="{_GREY}" stroke-width="1.2" stroke-dasharray="7 6"',
     "clogged": f'stroke="{_GREY}" stroke-width="4.5"',
     "blocked": f'stroke="{_GREY}" stroke-width="1.6" stroke-dasharray="1.5 3.5"',
@@ -81,6 +86,22 @@ def picture(moment: Moment) -> str:
     )
 
 
+def _node_colour(node: str) -> str:
+    """The colour of a node as it can be read in light and dark themes; black is the letters'."""
+    colour = node_colour(node)
+    return _INK if colour == "#000000" else _on_both(colour)
+
+
+def _status_colour(status: str) -> str:
+    return _on_both(STATUS_COLOURS[status])
+
+
+def _on_both(colour: str) -> str:
+    for behind in _THEMES:
+        colour = readable_on(colour, behind)
+    return colour
+
+
 def _place(index: int, count: int) -> tuple[float, float]:
     turn = 2 * pi * index / count - pi / 2
     return _MIDDLE[0] + _RING * cos(turn), _MIDDLE[1] + _RING * sin(turn)
@@ -109,23 +130,23 @@ def _link(link: LinkMoment, places: dict[str, tuple[float, float]]) -> str:
 
 
 def _node(node: NodeMoment, x: float, y: float) -> str:
-    colour, number = node_colour(node.node), str(node_number(node.node))
+    colour, number = _node_colour(node.node), str(node_number(node.node))
     drawn = []
     if node.status is not None:
         drawn.append(
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{_NODE + 4.5}" fill="none" '
-            f'stroke="{STATUS_COLOURS[node.status]}" stroke-width="4"/>'
+            f'stroke="{_status_colour(node.status)}" stroke-width="4"/>'
         )
     is_master, is_down = node.role == "master", node.role == "down"
     dashes = {"candidate": "5 3", "returning": "1.5 2.5", "starting": "1.5 2.5"}.get(node.role)
     dash = f' stroke-dasharray="{dashes}"' if dashes else ""
-    fill = colour if is_master else "#ffffff"
-    stroke = _PALE if is_down else colour
+    fill = colour if is_master else BACK
+    stroke = _GREY if is_down else colour
     drawn.append(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{_NODE}" fill="{fill}" stroke="{stroke}" '
         f'stroke-width="2.5"{dash}/>'
     )
-    inside = "#ffffff" if is_master else _GREY if is_down else _INK
+    inside = BACK if is_master else _GREY if is_down else _INK
     drawn.append(_text(x, y, "✕" if is_down else number, size=14, colour=inside, lift=5))
     # Outside of the circle, where no link is.
     aside, down = (x - _MIDDLE[0]) / _RING, (y - _MIDDLE[1]) / _RING
@@ -145,8 +166,10 @@ def _role(node: NodeMoment) -> str:
 
 def _legend() -> str:
     drawn = []
-    for index, (status, colour) in enumerate(STATUS_COLOURS.items()):
-        x, y = 14 + index * 106, _HEIGHT - 26
+    told = "Rings: health, as the master saw the node when it was last sampled"
+    drawn.append(_text(8, _HEIGHT - 43, told, size=10, colour=_GREY, anchor="start"))
+    for index, status in enumerate(STATUS_COLOURS):
+        x, y, colour = 14 + index * 106, _HEIGHT - 26, _status_colour(status)
         drawn.append(
             f'<circle cx="{x}" cy="{y}" r="5" fill="none" stroke="{colour}" stroke-width="3.5"/>'
         )
@@ -170,9 +193,13 @@ def _table(moment: Moment) -> str:
     low = max(0, high - max(_SPAN_MIN, int(1.15 * behind)))
     rows = "".join(_row(each, low, high) for each in moment.nodes)
     heads = "".join(f'<th style="{_cell(index)}">{name}</th>' for index, name in enumerate(_HEAD))
-    note = f"lags in ms, as sampled; bars: offsets {low:,} to {high:,} received, flushed, applied"
+    note = (
+        "health and lags (ms) as the master last knew them, true lag as it was; "
+        f"bars: offsets {low:,} to {high:,} received, flushed, applied"
+    )
     return (
-        '<table style="border-collapse:collapse;font:inherit;font-variant-numeric:tabular-nums">'
+        '<table style="border-collapse:collapse;font:inherit;color:inherit;'
+        'font-variant-numeric:tabular-nums">'
         f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         f'<div style="color:{_GREY};margin:1px 5px 6px">{note}</div>'
     )
@@ -180,11 +207,15 @@ def _table(moment: Moment) -> str:
 
 def _row(node: NodeMoment, low: int, high: int) -> str:
     is_down = node.role == "down"
-    log = f"{node.first_offset:,}…{node.received:,}" if node.received else "empty"
-    colour = STATUS_COLOURS.get(node.status or "", "")
+    log = (
+        f"{node.first_offset:,}…{node.received:,}"
+        if node.received >= node.first_offset
+        else "empty"
+    )
+    colour = _status_colour(node.status) if node.status else ""
     dot = f'<span style="color:{colour}">●</span> ' if colour else ""
     cells = [
-        f'<span style="color:{node_colour(node.node)}">■</span> <b>{escape(node.node)}</b>',
+        f'<span style="color:{_node_colour(node.node)}">■</span> <b>{escape(node.node)}</b>',
         escape(_role(node)),
         escape(node.epoch or "—"),
         dot + escape(node.status or "—"),
@@ -209,14 +240,14 @@ def _log_bar(node: NodeMoment, low: int, high: int) -> str:
     def width(offset: int) -> float:
         return _BAR * max(0, offset - low) / max(1, high - low)
 
-    colour = node_colour(node.node)
+    colour = _node_colour(node.node)
     parts = [(node.received, 3, 6, 0.25), (node.flushed, 3, 6, 0.45), (node.applied, 1, 10, 1.0)]
     bars = "".join(
         f'<rect x="0" y="{y}" width="{width(offset):.1f}" height="{height}" fill="{colour}" '
         f'opacity="{opacity}"/>'
         for offset, y, height, opacity in parts
     )
-    line = f'<line x1="0" y1="11.5" x2="{_BAR}" y2="11.5" stroke="{_PALE}"/>'
+    line = f'<line x1="0" y1="11.5" x2="{_BAR}" y2="11.5" {_PALE}/>'
     return f"{_svg(_BAR, 12, 'its log')}{line}{bars}</svg>"
 
 
@@ -262,7 +293,13 @@ class Strip:
         self._height = self._TOP + self._ROW * len(moments.node_ids) + 34
         self._duration_ms = max(moments.duration_ms, 1e-6)
         self._still = "".join(
-            [*self._shades(moments), *self._bands(moments), *self._axis(), self._key()]
+            [
+                *self._shades(moments),
+                *self._bands(moments),
+                *self._pauses(moments),
+                *self._axis(),
+                self._key(),
+            ]
         )
 
     def at(self, time_ms: float) -> str:
@@ -284,7 +321,7 @@ class Strip:
         for each in moments.windows:
             befallen = [rows[name] for name in each.fault.names if name in rows]
             for row in befallen or rows.values():
-                yield self._rect(each.start_ms, each.end_ms, row, 0, self._ROW, "#000000", 0.13)
+                yield self._rect(each.start_ms, each.end_ms, row, 0, self._ROW, _INK, 0.13)
 
     def _bands(self, moments: Moments) -> Iterable[str]:
         for row, node in enumerate(moments.node_ids):
@@ -292,11 +329,18 @@ class Strip:
             yield _text(self._LEFT - 8, low, node, size=11, anchor="end")
             for start_ms, end_ms, role, status in moments.stretches(node):
                 if role == "master":
-                    yield self._rect(start_ms, end_ms, row, 2, 13, node_colour(node), 1)
+                    yield self._rect(start_ms, end_ms, row, 2, 13, _node_colour(node), 1)
                 elif role == "candidate":
-                    yield self._rect(start_ms, end_ms, row, 2, 13, node_colour(node), 0.45)
+                    yield self._rect(start_ms, end_ms, row, 2, 13, _node_colour(node), 0.45)
                 elif role != "down" and status is not None:
-                    yield self._rect(start_ms, end_ms, row, 6, 5, STATUS_COLOURS[status], 1)
+                    yield self._rect(start_ms, end_ms, row, 6, 5, _status_colour(status), 1)
+
+    def _pauses(self, moments: Moments) -> Iterable[str]:
+        """Whatever a node was while it was paused, it did nothing: its band is faded."""
+        for each in moments.windows:
+            if isinstance(each.fault, Pause) and each.fault.node in moments.node_ids:
+                row = moments.node_ids.index(each.fault.node)
+                yield self._rect(each.start_ms, each.end_ms, row, 2, 13, BACK, 0.6)
 
     def _rect(
         self,
@@ -325,7 +369,10 @@ class Strip:
             yield _text(x, y + 15, f"{number * step_s:g} s", size=10)
 
     def _key(self) -> str:
-        text = "tall: master · pale: candidate · thin: replica, by health · gap: down · grey: fault"
+        text = (
+            "tall: master · pale: candidate · thin: replica, by health · gap: down · "
+            "faded: paused · grey: fault"
+        )
         return _text(
             self._width - self._RIGHT, self._height - 4, text, size=10, anchor="end", colour=_GREY
         )

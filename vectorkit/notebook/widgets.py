@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 REMEDY: Final = "pip install ipywidgets"
 STEPS_MS: Final = (1, 10, 100, 1_000)
+BACK: Final = "var(--jp-layout-color0,#ffffff)"
+"""What is behind a card: Jupyter's variable for it, so light or dark as the theme is."""
+INK: Final = "var(--jp-ui-font-color0,#222222)"
+"""Letters and lines on it."""
 _STEPS_MAX: Final = 400
 _WIDGET: Final = "application/vnd.jupyter.widget-view+json"
 
@@ -61,9 +65,9 @@ def labelled(kind: str, description: str, **options: Any) -> Any:
 
 
 def card(html: str) -> str:
-    """HTML on white, dense, whatever the theme of the notebook."""
+    """Dense HTML on the background of the notebook's theme, or on white where it has none."""
     return (
-        '<div style="background:#fff;color:#222222;padding:8px 10px;text-align:left;'
+        f'<div style="background:{BACK};color:{INK};padding:8px 10px;text-align:left;'
         f'font:12px/1.35 system-ui,sans-serif">{html}</div>'
     )
 

@@ -73,11 +73,12 @@ def readable(colour: str, ax: Axes) -> str:
     >>> [readable("#88CCEE", ax) for ax in (light, dark)]
     ['#209edd', '#88CCEE']
     """
-    return _readable(colour, background(ax))
+    return readable_on(colour, background(ax))
 
 
 @lru_cache(maxsize=1_024)
-def _readable(colour: str, behind: Rgb) -> str:
+def readable_on(colour: str, behind: Rgb) -> str:
+    """The same for a background that is known by its colour."""
     from matplotlib.colors import to_hex, to_rgb
 
     rgb, on_dark = to_rgb(colour), luminance(behind) < _DARK_BELOW

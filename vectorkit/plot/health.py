@@ -65,6 +65,7 @@ def plot_health(
     from matplotlib.patches import Patch
 
     names = set(frame["node"]) | set(() if roles is None else roles["node"])
+    names |= {node for node, *_ in paused_windows(faults)}
     nodes = sorted(names, key=node_number)
     ax = axes(ax, width=7.0, height=1.3 + 0.5 * len(nodes))
     ends_ms = (
