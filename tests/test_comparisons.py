@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import vectorkit as vk
 from tests.collections.reference import HARD_ROWS, METRICS, filled, hard_rows, reference_search
-from vectorkit import comparisons, frames
+from vectorkit import frames
+from vectorkit.collections import audit
 from vectorkit.errors import (
     InvalidDimension,
     InvalidId,
@@ -213,8 +214,8 @@ def test_a_sample_is_drawn_from_the_seed_and_comes_in_slot_order():
 def test_audits_of_many_blocks_equal_those_of_one(monkeypatch):
     c = filled(vk.CpuCollection)
     whole = c.audit()
-    monkeypatch.setattr(comparisons, "_BLOCK_QUERIES", 7)
-    monkeypatch.setattr(comparisons, "_BLOCK_ROWS", 9)
+    monkeypatch.setattr(audit, "_BLOCK_QUERIES", 7)
+    monkeypatch.setattr(audit, "_BLOCK_ROWS", 9)
     assert c.audit().equals(whole)
 
 

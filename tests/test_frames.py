@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import vectorkit as vk
-from vectorkit import frames, run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.collections import BatchMatches, Matches
 from vectorkit.replication import ReplicaInfo
 from vectorkit.sim import ClusterOptions, Link, Partition, Workload
@@ -17,9 +17,9 @@ from vectorkit.sim.trace import Trace
 LOAD = Workload(writes_per_s=10, reads_per_s=5, source="uniform:20x4")
 RUN_FRAMES = {
     "health": frames.HEALTH,
-    "operations": run_frames.OPERATIONS,
-    "reads": run_frames.READS,
-    "recall": run_frames.RECALL,
+    "operations": frames.OPERATIONS,
+    "reads": frames.READS,
+    "recall": frames.RECALL,
     "syncs": frames.SYNCS,
     "nodes": frames.NODES,
 }

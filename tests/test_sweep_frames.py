@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from vectorkit.sim.grid import _known_paths
-from vectorkit.sweep_frames import SWEEP, sweep
+from vectorkit.sim.sweep_frames import SWEEP, sweep
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "simulation.md"
 

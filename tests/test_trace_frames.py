@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 
 from tests.sim.tape import FIRST, SECOND, Tape
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.replication import ReplicationOptions
 
 LOAD = sim.Workload(writes_per_s=40, reads_per_s=20, source="uniform:20x4", client_timeout_ms=300)
 ROUGH = sim.Link(delay_ms=5, jitter_ms=20, loss=0.05, duplication=0.1)
 FRAMES = {
-    "messages": run_frames.MESSAGES,
-    "roles": run_frames.ROLES,
-    "fault_windows": run_frames.FAULT_WINDOWS,
+    "messages": frames.MESSAGES,
+    "roles": frames.ROLES,
+    "fault_windows": frames.FAULT_WINDOWS,
 }
 
 
@@ -40,7 +40,7 @@ def lose(tape, ms, why, number=1, *, size=10):
 
 
 def fates(tape):
-    frame = run_frames.messages(told(tape))
+    frame = frames.messages(told(tape))
     times = frame[["sent_ms", "arrived_ms", "lost_ms"]].astype(object)
     times = times.where(times.notna(), None)
     return list(zip(*(times[name] for name in times), frame["fate"], strict=True))
@@ -94,13 +94,13 @@ def test_a_loss_right_after_the_sending_is_of_the_message_just_sent():
 def test_a_loss_on_arrival_is_of_the_message_sent_first():
     tape = deliver(lose(send(send(Tape(), 1), 2), 5, "down"), 6)
     tape.events.insert(2, replace(tape.events[0], time_ns=3_000_000, source="node-2"))
-    frame = run_frames.messages(told(tape))
+    frame = frames.messages(told(tape))
     assert frame["fate"].tolist() == ["down", "delivered", "in_flight"]
 
 
 def test_a_copy_is_a_message_of_its_own():
     tape = deliver(deliver(send(send(Tape(), 1), 1, text="copy"), 4), 9)
-    frame = run_frames.messages(told(tape))
+    frame = frames.messages(told(tape))
     assert frame[["arrived_ms", "is_copy"]].to_numpy().tolist() == [[4.0, False], [9.0, True]]
 
 
@@ -146,7 +146,7 @@ def test_epochs_are_those_of_masters_and_candidates():
     tape.add(8, "crash", "node-0", kind="lost_disk")
     tape.add(9, "start", "node-0", kind="restart", number=2)
     tape.add(9.5, "role", "node-0", kind="returning")
-    frame = run_frames.roles(told(tape, end_ms=20))
+    frame = frames.roles(told(tape, end_ms=20))
     frame["epoch"] = frame["epoch"].astype(object).where(frame["epoch"].notna(), None)
     columns = ["node", "started_ms", "ended_ms", "role", "epoch", "cause"]
     assert frame[columns].to_numpy().tolist() == [
@@ -190,5 +190,5 @@ def test_a_cut_by_hand_is_a_fault_until_it_is_healed():
 def test_a_fault_that_found_no_master_has_no_window():
     tape = Tape()
     tape.fault(5, sim.Crash(at_ms=5, node=sim.CURRENT_MASTER), phase="none")
-    assert run_frames.fault_windows(told(tape)).empty
-    assert isinstance(run_frames.fault_windows(told(tape)), pd.DataFrame)
+    assert frames.fault_windows(told(tape)).empty
+    assert isinstance(frames.fault_windows(told(tape)), pd.DataFrame)

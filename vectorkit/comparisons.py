@@ -1,4 +1,4 @@
-"""Collections compared: with themselves before a change, with their own rows, with one another.
+"""Collections compared: with themselves before a change, and with one another.
 
 Every function takes snapshots first, so a report is about one state of each reader.
 """
@@ -9,32 +9,40 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vectorkit.collections import Matches, Reader, Snapshot
-from vectorkit.collections.checks import check_ids, check_k, check_row_count, check_rows
-from vectorkit.draws import address, draw_block, fold
+from vectorkit.collections.audit import drawn_slots
+from vectorkit.collections.checks import check_ids, check_k, check_rows
 from vectorkit.errors import InvalidDimension
-from vectorkit.kernels.canonical import ZERO_NORM, canonical_norms, canonical_scores
 from vectorkit.operations import canonical_payload
-from vectorkit.types import Float32Array, Float64Array, Id, Metric
+from vectorkit.tabular import Schema, frame_of_rows
+from vectorkit.types import Float32Array, Id
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
 
-AUDIT_K: Final = 10
-"""How many neighbours of its own vector a row is looked for in."""
-
-_AUDIT_STREAM: Final = 1
+DIFF: Final[Schema] = {
+    "query": "int64",
+    "id": "object",
+    "overlap": "float64",
+    "entered": "object",
+    "left": "object",
+    "rank_change_max": "Int64",
+    "score_change_max": "float64",
+    "is_same": "bool",
+}
+PARITY: Final[Schema] = {
+    "check": "str",
+    "is_equal": "bool",
+    "compared": "int64",
+    "differing": "int64",
+    "largest_difference": "float64",
+    "example": "object",
+}
 _PARITY_STREAM: Final = 2
-_BLOCK_QUERIES: Final = 256
-_BLOCK_ROWS: Final = 1 << 14
-_WIDE_ROUNDING: Final = 2.0**-50
-_ROUNDING: Final = 2.0**-23
-_TINY: Final = 2.0**-148
 
 
-def diff(before: Reader, after: Reader, queries: Any, k: int = 10) -> pd.DataFrame:
+def diff(before: Reader, after: Reader, queries: Any, k: int = 10) -> DataFrame:
     """One row a query: how its k neighbours changed from one reader to the other.
 
     `queries` are vectors (count, dim), or ids, whose vectors in `before` are searched for.
@@ -51,51 +59,16 @@ def diff(before: Reader, after: Reader, queries: Any, k: int = 10) -> pd.DataFra
     >>> vk.diff(before, c, ["a"], k=2)[["id", "overlap", "entered", "left"]].to_numpy().tolist()
     [['a', 0.5, ('c',), ('b',)]]
     """
-    from vectorkit import frames
-
     old, new = _pair(before, after)
     ids, vectors = _queries(queries, old)
     pairs = zip(ids, old.search_many(vectors, k), new.search_many(vectors, k), strict=True)
     rows = [(number, row_id, *_change(a, b)) for number, (row_id, a, b) in enumerate(pairs)]
-    return frames.of_rows(rows, frames.DIFF)
-
-
-def audit(reader: Reader, sample: int | None, seed: int) -> pd.DataFrame:
-    """One row an audited row, in slot order; see `Reader.audit`.
-
-    A row is found where a search for its vector returns it among `AUDIT_K`, or returns that many
-    that score as well or better. `rank` is its exact place by (score, slot), computed apart from
-    the search where the search does not prove it.
-    """
-    from vectorkit import frames
-
-    now = reader.snapshot()
-    slots = _sample(len(now), sample, seed, _AUDIT_STREAM)
-    vectors, ids = now.vectors(), now.ids()
-    rows: list[tuple[Any, ...]] = []
-    for start in range(0, len(slots), _BLOCK_QUERIES):
-        block = slots[start : start + _BLOCK_QUERIES]
-        asked = vectors[block]
-        found = now.search_many(asked, AUDIT_K)
-        own = canonical_scores(asked[:, None, :], asked, now.metric)[:, 0]
-        ranks = _ranks(vectors, block, own, now.metric)
-        for matches, slot, score, rank in zip(
-            found, block.tolist(), own.tolist(), ranks.tolist(), strict=True
-        ):
-            best_id, best_score = matches[0] if len(matches) else (None, np.nan)
-            is_full = len(matches) == min(AUDIT_K, len(now))
-            is_outdone = is_full and float(matches.scores[-1]) >= score
-            is_found = ids[slot] in matches.ids or is_outdone
-            reason = "candidates missed it"
-            if is_found:
-                reason = _reason(now, vectors[slot], score, rank, best_id, best_score)
-            rows.append((ids[slot], is_found, rank, score, best_id, best_score, reason))
-    return frames.of_rows(rows, frames.AUDIT)
+    return frame_of_rows(rows, DIFF)
 
 
 def parity_report(
     a: Reader, b: Reader, queries: Any = None, k: int = 10, *, sample: int = 100, seed: int = 0
-) -> pd.DataFrame:
+) -> DataFrame:
     """One row a check: whether two readers, of any kinds, hold and answer the same, bit for bit.
 
     Rows that both have are compared by id; searches are for `queries` (count, dim), by default for
@@ -110,16 +83,14 @@ def parity_report(
     >>> bool(vk.parity_report(c, other)["is_equal"].all())
     True
     """
-    from vectorkit import frames
-
     one, two = _pair(a, b)
     vectors = one.vectors()
     if queries is None:
-        asked = vectors[_sample(len(one), sample, seed, _PARITY_STREAM)]
+        asked = vectors[drawn_slots(len(one), sample, seed, _PARITY_STREAM)]
     else:
         asked = check_rows(queries, None, one.dim)
     checks = [*_content_checks(one, two), *_search_checks(one, two, asked, check_k(k))]
-    return frames.of_rows(checks, frames.PARITY)
+    return frame_of_rows(checks, PARITY)
 
 
 class _Check(NamedTuple):
@@ -229,72 +200,3 @@ def _change(before: Matches, after: Matches) -> tuple[Any, ...]:
         max(scores) if is_comparable else np.nan,
         before.metric == after.metric and list(before) == list(after),
     )
-
-
-def _sample(count: int, sample: int | None, seed: int, stream: int) -> NDArray[np.int64]:
-    """Slots below `count`, ascending: all of them, or so many that are drawn."""
-    if sample is None or check_row_count(sample) >= count:
-        return np.arange(count)
-    order = np.argsort(draw_block(fold(address(seed), stream), count), kind="stable")
-    return np.sort(order[:sample])
-
-
-def _reason(
-    now: Snapshot, vector: Float32Array, score: float, rank: int, best_id: Any, best_score: float
-) -> str:
-    """Why a row is not the first for its own vector."""
-    if now.metric == "cosine" and canonical_norms(vector) == 0:
-        return "zero vector"
-    if rank == 1:
-        return ""
-    if best_score > score:
-        return "dot: a longer row wins"
-    is_copy = now.get(best_id).vector.tobytes() == vector.tobytes()
-    return "duplicate" if is_copy else "tie"
-
-
-def _ranks(
-    rows: Float32Array, slots: NDArray[np.int64], own: Float32Array, metric: Metric
-) -> NDArray[np.int64]:
-    """The places of rows for their own vectors among all rows, by (score, slot) and from 1.
-
-    Float64 products, whose error is bounded, tell which rows lie surely above or below; only rows
-    too near to tell are scored canonically.
-    """
-    ranks = np.ones(len(slots), np.int64)
-    asked = rows[slots]
-    for start in range(0, len(rows), _BLOCK_ROWS):
-        block = rows[start : start + _BLOCK_ROWS]
-        scores, errors = _estimates(block, asked, metric)
-        gaps = scores - own[:, None].astype(np.float64)
-        ranks += (gaps > errors).sum(axis=1)
-        for place in range(len(slots)):
-            near = np.flatnonzero(np.abs(gaps[place]) <= errors[place])
-            exact = canonical_scores(block[near], asked[place], metric)
-            is_first = (exact == own[place]) & (near + start < slots[place])
-            ranks[place] += np.count_nonzero((exact > own[place]) | is_first)
-    return ranks
-
-
-def _estimates(
-    rows: Float32Array, queries: Float32Array, metric: Metric
-) -> tuple[Float64Array, Float64Array]:
-    """Scores (queries, rows) in float64 that order as the canonical ones do, and how far off.
-
-    A row is surely above or below a query's own score only if it is further away than that, which
-    covers the products' error and the rounding of canonical scores to float32. Euclidean scores
-    come as −‖x − q‖²: the own score is 0 either way, and float32 has every other distance.
-    """
-    wide_rows, asked = rows.astype(np.float64), queries.astype(np.float64)
-    norms, lengths = (np.sqrt((each * each).sum(axis=1)) for each in (wide_rows, asked))
-    products: Float64Array = asked @ wide_rows.T
-    both = lengths[:, None] * norms
-    error = (rows.shape[1] + 8) * _WIDE_ROUNDING
-    if metric == "cosine":
-        is_zero = (lengths < ZERO_NORM)[:, None] | (norms < ZERO_NORM)
-        scores = np.divide(products, both, out=np.zeros_like(products), where=~is_zero)
-        return scores, np.full_like(scores, error + _ROUNDING)
-    if metric == "dot":
-        return products, error * both + _ROUNDING * np.square(lengths)[:, None] + _TINY
-    scores = 2.0 * products - np.square(norms) - np.square(lengths)[:, None]
-    return scores, error * np.square(lengths[:, None] + norms)

@@ -8,10 +8,10 @@ from io import StringIO
 import pytest
 from tqdm.auto import tqdm
 
-from vectorkit.notebook.progress import Progress, progress
+from vectorkit.progress import Progress, progress
 
 PROGRAM = """\
-from vectorkit.notebook.progress import progress
+from vectorkit.progress import progress
 with progress("counting", total=4, unit="n") as bar:
     bar.step()
     bar.reach(3)

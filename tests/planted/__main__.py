@@ -16,7 +16,7 @@ from joblib import Parallel, delayed
 
 from tests.planted.bugs import BUGS
 from tests.planted.trial import attempt, shrunk
-from vectorkit.notebook.progress import progress
+from vectorkit.progress import progress
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".pytest_cache" / "planted"

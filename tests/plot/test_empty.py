@@ -3,17 +3,17 @@
 import pytest
 from matplotlib.figure import Figure
 
-from vectorkit import frames, measure, plot, run_frames, sim
+from vectorkit import frames, measure, plot, sim
 from vectorkit.plot.loss import LOSS
 from vectorkit.plot.runbook import RUNBOOK
 
 SAID = {
     "plot_health": (frames.HEALTH, "replicas=1 or more"),
     "plot_lag": (frames.HEALTH, "replicas=1 or more"),
-    "plot_recall": (run_frames.RECALL, "a workload and ClusterOptions(recall_every_ms=500)"),
-    "plot_staleness": (run_frames.READS, "Workload(reads_per_s=50)"),
-    "plot_operation_life": (run_frames.OPERATIONS, "Workload(writes_per_s=50)"),
-    "plot_timeline": (run_frames.MESSAGES, "move from_ms and to_ms"),
+    "plot_recall": (frames.RECALL, "a workload and ClusterOptions(recall_every_ms=500)"),
+    "plot_staleness": (frames.READS, "Workload(reads_per_s=50)"),
+    "plot_operation_life": (frames.OPERATIONS, "Workload(writes_per_s=50)"),
+    "plot_timeline": (frames.MESSAGES, "move from_ms and to_ms"),
     "plot_loss": (LOSS, "rows of concern, seed, acknowledged and lost"),
     "plot_runbook": (RUNBOOK, "rows of kind, step, operation, rows and recall"),
     "plot_update_spread": (measure.UPDATE_LATENCY, "measure.update_latency rows and batches"),

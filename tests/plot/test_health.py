@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import health, legend_texts, steady
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_health
 from vectorkit.plot.style import MASTER_COLOUR, STATUS_COLOURS
@@ -74,7 +74,7 @@ def roles(*rows):
     """(node, role, started_ms, ended_ms) each."""
     return of_rows(
         [(node, float(start), float(end), role, None, "role") for node, role, start, end in rows],
-        run_frames.ROLES,
+        frames.ROLES,
     )
 
 

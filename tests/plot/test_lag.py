@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import health, legend_texts, steady
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_lag
 from vectorkit.plot.style import node_colour
@@ -40,7 +40,7 @@ def test_a_line_is_not_joined_over_the_time_in_which_nobody_sampled_the_node(ax)
 
 def test_times_in_which_a_node_was_down_are_hatched(ax):
     rows = [("node-1", 300.0, 800.0, "down", None, "crash")]
-    plot_lag(health(node_1=steady(1_000)), roles=of_rows(rows, run_frames.ROLES), ax=ax)
+    plot_lag(health(node_1=steady(1_000)), roles=of_rows(rows, frames.ROLES), ax=ax)
     (down,) = ax.patches
     assert (down.get_x(), down.get_x() + down.get_width()) == (0.3, 0.8)
     assert down.get_hatch() == "////"

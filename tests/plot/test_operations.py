@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_operation_life
 from vectorkit.plot.operations import STAGES
@@ -23,12 +23,12 @@ def ax():
 
 def operations(*rows):
     """Each a dict of the times that are not missing."""
-    empty = dict.fromkeys(run_frames.OPERATIONS) | {
+    empty = dict.fromkeys(frames.OPERATIONS) | {
         "epoch": 1,
         "offset": 1,
         "copy_count": 1,
     }
-    return of_rows([list({**empty, **row}.values()) for row in rows], run_frames.OPERATIONS)
+    return of_rows([list({**empty, **row}.values()) for row in rows], frames.OPERATIONS)
 
 
 def life(invoked_ms, *after_ms):
@@ -42,7 +42,7 @@ def names(ax):
 
 
 def test_every_stage_is_a_column_of_the_frame_and_all_of_them_are_drawn():
-    times = {name for name in run_frames.OPERATIONS if "_ms" in name}
+    times = {name for name in frames.OPERATIONS if "_ms" in name}
     assert set(STAGES) == times - {"invoked_ms"}
 
 

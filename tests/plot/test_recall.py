@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import legend_texts
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_recall
 from vectorkit.plot.style import LOSS_COLOURS, node_colour
@@ -29,7 +29,7 @@ def recall(**nodes):
         for name, samples in nodes.items()
         for ms, *losses in samples
     ]
-    return of_rows(rows, run_frames.RECALL)
+    return of_rows(rows, frames.RECALL)
 
 
 STALE = [(0, 0.0, 0.0, 0.0), (1_000, 0.25, 0.0, 0.0), (2_000, 0.0, 0.0, 0.0)]

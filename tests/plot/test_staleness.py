@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import legend_texts
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_staleness
 from vectorkit.plot.style import POLICY_COLOURS, node_colour
@@ -23,12 +23,12 @@ def ax():
 
 def reads(*rows):
     """(node, policy, staleness_ms) each; None is a read without an answer."""
-    empty = dict.fromkeys(run_frames.READS)
+    empty = dict.fromkeys(frames.READS)
     full = [
         {**empty, "request": 1, "node": node, "policy": policy, "staleness_ms": stale_ms}
         for node, policy, stale_ms in rows
     ]
-    return of_rows([list(row.values()) for row in full], run_frames.READS)
+    return of_rows([list(row.values()) for row in full], frames.READS)
 
 
 def curves(ax):

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from tests.plot.health_frames import legend_texts
-from vectorkit import run_frames, sim
+from vectorkit import frames, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot import plot_timeline
 from vectorkit.plot.contrast import readable
@@ -32,15 +32,15 @@ def messages(*rows):
         (source, target, kind, 1, 100, sent, arrived, lost, "", False)
         for source, target, kind, sent, arrived, lost in rows
     ]
-    return of_rows(full, run_frames.MESSAGES)
+    return of_rows(full, frames.MESSAGES)
 
 
 def roles(*rows):
-    return of_rows([(*row, "role") for row in rows], run_frames.ROLES)
+    return of_rows([(*row, "role") for row in rows], frames.ROLES)
 
 
 def faults(*rows):
-    return of_rows([(i, *row, "{}") for i, row in enumerate(rows)], run_frames.FAULT_WINDOWS)
+    return of_rows([(i, *row, "{}") for i, row in enumerate(rows)], frames.FAULT_WINDOWS)
 
 
 def slants(ax):

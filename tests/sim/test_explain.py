@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
-from vectorkit import run_frames
+from vectorkit import frames
 from vectorkit.errors import InvalidInput
 from vectorkit.sim.checks import Finding, Findings, check
 from vectorkit.sim.explain import explain_facts
@@ -101,7 +101,7 @@ def test_an_offset_that_nobody_wrote_is_refused_and_names_the_epochs_that_have_i
 
 def test_an_explanation_is_a_frame_too():
     frame = explain_facts(lived().facts(), 2).to_frame()
-    assert frame.columns.tolist() == list(run_frames.EXPLANATION)
+    assert frame.columns.tolist() == list(frames.EXPLANATION)
     assert frame["stage"].tolist()[:3] == ["asked", "written", "applied"]
 
 
@@ -128,8 +128,8 @@ def run_of(tape):
 
 
 def test_operations_have_a_row_for_each_record_with_its_stages_and_its_fate():
-    frame = run_frames.operations(run_of(lost()))
-    assert frame.dtypes.astype(str).to_dict() == run_frames.OPERATIONS
+    frame = frames.operations(run_of(lost()))
+    assert frame.dtypes.astype(str).to_dict() == frames.OPERATIONS
     assert frame[["epoch", "offset"]].to_numpy().tolist() == [
         [FIRST, 2],
         [FIRST, 3],
@@ -149,8 +149,8 @@ def test_reads_have_a_row_each_with_what_they_found_and_how_stale_it_was():
     tape = lived().append(30, "node-0", FIRST, 3).invoke(40, 5, "read", policy="nearest")
     tape.complete(42, 5, "refused", error="too_stale").invoke(50, 6, "read")
     tape.read(60, 7, FIRST, 2, 1, policy="sticky", node="node-1")
-    frame = run_frames.reads(run_of(tape))
-    assert frame.dtypes.astype(str).to_dict() == run_frames.READS
+    frame = frames.reads(run_of(tape))
+    assert frame.dtypes.astype(str).to_dict() == frames.READS
     assert frame["request"].tolist() == [2, 5, 6, 7]
     assert frame["outcome"].tolist() == ["ok", "refused", "open", "ok"]
     assert frame["error"].tolist()[1] == "too_stale"
@@ -162,9 +162,9 @@ def test_reads_have_a_row_each_with_what_they_found_and_how_stale_it_was():
 
 def test_frames_without_rows_have_the_same_columns_and_types():
     empty = run_of(Tape())
-    assert run_frames.operations(empty).dtypes.astype(str).to_dict() == run_frames.OPERATIONS
-    assert run_frames.reads(empty).dtypes.astype(str).to_dict() == run_frames.READS
-    assert Findings([]).to_frame().dtypes.astype(str).to_dict() == run_frames.FINDINGS
+    assert frames.operations(empty).dtypes.astype(str).to_dict() == frames.OPERATIONS
+    assert frames.reads(empty).dtypes.astype(str).to_dict() == frames.READS
+    assert Findings([]).to_frame().dtypes.astype(str).to_dict() == frames.FINDINGS
 
 
 # Findings

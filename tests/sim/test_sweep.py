@@ -19,7 +19,7 @@ from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import ReplicationOptions
 from vectorkit.sim.sweep import _outcome
-from vectorkit.sweep_frames import SWEEP
+from vectorkit.sim.sweep_frames import SWEEP
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(2)

@@ -16,7 +16,7 @@ from typing import Final
 import joblib
 
 from vectorkit.errors import InvalidOption
-from vectorkit.notebook.progress import progress
+from vectorkit.progress import progress
 from vectorkit.records import check_range, check_seed
 from vectorkit.sim.coverage import PLACES
 from vectorkit.sim.hunt import VERDICTS, Tally, Trial, try_seed

@@ -13,7 +13,7 @@ from vectorkit.cli.report import Findings, make_folders, write_report
 from vectorkit.collections import CpuCollection
 from vectorkit.datasets import Dataset
 from vectorkit.errors import InvalidOption
-from vectorkit.notebook.progress import progress
+from vectorkit.progress import progress
 
 CUT_NODE: Final = "node-3"
 CUT_AT_MS: Final = 15_000.0

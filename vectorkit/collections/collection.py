@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from vectorkit.collections import files
+from vectorkit.collections import files, frames
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import (
     check_dim,
@@ -48,7 +48,7 @@ from vectorkit.operations import (
 from vectorkit.types import KEEP, Id, Keep, MaskArray, Metric, Payload
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
 
 Commit = Callable[["Collection", RowOperation | SetCodebook], WriteResult]
 """The commit path of a store that a collection writes through."""
@@ -324,13 +324,11 @@ class Collection(Reader):
         """
         return self._guard.run_on_device(self._storage.memory)
 
-    def compile_report(self) -> pd.DataFrame:
+    def compile_report(self) -> DataFrame:
         """One row a program compiled for vectors of this dimension since the process began.
 
         `cause` is "growth" where the same program had been compiled for a smaller capacity.
         """
-        from vectorkit import frames
-
         return frames.compile_report(self.dim)
 
     def digest(self) -> str:
@@ -343,7 +341,7 @@ class Collection(Reader):
     @classmethod
     def from_frame(
         cls,
-        df: pd.DataFrame,
+        df: DataFrame,
         *,
         id: str | None = "id",
         vector: str | Sequence[str] = "vector",
@@ -366,7 +364,7 @@ class Collection(Reader):
         >>> c.get("b")
         Row(id='b', vector=array([0., 1.], dtype=float32), payload={'rank': 2})
         """
-        from vectorkit import from_frame
+        from vectorkit.collections import from_frame
 
         ids, vectors, payloads = from_frame.rows_of(df, id, vector)
         options.setdefault("dim", len(vectors[0]) if len(vectors) else 0)

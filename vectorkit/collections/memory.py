@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from vectorkit.display import facts_table
+from vectorkit.tabular import Schema, frame_of_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
+
+MEMORY: Final[Schema] = {
+    "place": "str",
+    "part": "str",
+    "bytes": "int64",
+    "bytes_per_row": "float64",
+}
 
 _POOLED_MAX: Final = 512
 _POOL_STEP: Final = 16
@@ -49,11 +58,14 @@ class Memory:
         """All bytes."""
         return self.device_bytes + self.host_bytes
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row a part: place, part, bytes, bytes_per_row."""
-        from vectorkit import frames
-
-        return frames.memory(self)
+    def to_frame(self) -> DataFrame:
+        """One row a part: place, part, bytes, bytes_per_row (missing where there are no rows)."""
+        rows = [
+            (place, part, count, count / self.row_count if self.row_count else math.nan)
+            for place, parts in (("device", self.device), ("host", self.host))
+            for part, count in parts.items()
+        ]
+        return frame_of_rows(rows, MEMORY)
 
     def _facts(self) -> dict[str, str]:
         facts = {"row count": f"{self.row_count:,}"}  # "rows" is a part: their vectors.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.collections import files
+from vectorkit.collections import audit, files, frames
 from vectorkit.collections.backend import Backend
 from vectorkit.collections.checks import (
     check_id,
@@ -33,7 +33,7 @@ from vectorkit.operations import CollectionConfig
 from vectorkit.types import Float32Array, Id, MaskArray, Metric, Payload, Where
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
 
 
 class Reader(ABC):
@@ -204,7 +204,7 @@ class Reader(ABC):
         """
         files.write(path, self.snapshot()._contents())
 
-    def audit(self, sample: int | None = None, *, seed: int = 0) -> pd.DataFrame:
+    def audit(self, sample: int | None = None, *, seed: int = 0) -> DataFrame:
         """One row a row: does a search for its own vector find it, and if not first, why?
 
         `sample` rows are drawn, None takes all. See `frames.AUDIT` for the columns; ties count as
@@ -216,15 +216,12 @@ class Reader(ABC):
         >>> c.audit()[["id", "is_found", "rank", "reason"]].to_numpy().tolist()
         [['short', True, 2, 'dot: a longer row wins'], ['long', True, 1, '']]
         """
-        from vectorkit import comparisons
+        return audit.audit(self.snapshot(), sample, seed)
 
-        return comparisons.audit(self, sample, seed)
-
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> DataFrame:
         """One row of the frame a row of the collection: id, vector, then a column a payload key."""
-        from vectorkit import frames
-
-        return frames.collection(self)
+        now = self.snapshot()
+        return frames.rows_frame(now.ids(), now.vectors(), now.payloads())
 
     def _facts(self) -> dict[str, object]:
         return {

@@ -10,10 +10,14 @@ import numpy as np
 
 from vectorkit.display import record_table, rows_table
 from vectorkit.errors import InvalidInput
+from vectorkit.tabular import Schema, frame_of_columns
 from vectorkit.types import Float32Array, Id, Int32Array, Metric, ObjectArray, Payload
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
+
+MATCHES: Final[Schema] = {"rank": "int64", "id": "object", "score": "float32"}
+BATCH_MATCHES: Final[Schema] = {"query": "int64", **MATCHES}
 
 
 _LETTERS_MAX: Final = 40
@@ -113,11 +117,11 @@ class Matches:
         """Euclidean distances, the positive of the scores; other metrics have none."""
         return _distances(self.scores, self.metric)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> DataFrame:
         """One row a match: rank, id, score."""
-        from vectorkit import frames
-
-        return frames.matches(self)
+        return frame_of_columns(
+            {"rank": range(1, len(self) + 1), "id": list(self.ids), "score": self.scores}, MATCHES
+        )
 
     def _repr_html_(self) -> str:
         rows = [
@@ -165,11 +169,19 @@ class BatchMatches:
         """Euclidean distances (queries, k), inf where padded; other metrics have none."""
         return _distances(self.scores, self.metric)
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> DataFrame:
         """One row a match: query, rank, id, score."""
-        from vectorkit import frames
-
-        return frames.batch_matches(self)
+        is_match = np.arange(self.ids.shape[1]) < self.counts[:, None]
+        queries, places = np.nonzero(is_match)
+        return frame_of_columns(
+            {
+                "query": queries,
+                "rank": places + 1,
+                "id": self.ids[is_match],
+                "score": self.scores[is_match],
+            },
+            BATCH_MATCHES,
+        )
 
     def _repr_html_(self) -> str:
         rows = []

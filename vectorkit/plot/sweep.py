@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pandas as pd
 
-from vectorkit import sweep_statistics
 from vectorkit.plot.contrast import background, contrast, is_dark, readable
 from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, size_pt, write_beside
+from vectorkit.sim import sweep_statistics
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

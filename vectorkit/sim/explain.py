@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from vectorkit.display import paragraph, rows_table
 from vectorkit.errors import InvalidInput
@@ -13,10 +13,18 @@ from vectorkit.sim.checks.history import Place
 from vectorkit.sim.checks.requests import Request
 from vectorkit.sim.lives import Life, lives_of
 from vectorkit.sim.trace_events import ConcernDegraded, ConcernTimedOut, RecordAppended
+from vectorkit.tabular import Schema, frame_of_rows
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
+
+EXPLANATION: Final[Schema] = {
+    "time_ms": "float64",
+    "stage": "str",
+    "node": "str",
+    "detail": "str",
+}
 
 
 class Judged(Protocol):
@@ -60,11 +68,9 @@ class Explanation:
     is_kept: bool
     steps: tuple[Step, ...]
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> DataFrame:
         """One row a step, in order of time."""
-        from vectorkit import run_frames
-
-        return run_frames.explanation(self)
+        return frame_of_rows(self.steps, EXPLANATION)
 
     def __str__(self) -> str:
         lines = [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vectorkit.display import counted, facts_table
 from vectorkit.replication import ReplicaInfo, ReplicationStats
+from vectorkit.sim import run_frames
 from vectorkit.sim.checks import Facts, Findings, check
 from vectorkit.sim.explain import Explanation, explain
 from vectorkit.sim.faults import Fault
@@ -21,11 +22,11 @@ from vectorkit.sim.trace import Trace
 from vectorkit.sim.trace_events import DigestTaken
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
 
     from vectorkit.notebook.dashboard import Dashboard
     from vectorkit.notebook.widgets import Still
+    from vectorkit.tabular import DataFrame
 
 
 @dataclass(frozen=True)
@@ -91,70 +92,52 @@ class Run:
         return explain(self, offset, epoch=epoch)
 
     @property
-    def health(self) -> pd.DataFrame:
+    def health(self) -> DataFrame:
         """A row per replica and sample, and per change of status."""
-        from vectorkit import frames
-
-        return frames.health(self)
+        return run_frames.health(self)
 
     @property
-    def operations(self) -> pd.DataFrame:
+    def operations(self) -> DataFrame:
         """A row per record that a master has written: every stage's time, and its fate."""
-        from vectorkit import run_frames
-
         return run_frames.operations(self)
 
     @property
-    def reads(self) -> pd.DataFrame:
+    def reads(self) -> DataFrame:
         """A row per read of a client: what it found where, and how stale that was."""
-        from vectorkit import run_frames
-
         return run_frames.reads(self)
 
     @property
-    def recall(self) -> pd.DataFrame:
+    def recall(self) -> DataFrame:
         """A row per replica and probe: how much of its master's k best it answers, and why not all.
 
         Empty without a workload and `ClusterOptions(recall_every_ms=…)`.
         """
-        from vectorkit import run_frames
-
         return run_frames.recall(self)
 
     @property
-    def messages(self) -> pd.DataFrame:
+    def messages(self) -> DataFrame:
         """A row per message: from whom to whom, when it was sent, when it arrived or why not."""
-        from vectorkit import run_frames
-
         return run_frames.messages(self)
 
     @property
-    def roles(self) -> pd.DataFrame:
+    def roles(self) -> DataFrame:
         """A row per stretch of time in which a node was master, replica, candidate, … or down."""
-        from vectorkit import run_frames
-
         return run_frames.roles(self)
 
     @property
-    def fault_windows(self) -> pd.DataFrame:
+    def fault_windows(self) -> DataFrame:
         """A row per fault that befell the cluster: what, whom, from when to when."""
-        from vectorkit import run_frames
-
         return run_frames.fault_windows(self)
 
     @property
-    def syncs(self) -> pd.DataFrame:
+    def syncs(self) -> DataFrame:
         """A row per sync that a master began: kind, reason, how long it took, how it ended."""
-        from vectorkit import frames
-
-        return frames.syncs(self)
+        return run_frames.syncs(self)
 
     @property
-    def nodes(self) -> pd.DataFrame:
+    def nodes(self) -> DataFrame:
         """A row per node at the end: offset, digest and its ReplicationStats."""
-        from vectorkit import frames
-
-        return frames.nodes(self)
+        return run_frames.nodes(self)
 
     def dashboard(self, *, at_ms: float | None = None) -> Dashboard | Still:
         """The run under a slider: nodes, links, health, logs and faults at any time.

@@ -22,11 +22,20 @@ from vectorkit.sim.trace_events import (
     RoleTaken,
     TraceEvent,
 )
+from vectorkit.tabular import Schema, frame_of_rows
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
+
+    from vectorkit.tabular import DataFrame
+
+REDUCTIONS: Final[Schema] = {
+    "runs": "int64",
+    "what": "str",
+    "before": "str",
+    "after": "str",
+}
 
 _AFTER_MS: Final = 2_000
 
@@ -84,11 +93,9 @@ class Shrunk:
         return self.scenario.duration_ms
 
     @property
-    def steps(self) -> pd.DataFrame:
+    def steps(self) -> DataFrame:
         """A row per thing that was made smaller: after how many runs, from what, to what."""
-        from vectorkit import run_frames
-
-        return run_frames.reductions(self)
+        return frame_of_rows(self.reductions, REDUCTIONS)
 
     def to_json(self, indent: int | None = 2) -> str:
         """The scenario as a text that `Scenario.from_json` reads."""

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
 
 
 def rates(
-    frame: pd.DataFrame, by: str | Sequence[str] | None = None, *, of: str = "has_loss"
-) -> pd.DataFrame:
+    frame: DataFrame, by: str | Sequence[str] | None = None, *, of: str = "has_loss"
+) -> DataFrame:
     """How often something is so, by setting: of `n` runs `k`, `rate`, and Wilson's interval.
 
     `frame` is what `sweep` gave, `of` a column that is true or false, `by` one setting or more,
@@ -25,12 +25,12 @@ def rates(
     >>> sim.rates(frame, "loss", of="is_converged").round(2).iloc[0].tolist()
     [0.0, 5.0, 5.0, 1.0, 0.57, 1.0, 0.0]
     """
-    from vectorkit import sweep_statistics
+    from vectorkit.sim import sweep_statistics
 
     return sweep_statistics.rates(frame, by, of)
 
 
-def medians(frame: pd.DataFrame, by: str | Sequence[str] | None = None, *, of: str) -> pd.DataFrame:
+def medians(frame: DataFrame, by: str | Sequence[str] | None = None, *, of: str) -> DataFrame:
     """The median of a column of numbers by setting, with its exact order-statistic interval.
 
     `n` are the runs that have a value. Below six no interval is sure at 95 %, and it is all
@@ -43,14 +43,12 @@ def medians(frame: pd.DataFrame, by: str | Sequence[str] | None = None, *, of: s
     >>> sim.medians(frame, of="write_latency_ms_p50")["median"].tolist()
     [2.5, 10.5]
     """
-    from vectorkit import sweep_statistics
+    from vectorkit.sim import sweep_statistics
 
     return sweep_statistics.medians(frame, by, of)
 
 
-def compare(
-    frame: pd.DataFrame, setting: str, a: Any, b: Any, *, of: str = "has_loss"
-) -> pd.DataFrame:
+def compare(frame: DataFrame, setting: str, a: Any, b: Any, *, of: str = "has_loss") -> DataFrame:
     """How much b is above a over the same seeds: a row per combination of the other settings.
 
     Rates differ by the exact test of McNemar, with Newcombe's interval; numbers by the sign test,
@@ -66,6 +64,6 @@ def compare(
     >>> told[["pairs", "difference", "p_value"]].to_numpy().tolist()
     [[6.0, 8.0, 0.03125]]
     """
-    from vectorkit import sweep_statistics
+    from vectorkit.sim import sweep_statistics
 
     return sweep_statistics.compare(frame, setting, a, b, of)

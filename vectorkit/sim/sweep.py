@@ -19,7 +19,7 @@ from vectorkit.sim.sweep_file import PathLike, SweepFile, key_of
 from vectorkit.sim.workload import Workload
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
 
 _ROUND_RUNS: Final = 16
 """Runs per worker and round, on backends that give all results of a call at once."""
@@ -38,7 +38,7 @@ def sweep(
     jobs: int | None = None,
     path: PathLike | None = None,
     progress: Callable[[int], None] | bool | None = None,
-) -> pd.DataFrame:
+) -> DataFrame:
     """A row per combination of settings and seed: what the run has come to, or its error.
 
     `grid` names settings, which are fields of Scenario, ClusterOptions, ReplicationOptions, Link,
@@ -61,7 +61,7 @@ def sweep(
     >>> frame[["writes_per_s", "seed", "acknowledged_writes"]].to_numpy().tolist()
     [[20, 0, 10], [20, 1, 10], [40, 0, 20], [40, 1, 20]]
     """
-    from vectorkit import sweep_frames
+    from vectorkit.sim import sweep_frames
 
     if base is None:
         base = Scenario(workload=Workload())
@@ -117,7 +117,7 @@ def _teller(
 ) -> Callable[[int], object]:
     """Whom to tell how many runs are done."""
     if progress is True:
-        from vectorkit.notebook import progress as bars
+        from vectorkit import progress as bars
 
         return stack.enter_context(bars.progress("sweeping", total=total, unit="run")).reach
     return progress if callable(progress) else lambda done: None

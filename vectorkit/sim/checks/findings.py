@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Final, Literal, overload
 
 from vectorkit.display import record_table, rows_table
 from vectorkit.errors import InvalidInput
+from vectorkit.tabular import Schema, frame_of_rows
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from vectorkit.tabular import DataFrame
+
+FINDINGS: Final[Schema] = {
+    "check": "str",
+    "verdict": "str",
+    "is_promised": "bool",
+    "observed_count": "int64",
+    "evidence": "str",
+}
 
 Verdict = Literal["held", "broken", "seen_not_promised", "not_exercised"]
 
@@ -86,11 +95,19 @@ class Findings(Sequence[Finding]):
         """Those that say that a promise was not kept."""
         return tuple(each for each in self._found if each.verdict == "broken")
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> DataFrame:
         """One row a finding."""
-        from vectorkit import run_frames
-
-        return run_frames.findings(self)
+        rows = [
+            (
+                each.name,
+                each.verdict,
+                each.is_promised,
+                each.observed_count,
+                "\n".join(each.evidence),
+            )
+            for each in self._found
+        ]
+        return frame_of_rows(rows, FINDINGS)
 
     def __len__(self) -> int:
         return len(self._found)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from vectorkit.frames import Schema, of_rows
+from vectorkit.tabular import Schema, frame_of_rows
 
 SWEEP: Final[Schema] = {
     "seed": "uint64",
@@ -58,5 +58,5 @@ def sweep(
         name: pd.Categorical.from_codes(list(codes), categories=pd.Index(list(labels)))
         for name, (labels, codes) in settings.items()
     }
-    told = of_rows([[row.get(name) for name in SWEEP] for row in rows], SWEEP)
+    told = frame_of_rows([[row.get(name) for name in SWEEP] for row in rows], SWEEP)
     return pd.concat([pd.DataFrame(columns), told], axis="columns")

@@ -1,37 +1,89 @@
-"""What happened in a run, as DataFrames: writes, reads, messages, roles, faults and findings.
-
-Each frame has a schema; one without rows has the same columns and dtypes.
-"""
+"""What happened in a run, as DataFrames: health, writes, reads, messages, roles and faults."""
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-import pandas as pd
 
-from vectorkit.frames import Schema, of_rows
-from vectorkit.sim.checks import Findings
+from vectorkit.replication import ReplicationStats
+from vectorkit.sim.checks import Facts
 from vectorkit.sim.checks.dirty import shown_by_reads
 from vectorkit.sim.checks.reads import staleness_of_reads
-from vectorkit.sim.explain import Explanation
 from vectorkit.sim.faults import Partition
 from vectorkit.sim.lives import Life, lives_of
+from vectorkit.sim.observer import HealthSample
+from vectorkit.sim.options import ClusterOptions
+from vectorkit.sim.recall import RecallSample
+from vectorkit.sim.trace import Trace
 from vectorkit.sim.trace_events import (
     MESSAGE_EVENTS,
+    DigestTaken,
     FaultChanged,
     MessageDelivered,
     MessageSent,
     NodeCrashed,
     NodeStarted,
     RoleTaken,
+    SyncReported,
 )
+from vectorkit.tabular import Schema, frame_of_columns, frame_of_rows
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
-    from vectorkit.sim import Run, Shrunk
+    from vectorkit.tabular import DataFrame
 
+HEALTH: Final[Schema] = {
+    "node": "str",
+    "time_ms": "float64",
+    "status": "str",
+    "is_cut": "bool",
+    "lag_ms": "float64",
+    "lag_ms_true": "float64",
+    "lag_operations": "int64",
+    "head_offset": "int64",
+    "applied_offset": "int64",
+    "confirmed_offset": "int64",
+    "last_heartbeat_ms": "float64",
+}
+SYNCS: Final[Schema] = {
+    "node": "str",
+    "master": "str",
+    "started_ms": "float64",
+    "ended_ms": "float64",
+    "duration_ms": "float64",
+    "kind": "str",
+    "reason": "str",
+    "outcome": "str",
+}
+NODES: Final[Schema] = {
+    "node": "str",
+    "role": "str",
+    "offset": "int64",
+    "digest": "str",
+    "lag_ms": "float64",
+    "lag_operations": "int64",
+    "operations_pending": "int64",
+    "bytes_sent": "int64",
+    "bytes_received": "int64",
+    "total_replicated": "int64",
+    "full_syncs": "int64",
+    "partial_syncs": "int64",
+    "snapshot_size": "Int64",
+    "connected_replicas": "Int64",
+    "partial_sync_refusals": "str",
+    "quarantined_operations": "int64",
+    "epoch": "int64",
+    "repl_id": "str",
+    "master_offset": "int64",
+    "replica_offset": "Int64",
+    "last_sync": "float64",
+    "log_first_offset": "int64",
+    "log_headroom_ms": "float64",
+}
 OPERATIONS: Final[Schema] = {
     "epoch": "int64",
     "offset": "int64",
@@ -109,28 +161,87 @@ FAULT_WINDOWS: Final[Schema] = {
     "node": "str",
     "details": "str",
 }
-FINDINGS: Final[Schema] = {
-    "check": "str",
-    "verdict": "str",
-    "is_promised": "bool",
-    "observed_count": "int64",
-    "evidence": "str",
-}
-REDUCTIONS: Final[Schema] = {
-    "runs": "int64",
-    "what": "str",
-    "before": "str",
-    "after": "str",
-}
-EXPLANATION: Final[Schema] = {
-    "time_ms": "float64",
-    "stage": "str",
-    "node": "str",
-    "detail": "str",
-}
 
 
-def operations(run: Run) -> pd.DataFrame:
+class RunRecord(Protocol):
+    """What the frames read of a finished run."""
+
+    @property
+    def options(self) -> ClusterOptions:
+        """The options of its cluster."""
+
+    @property
+    def trace(self) -> Trace:
+        """All events, in order of time."""
+
+    @property
+    def samples(self) -> Sequence[HealthSample]:
+        """The samples of health."""
+
+    @property
+    def recall_samples(self) -> Sequence[RecallSample]:
+        """The probes of recall."""
+
+    @property
+    def stats(self) -> Mapping[str, ReplicationStats]:
+        """The statistics of each node at the end."""
+
+    @property
+    def duration_ms(self) -> float:
+        """The length of the run."""
+
+    @property
+    def facts(self) -> Facts:
+        """What the checks know of the run."""
+
+
+def health(run: RunRecord) -> DataFrame:
+    """One row per replica and sample, and per change of status; ordered by node, then time."""
+    place = {node: index for index, node in enumerate(run.options.node_ids)}
+    samples = sorted(run.samples, key=lambda each: (place[each.node], each.time_ms))
+    return frame_of_rows([[getattr(each, name) for name in HEALTH] for each in samples], HEALTH)
+
+
+def syncs(run: RunRecord) -> DataFrame:
+    """One row per sync that a master began: kind, reason, length, and how it ended.
+
+    `outcome` is "finished", "lost" (the connection ended first) or "open".
+    """
+    began: dict[tuple[str, str], tuple[int, int]] = {}
+    rows: list[list[Any]] = []
+    for event in run.trace.of(SyncReported):
+        master, node = event.node, event.peer
+        if master == node:  # What a replica says of itself.
+            continue
+        time_ms = ns_to_ms(event.time_ns)
+        if event.phase == "started":
+            began[master, node] = (len(rows), event.time_ns)
+            rows.append([node, master, time_ms, np.nan, np.nan, event.kind, event.reason, "open"])
+        else:
+            index, started_ns = began[master, node]
+            rows[index][3:5] = time_ms, ns_to_ms(event.time_ns - started_ns)
+            rows[index][7] = event.phase
+    return frame_of_rows(rows, SYNCS)
+
+
+def nodes(run: RunRecord) -> DataFrame:
+    """One row per node at the end: offset, digest, and its ReplicationStats."""
+    digests = run.trace.of(DigestTaken)
+    ends = {event.node: event for event in digests if event.moment == "end"}
+    rows = [
+        {
+            **asdict(stats),
+            "node": node,
+            "offset": ends[node].offset,
+            "digest": ends[node].digest,
+            "partial_sync_refusals": _listed(stats.partial_sync_refusals),
+        }
+        for node, stats in run.stats.items()
+    ]
+    return frame_of_columns({name: [row[name] for row in rows] for name in NODES}, NODES)
+
+
+def operations(run: RunRecord) -> DataFrame:
     """One row per record that a master has written, in that order.
 
     `flushed_ms` is the master's own disk, `applied_ms_first` and `_last` are the first and the
@@ -144,10 +255,10 @@ def operations(run: Run) -> pd.DataFrame:
     a master made of a copy of the message that came late. `fate` is "kept" or "lost": not in the
     final history.
     """
-    return of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
+    return frame_of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
 
 
-def reads(run: Run) -> pd.DataFrame:
+def reads(run: RunRecord) -> DataFrame:
     """One row per read of a client, in the order in which they were asked for.
 
     The staleness is that of the moment of the answer: the age of the oldest record, and the number
@@ -183,10 +294,10 @@ def reads(run: Run) -> pd.DataFrame:
                 shown[each.number].fate if each.number in shown else None,
             )
         )
-    return of_rows(rows, READS)
+    return frame_of_rows(rows, READS)
 
 
-def recall(run: Run) -> pd.DataFrame:
+def recall(run: RunRecord) -> DataFrame:
     """One row per replica and probe, ordered by node, then time; the four shares add up to 1.
 
     >>> from vectorkit import sim
@@ -198,10 +309,10 @@ def recall(run: Run) -> pd.DataFrame:
     """
     place = {node: index for index, node in enumerate(run.options.node_ids)}
     samples = sorted(run.recall_samples, key=lambda each: (place[each.node], each.time_ms))
-    return of_rows([[getattr(each, name) for name in RECALL] for each in samples], RECALL)
+    return frame_of_rows([[getattr(each, name) for name in RECALL] for each in samples], RECALL)
 
 
-def messages(run: Run) -> pd.DataFrame:
+def messages(run: RunRecord) -> DataFrame:
     """One row per message that was put on its way, in that order; a duplicate has its own.
 
     `fate` is "delivered", "in_flight" at the end of the run, or why nobody will ever get it:
@@ -234,10 +345,10 @@ def messages(run: Run) -> pd.DataFrame:
             index = waiting.pop() if newest in waiting else waiting.popleft()
             sent[index][7:9] = time_ms, event.reason
             newest = -1
-    return of_rows(sent, MESSAGES)
+    return frame_of_rows(sent, MESSAGES)
 
 
-def roles(run: Run) -> pd.DataFrame:
+def roles(run: RunRecord) -> DataFrame:
     """One row per stretch of time in which a node was one thing, ordered by node, then time.
 
     `role` is "master", "replica", "candidate", "returning" (without state), "starting", or "down".
@@ -269,10 +380,10 @@ def roles(run: Run) -> pd.DataFrame:
         if own:
             own[-1][2] = time_ms
         own.append([event.node, time_ms, end_ms, role, epoch, cause])
-    return of_rows([each for own in stretches.values() for each in own], ROLES)
+    return frame_of_rows([each for own in stretches.values() for each in own], ROLES)
 
 
-def fault_windows(run: Run) -> pd.DataFrame:
+def fault_windows(run: RunRecord) -> DataFrame:
     """One row per fault that befell the cluster, as it came: those made by hand included.
 
     `started_ms` equals `ended_ms` for one that is over at once. `node` is whom it befell, the
@@ -293,26 +404,7 @@ def fault_windows(run: Run) -> pd.DataFrame:
             rows[number] = [number, type(fault).__name__, time_ms, time_ms, node, details]
         elif event.phase == "end":
             rows[number][3] = time_ms
-    return of_rows(list(rows.values()), FAULT_WINDOWS)
-
-
-def findings(found: Findings) -> pd.DataFrame:
-    """One row a finding; the lines of its evidence are one text."""
-    rows = [
-        (each.name, each.verdict, each.is_promised, each.observed_count, "\n".join(each.evidence))
-        for each in found
-    ]
-    return of_rows(rows, FINDINGS)
-
-
-def explanation(told: Explanation) -> pd.DataFrame:
-    """One row a step in the life of a write, in order of time."""
-    return of_rows(told.steps, EXPLANATION)
-
-
-def reductions(shrunk: Shrunk) -> pd.DataFrame:
-    """One row per thing that was made smaller, with the runs that it had taken until then."""
-    return of_rows(shrunk.reductions, REDUCTIONS)
+    return frame_of_rows(list(rows.values()), FAULT_WINDOWS)
 
 
 def _operation(life: Life) -> tuple[Any, ...]:
@@ -343,3 +435,8 @@ def _operation(life: Life) -> tuple[Any, ...]:
 
 def _ms(time_ns: int | None) -> float | None:
     return None if time_ns is None else ns_to_ms(time_ns)
+
+
+def _listed(counts: Mapping[str, int]) -> str | None:
+    """Counts by reason as one text, None where there are none."""
+    return ", ".join(f"{reason} {count}" for reason, count in counts.items()) or None
