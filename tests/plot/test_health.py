@@ -351,3 +351,17 @@ def test_the_time_in_which_a_node_was_paused_is_dotted_though_it_is_master(ax):
     plot_health(run.health, faults=run.fault_windows, ax=Figure().subplots())  # Without roles.
     reign = next(bar for bar in ax.patches if to_hex(bar.get_facecolor()) == to_hex(MASTER_COLOUR))
     assert dotted[0].get_zorder() > reign.get_zorder()
+
+
+def test_a_label_is_not_struck_through_by_the_hatch_of_a_node_that_goes_down(ax):
+    frame = health(
+        node_1=[(0, "Syncing", False), (20, "Connected", False), *steady(9_500)[1:]],
+        node_0=steady(9_500),
+    )
+    down = roles(("node-1", "down", 100, 900))
+    plot_health(frame, roles=down, ax=ax)
+    (label,) = [text for text in ax.texts if text.get_text() == "0.02 s"]
+    (hatch,) = [bar for bar in ax.patches if bar.get_hatch() == "////"]
+    assert label.get_zorder() > hatch.get_zorder()
+    assert label.get_bbox_patch() is None  # A box would hide a shade.
+    assert len(label.get_path_effects()) == 1

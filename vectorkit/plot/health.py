@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pandas as pd
 
-from vectorkit.plot.contrast import readable
+from vectorkit.plot.contrast import background, readable
 from vectorkit.plot.style import (
     HATCH,
     MASTER_COLOUR,
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _BAR_HEIGHT, _DOWN_HEIGHT = 0.62, 0.9
 _SHORT_SHARE: Final = 0.012
 _LABEL_SHARE, _LABEL_SHARE_NARROW = 0.05, 0.15
+_LABEL_ZORDER: Final = 6
+"""Over the hatches of times in which a node was down, which would strike a label through."""
 _ROW_IN_MIN: Final = 0.36
 """How high a row must be for a label above its bar."""
 
@@ -183,6 +185,8 @@ def _label(
     ax: Axes, row: int, left_s: float, shown_s: float, text: str, colour: str, edge_s: float
 ) -> None:
     """Write above a bar, within the axes, whose edges are where a label would not fit."""
+    from matplotlib.patheffects import withStroke
+
     places = {"left": left_s, "center": left_s + shown_s / 2, "right": left_s + shown_s}
     is_last = left_s > ax.get_xlim()[1] - edge_s
     align = "left" if left_s < edge_s else "right" if is_last else "center"
@@ -194,6 +198,8 @@ def _label(
         ha=align,
         fontsize=size_pt(ax, 7),
         color=readable(colour, ax),
+        path_effects=[withStroke(linewidth=1.8, foreground=background(ax))],
+        zorder=_LABEL_ZORDER,
     )
 
 
