@@ -95,3 +95,23 @@ def test_the_python_that_an_import_asks_for_is_the_one_that_pip_asks_for() -> No
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["requires-python"] == ">=3.11"
     assert "sys.version_info < (3, 11)" in (root / "vectorkit/__init__.py").read_text("utf-8")
+
+
+def test_completion_offers_what_is_not_loaded_yet_and_loads_nothing() -> None:
+    program = """
+import sys, vectorkit as vk
+offered = {"frames", "measure", "plot", "replication", "sim", "update_lab"}
+before = set(sys.modules)
+print(offered - set(dir(vk)), {"jax", "sys", "TYPE_CHECKING"} & set(dir(vk)))
+print(set(sys.modules) - before)
+print([getattr(vk, name).__name__ for name in sorted(offered)])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "set() set()",
+        "set()",
+        "['vectorkit.frames', 'vectorkit.measure', 'vectorkit.plot', 'vectorkit.replication', "
+        "'vectorkit.sim', 'update_lab']",
+    ]

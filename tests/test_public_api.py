@@ -17,7 +17,8 @@ EXPORTS: dict[ModuleType, str] = {
     vectorkit: """
         KEEP BatchMatches CacheStats CodecReport Collection CpuCollection GpuCollection Matches
         Memory QuantizedCollection QueryCache Row ShardedCollection Snapshot VectorKitError
-        VectorStore WriteResult datasets diff errors load parity_report replication sim update_lab
+        VectorStore WriteResult datasets diff errors frames load measure parity_report plot
+        replication sim update_lab
     """,
     vectorkit.datasets: """
         Dataset fashion_mnist glove minilm patches
@@ -101,6 +102,12 @@ def test_exports_are_the_frozen_list(module: ModuleType) -> None:
 def test_every_exported_name_exists_once(module: ModuleType) -> None:
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
     assert len(set(module.__all__)) == len(module.__all__)
+
+
+@MODULES
+def test_completion_offers_the_exported_names_only(module: ModuleType) -> None:
+    offered = {name for name in dir(module) if not name.startswith("__")}
+    assert offered == set(module.__all__)
 
 
 @pytest.mark.parametrize("name", public_callables())

@@ -17,7 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 
 import jax  # noqa: F401 - Loaded deep inside the imports below it takes a twentieth longer.
 
-from vectorkit import datasets, errors
+from vectorkit import accessors, datasets, errors
 from vectorkit.cache import CacheStats, QueryCache
 from vectorkit.collections import (
     BatchMatches,
@@ -40,7 +40,7 @@ from vectorkit.store import VectorStore
 from vectorkit.types import KEEP
 
 if TYPE_CHECKING:
-    from vectorkit import replication, sim
+    from vectorkit import frames, measure, plot, replication, sim
     from vectorkit.notebook.update_lab import update_lab
 
 __version__ = "0.1.0"
@@ -66,8 +66,11 @@ __all__ = [
     "datasets",
     "diff",
     "errors",
+    "frames",
     "load",
+    "measure",
     "parity_report",
+    "plot",
     "replication",
     "sim",
     "update_lab",
@@ -75,17 +78,58 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load what is half of the package, replication, simulation, labs, when it is first named."""
-    if name == "replication":
-        import vectorkit.replication
+    """Load what is half of the package, simulation, plots, labs, when it is first named."""
+    match name:
+        case "frames":
+            import vectorkit.frames
 
-        return vectorkit.replication
-    if name == "sim":
-        import vectorkit.sim
+            return vectorkit.frames
+        case "measure":
+            import vectorkit.measure
 
-        return vectorkit.sim
-    if name == "update_lab":
-        from vectorkit.notebook.update_lab import update_lab
+            return vectorkit.measure
+        case "plot":
+            import vectorkit.plot
 
-        return update_lab
+            return vectorkit.plot
+        case "replication":
+            import vectorkit.replication
+
+            return vectorkit.replication
+        case "sim":
+            import vectorkit.sim
+
+            return vectorkit.sim
+        case "update_lab":
+            from vectorkit.notebook.update_lab import update_lab
+
+            return update_lab
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, also those that are not loaded yet, for completion."""
+    return sorted([*__all__, "__version__"])
+
+
+def _plot() -> object:
+    import vectorkit.plot
+
+    return vectorkit.plot
+
+
+def _dashboard() -> object:
+    from vectorkit.notebook.dashboard import dashboard
+
+    return dashboard
+
+
+def _fault_lab() -> object:
+    from vectorkit.notebook.fault_lab import fault_lab
+
+    return fault_lab
+
+
+accessors.provide("plot", _plot)
+accessors.provide("dashboard", _dashboard)
+accessors.provide("fault_lab", _fault_lab)

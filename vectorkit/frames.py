@@ -111,3 +111,8 @@ def collection(reader: Reader) -> DataFrame:
 def memory(held: Memory) -> DataFrame:
     """Return one row per part of a collection in memory; as `held.to_frame()`."""
     return held.to_frame()
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

@@ -19,6 +19,17 @@ from vectorkit.draws import address, draw_block
 from vectorkit.errors import InvalidOption
 from vectorkit.types import Id
 
+__all__ = [
+    "DELETE_INSERT",
+    "RECALL_LATENCY",
+    "UPDATE",
+    "UPDATE_LATENCY",
+    "recall_latency",
+    "summarise_recall",
+    "summarise_updates",
+    "update_latency",
+]
+
 UPDATE_LATENCY: Final = {
     "method": "str",
     "batch": "int64",
@@ -271,3 +282,8 @@ def _delete_insert(collection: Collection, calls: list[_Call]) -> None:
     for ids, vectors, payloads in calls:
         collection.delete(ids)
         collection.insert(ids, vectors, payloads)
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

@@ -26,3 +26,8 @@ __all__ = [
     "WriteResult",
     "load",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

@@ -16,3 +16,8 @@ from vectorkit.datasets.sentences import minilm
 from vectorkit.datasets.words import glove
 
 __all__ = ["Dataset", "fashion_mnist", "glove", "minilm", "patches"]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

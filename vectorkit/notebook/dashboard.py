@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from vectorkit.accessors import NotebookView
 from vectorkit.errors import InvalidOption
 from vectorkit.notebook.events import Event
 from vectorkit.notebook.moments import Moment, Moments
@@ -34,7 +35,7 @@ _NUMBERS: Final = (int, float, np.integer, np.floating)
 
 
 @final
-class Dashboard:
+class Dashboard(NotebookView):
     """A run under a slider. What is seen depends on `time_ms.value` alone; `html.value` is it.
 
     `play`, `back` and `forward` move the slider, the latter to the event before and after, and

@@ -9,6 +9,7 @@ from html import escape
 from math import ceil
 from typing import Any, Final, final
 
+from vectorkit.accessors import NotebookView
 from vectorkit.notebook.outcome import Outcome, outcome_html, outcome_of
 from vectorkit.notebook.widgets import (
     Still,
@@ -124,7 +125,7 @@ def chosen(
 
 
 @final
-class FaultLab:
+class FaultLab(NotebookView):
     """Faults, write concern, failover and seed as controls; `simulate()` runs what is chosen.
 
     `run` is the last run, `outcome` what it came to, `html.value` that as it is seen, and

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from vectorkit.accessors import NotebookView
 from vectorkit.collections import (
     Collection,
     CpuCollection,
@@ -184,7 +185,7 @@ def table_of(shown: Measured) -> str:
 
 
 @final
-class UpdateLab:
+class UpdateLab(NotebookView):
     """Rows, dimension, size of calls and kind as controls; `measure()` measures what is chosen.
 
     `measured` is the last measurement, None before the first; `html.value` is it as it is seen,

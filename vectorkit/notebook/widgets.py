@@ -7,6 +7,8 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
+from vectorkit.accessors import NotebookView
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -29,7 +31,7 @@ def has_widgets() -> bool:
     return True
 
 
-class Still:
+class Still(NotebookView):
     """What a dashboard would show, without controls: the command that brings them stands above.
 
     >>> print(Still("Dashboard", "<p>healthy</p>"))

@@ -27,3 +27,8 @@ __all__ = [
     "plot_update_latency",
     "plot_update_spread",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

@@ -53,3 +53,8 @@ __all__ = [
     "node_status",
     "status_of",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

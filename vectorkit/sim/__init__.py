@@ -105,3 +105,8 @@ __all__ = [
     "sweep",
     "swizzle_clog",
 ]
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)

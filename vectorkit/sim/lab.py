@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vectorkit.accessors import load
 from vectorkit.records import check_type
 from vectorkit.sim.scenario import Scenario
 
 if TYPE_CHECKING:
-    from vectorkit.notebook.fault_lab import FaultLab
-    from vectorkit.notebook.widgets import Still
+    from vectorkit.accessors import NotebookView
 
 
-def fault_lab(base: Scenario | None = None) -> FaultLab | Still:
+def fault_lab(base: Scenario | None = None) -> NotebookView:
     """Choose faults, write concern, failover and seed; see loss, lag, checks, and the code.
 
     It opens with the run of a master that is cut off, or of `base`, whose load, links and own
@@ -22,8 +22,7 @@ def fault_lab(base: Scenario | None = None) -> FaultLab | Still:
     >>> lab.outcome.lost, lab.code.value.splitlines()[0]
     (160, 'from vectorkit import sim')
     """
-    from vectorkit.notebook import fault_lab as lab
-
     if base is not None:
         check_type("base", base, Scenario)
-    return lab.fault_lab(base)
+    view: NotebookView = load("fault_lab")(base)
+    return view

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
+from vectorkit.accessors import load
 from vectorkit.display import counted, facts_table
 from vectorkit.replication import ReplicaInfo, ReplicationStats
 from vectorkit.sim import run_frames
@@ -22,10 +23,7 @@ from vectorkit.sim.trace import Trace
 from vectorkit.sim.trace_events import DigestTaken
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-    from vectorkit.notebook.dashboard import Dashboard
-    from vectorkit.notebook.widgets import Still
+    from vectorkit.accessors import Axes, NotebookView
     from vectorkit.tabular import DataFrame
 
 
@@ -139,28 +137,27 @@ class Run:
         """A row per node at the end: offset, digest and its ReplicationStats."""
         return run_frames.nodes(self)
 
-    def dashboard(self, *, at_ms: float | None = None) -> Dashboard | Still:
+    def dashboard(self, *, at_ms: float | None = None) -> NotebookView:
         """The run under a slider: nodes, links, health, logs and faults at any time.
 
         It opens at `at_ms`, or where the first fault begins. Arrow keys move the slider. Without
         ipywidgets that moment is shown as it stands. Raises InvalidOption.
         """
-        from vectorkit.notebook.dashboard import dashboard
+        view: NotebookView = load("dashboard")(self, at_ms=at_ms)
+        return view
 
-        return dashboard(self, at_ms=at_ms)
+    @property
+    def plot(self) -> RunPlots:
+        """The plots of this run: `run.plot.health()`, `run.plot.timeline(from_ms=…)`."""
+        return RunPlots(self)
 
     def plot_health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """The health of replicas and who was master; cuts shaded, down hatched, pauses dotted."""
-        from vectorkit import plot
-
-        given = {"roles": self.roles, "faults": self.fault_windows, **kwargs}
-        return plot.plot_health(self.health, ax=ax, **given)
+        """Alias of `run.plot.health`."""
+        return self.plot.health(ax=ax, **kwargs)
 
     def plot_lag(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """True and observed lag of each replica over time; cuts shaded, down times hatched."""
-        from vectorkit import plot
-
-        return plot.plot_lag(self.health, ax=ax, **{"roles": self.roles, **kwargs})
+        """Alias of `run.plot.lag`."""
+        return self.plot.lag(ax=ax, **kwargs)
 
     def plot_timeline(
         self,
@@ -170,29 +167,20 @@ class Run:
         ax: Axes | None = None,
         **kwargs: Any,
     ) -> Axes:
-        """The messages of a window of time, what each node was meanwhile, and the faults."""
-        from vectorkit import plot
-
-        frames = {"roles": self.roles, "faults": self.fault_windows, **kwargs}
-        return plot.plot_timeline(self.messages, from_ms=from_ms, to_ms=to_ms, ax=ax, **frames)
+        """Alias of `run.plot.timeline`."""
+        return self.plot.timeline(from_ms=from_ms, to_ms=to_ms, ax=ax, **kwargs)
 
     def plot_recall(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """The recall of each replica over time; with `node=` that of one, and what it lacks."""
-        from vectorkit import plot
-
-        return plot.plot_recall(self.recall, faults=self.fault_windows, ax=ax, **kwargs)
+        """Alias of `run.plot.recall`."""
+        return self.plot.recall(ax=ax, **kwargs)
 
     def plot_staleness(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """How stale reads were, by policy or with `by="node"` by node."""
-        from vectorkit import plot
-
-        return plot.plot_staleness(self.reads, ax=ax, **kwargs)
+        """Alias of `run.plot.staleness`."""
+        return self.plot.staleness(ax=ax, **kwargs)
 
     def plot_operation_life(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """How long writes took to reach each stage."""
-        from vectorkit import plot
-
-        return plot.plot_operation_life(self.operations, ax=ax, **kwargs)
+        """Alias of `run.plot.operation_life`."""
+        return self.plot.operation_life(ax=ax, **kwargs)
 
     def _facts(self) -> dict[str, object]:
         return {
@@ -210,3 +198,66 @@ class Run:
 
     def _repr_html_(self) -> str:
         return facts_table({**self._facts(), "trace hash": f"{self.trace_hash[:12]}…"})
+
+
+@final
+class RunPlots:
+    """The plots of a run, each of its own frames; every method returns the Axes that it drew on.
+
+    `ax` is where to draw, by default new Axes; other options are those of the function of the
+    same name in `vectorkit.plot`.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> run.plot
+    RunPlots(health, lag, operation_life, recall, staleness, timeline)
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Draw what its master took each replica for, and who was master; cuts are shaded."""
+        given = {"roles": self._run.roles, "faults": self._run.fault_windows, **kwargs}
+        axes: Axes = load("plot").plot_health(self._run.health, ax=ax, **given)
+        return axes
+
+    def lag(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Draw the true and the observed lag of each replica over time; cuts are shaded."""
+        given = {"roles": self._run.roles, **kwargs}
+        axes: Axes = load("plot").plot_lag(self._run.health, ax=ax, **given)
+        return axes
+
+    def timeline(
+        self,
+        *,
+        from_ms: float = 0.0,
+        to_ms: float | None = None,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> Axes:
+        """Draw the messages between `from_ms` and `to_ms`, the roles of nodes, and the faults."""
+        window = {"from_ms": from_ms, "to_ms": to_ms}
+        given = {"roles": self._run.roles, "faults": self._run.fault_windows, **window, **kwargs}
+        axes: Axes = load("plot").plot_timeline(self._run.messages, ax=ax, **given)
+        return axes
+
+    def recall(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Draw the recall of each replica over time; with `node=` that of one, and its losses."""
+        given = {"faults": self._run.fault_windows, **kwargs}
+        axes: Axes = load("plot").plot_recall(self._run.recall, ax=ax, **given)
+        return axes
+
+    def staleness(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Draw how stale reads were: a curve per policy, or per node with `by="node"`."""
+        axes: Axes = load("plot").plot_staleness(self._run.reads, ax=ax, **kwargs)
+        return axes
+
+    def operation_life(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Draw how long writes took to reach each stage."""
+        axes: Axes = load("plot").plot_operation_life(self._run.operations, ax=ax, **kwargs)
+        return axes
+
+    def __repr__(self) -> str:
+        names = (name for name in dir(type(self)) if not name.startswith("_"))
+        return f"RunPlots({', '.join(names)})"

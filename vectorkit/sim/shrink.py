@@ -26,8 +26,7 @@ from vectorkit.tabular import Schema, frame_of_rows
 from vectorkit.units import ns_to_ms
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
+    from vectorkit.accessors import Axes
     from vectorkit.tabular import DataFrame
 
 REDUCTIONS: Final[Schema] = {
