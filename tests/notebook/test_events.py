@@ -52,6 +52,16 @@ def test_a_lost_disk_is_told():
     assert texts(Tape(WEAK).crash(1, "node-1", kind="lost_disk")) == ["node-1 goes down, disk lost"]
 
 
+def test_a_node_that_is_down_does_not_go_down_again():
+    tape = Tape(WEAK).crash(1, "node-1", kind="lost_disk").crash(2, "node-1", kind="lost_disk")
+    tape.crash(3, "node-2", kind="").crash(4, "node-2", kind="")
+    assert texts(tape) == [
+        "node-1 goes down, disk lost",
+        "node-1 loses its disk while it is down",
+        "node-2 goes down",
+    ]
+
+
 def test_syncs_are_told_as_their_master_sees_them_with_the_reason_why_they_are_full():
     tape = Tape(WEAK)
     tape.add(1, "sync", "node-0", "node-1", "full", text="started too_old")

@@ -152,6 +152,19 @@ def test_a_node_s_line_tells_its_role_in_the_node_s_colour(ax):
     assert legend_texts(ax)[2:] == ["master", "replica", "candidate", "goes down"]
 
 
+def test_a_node_that_is_replaced_while_it_is_down_goes_down_once(ax):
+    told = roles(
+        ("node-0", 0.0, 20.0, "master", "node-0@1"),
+        ("node-0", 20.0, 40.0, "down", None),
+        ("node-0", 40.0, 60.0, "down", None),
+        ("node-1", 0.0, 10.0, "replica", None),
+        ("node-1", 10.0, 60.0, "down", None),
+    )
+    plot_timeline(messages(*PAIR), roles=told, ax=ax)
+    crosses = [line for line in ax.lines if line.get_marker() == "X"]
+    assert [(each.get_xdata()[0], each.get_ydata()[0]) for each in crosses] == [(20, 0), (10, 1)]
+
+
 def test_roles_outside_of_the_window_are_left_out(ax):
     told = roles(
         ("node-0", 0.0, 5.0, "master", "node-0@1"),

@@ -43,9 +43,10 @@ def events_of(run: Run) -> list[Event]:
             if roles.get(event.node) == event.role == "replica":
                 continue  # It follows another master, as the health of all will tell.
             roles[event.node] = event.role
-        elif isinstance(event, NodeCrashed):
-            roles[event.node] = "down"
-        time_ms, text = ns_to_ms(event.time_ns), _told(run, event)
+        was_down = False
+        if isinstance(event, NodeCrashed):
+            was_down, roles[event.node] = roles.get(event.node) == "down", "down"
+        time_ms, text = ns_to_ms(event.time_ns), _told(run, event, was_down=was_down)
         if isinstance(event, HealthChanged) and events and events[-1].time_ms == time_ms:
             head, _, names = events[-1].text.partition(": ")
             if head == event.status:  # All at once, as when the master goes: one line is enough.
@@ -56,7 +57,7 @@ def events_of(run: Run) -> list[Event]:
     return events
 
 
-def _told(run: Run, event: TraceEvent) -> str:
+def _told(run: Run, event: TraceEvent, *, was_down: bool) -> str:
     """What an event says; nothing where it is not worth a line."""
     text = ""
     match event:
@@ -66,6 +67,8 @@ def _told(run: Run, event: TraceEvent) -> str:
         case RoleTaken(node=node, role=role, epoch=epoch):
             named = role in ("master", "candidate")
             text = f"{node} is {role}" + (f" ({run.facts.epoch_name(epoch)})" if named else "")
+        case NodeCrashed(node=node, kind=kind) if was_down:
+            text = f"{node} loses its disk while it is down" if kind == "lost_disk" else ""
         case NodeCrashed(node=node, kind=kind):
             text = f"{node} goes down" + (", disk lost" if kind == "lost_disk" else "")
         case NodeStarted(node=node, cause="restart"):

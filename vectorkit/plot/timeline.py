@@ -224,9 +224,13 @@ def _draw_nodes(
     if roles is None:
         return []
     seen: set[str] = set()
+    role_of: dict[str, str] = {}
     for each in roles.to_dict("records"):
+        # One that is replaced while it is down has a second stretch, and goes down only once.
+        was_down = role_of.get(each["node"]) == each["role"] == "down"
+        role_of[each["node"]] = each["role"]
         start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms
-        if start > high or end < low:
+        if start > high or end < low or was_down:
             continue
         row, colour = rows[each["node"]], node_colour(each["node"], ax)
         if each["role"] != "down" or start >= low:
