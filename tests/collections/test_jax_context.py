@@ -13,7 +13,7 @@ from jax.experimental.compute_on import compute_on
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import vectorkit as vk
-from tests.interrupts import interrupted_at, points_of
+from tests.interrupts import PACKAGE, interrupted_at, points_of
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.errors import VectorKitError
 
@@ -323,14 +323,22 @@ def test_the_caller_has_its_own_settings_again_after_a_call(query):
         assert jax.sharding.get_abstract_mesh() == ROW.abstract_mesh
 
 
+ENTERING = tuple(
+    [f"{PACKAGE}/collections/{name}.py" for name in ("guard", "jax_context", "reader")]
+)
+"""The code that enters plain settings, and its callers: settings change nowhere else."""
+
+
 @pytest.mark.parametrize("name", ["enable_x64", "debug_infs", "set_mesh", "use_abstract_mesh"])
 def test_the_caller_has_its_own_settings_again_after_an_interrupt(name):
     collection = made("cpu")
     search = partial(collection.search, ROWS[0], 1)
+    search()  # What runs at the first call only is no point of the next.
     with SETTINGS[name]():
+        search()
         before = read_settings(jax.config), jax.sharding.get_abstract_mesh()
-        for point in points_of(search)[:500]:
-            interrupted_at(point, search)
+        for point in points_of(search, ENTERING):
+            assert interrupted_at(point, search, ENTERING)
             assert (read_settings(jax.config), jax.sharding.get_abstract_mesh()) == before
         assert search().ids == ("row 0",)
     assert_healthy(collection)
