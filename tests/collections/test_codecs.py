@@ -54,7 +54,7 @@ def scores(codec, codes, queries, metric):
 def exact(rows, queries, metric):
     """The scores that estimates stand for, in float64: euclidean is −‖x − q‖²."""
     if metric == "euclidean":
-        return -np.square(queries[:, None].astype(np.float64) - rows).sum(axis=2)
+        return np.stack([-np.square(rows - each).sum(axis=1) for each in queries.astype(float)])
     lengths = np.outer(canonical_norms(queries), canonical_norms(rows))
     products = queries.astype(np.float64) @ rows.T.astype(np.float64)
     return products / np.maximum(lengths, 1e-30) if metric == "cosine" else products
@@ -253,19 +253,66 @@ def test_a_shift_of_all_rows_costs_no_bits(dim):
     assert np.square(plain.decode(plain.encode(shifted)) - shifted).sum() > 100 * max(errors)
 
 
+@cache
+def orthogonal(dim, seed):
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))[0]
+
+
+def ideal_estimates(rows, queries, metric, bits_each, seed):
+    """Scores by levels of these rows that no implementation can better: float64 throughout.
+
+    Levels after a drawn orthogonal matrix, exact heights over the mean's direction, queries that
+    are not rounded, and the shrinkage measured on the rows themselves.
+    """
+    rows, queries = rows.astype(np.float64), queries.astype(np.float64)
+    axis = rows.mean(axis=0) / np.linalg.norm(rows.mean(axis=0))
+    turn = orthogonal(rows.shape[1], seed)
+    heights, query_heights = rows @ axis, queries @ axis
+    flat = (rows - np.outer(heights, axis)) @ turn
+    levels = np.sign(flat)
+    if bits_each == 2:
+        deviations = np.sqrt(np.square(flat).mean(axis=1, keepdims=True))
+        levels *= 1 + 2 * (np.abs(flat) > 0.9957 * deviations)  # Max 1960, table II.
+    level_squares = np.square(levels).sum(axis=1)
+    scales = (flat * levels).sum(axis=1) / level_squares
+    kept = (scales**2 * level_squares / np.square(flat).sum(axis=1)).mean()
+    flat_queries = (queries - np.outer(query_heights, axis)) @ turn
+    products = flat_queries @ (levels * scales[:, None] / kept).T + np.outer(query_heights, heights)
+    squares = np.square(heights) + scales**2 * level_squares / kept
+    if metric == "euclidean":
+        return 2 * products - squares
+    return products / np.sqrt(squares) if metric == "cosine" else products
+
+
+def share_found(best, estimates):
+    """The share of the best 10 that are among the 40 highest estimates."""
+    proposed = np.argsort(-estimates, axis=1)[:, :40]
+    pairs = zip(best.tolist(), proposed.tolist(), strict=True)
+    return np.mean([len(set(ten) & set(forty)) for ten, forty in pairs]) / 10
+
+
 @by_metric
 @pytest.mark.parametrize("shift", [0, 50])
-@pytest.mark.parametrize("dim", [64, 300])
-def test_binary_estimates_rank_shifted_rows_as_their_scores_do(metric, shift, dim):
-    """Estimates against float64 scores: among the best 40 are nearly all of the true best 10."""
+@pytest.mark.parametrize(("dim", "bits_each"), [(64, 2), (300, 1)])
+def test_binary_estimates_rank_shifted_rows_as_well_as_such_codes_can(
+    metric, shift, dim, bits_each
+):
+    """A share of 0.97 of what ideal codes find: the rest is for the query's 4 bits, and chance.
+
+    16 even levels leave 1.2 % of a query's square (Max 1960, table II), spread over the rows. The
+    noise of a row's signs is π/2 − 1 = 0.57 of it, that of two bits 1/0.88 − 1 = 0.14. Added, the
+    deviation of estimates grows by 1 or 4 %, and a rank error is at most in proportion to it: with
+    0.25 of the best missed by signs 0.003, with 0.03 by two bits 0.001. Two shares of 2,000 hits
+    differ by chance by √(2 · 0.25 · 0.75 / 2,000) = 0.014, which is 0.019 of 0.75.
+    """
     rows = hard_rows("common", 1, 1_000, dim) + np.float32(shift)
-    queries = hard_rows("common", 2, 9, dim) * np.float32(0.5) + rows[:9]
+    queries = hard_rows("common", 2, 200, dim) * np.float32(0.5) + rows[:200]
     codec = codec_of("binary", dim).trained(rows)
-    estimates = scores(codec, codec.encode(rows), queries, metric)
     best = np.argsort(-exact(rows, queries, metric), axis=1)[:, :10]
-    proposed = np.argsort(-estimates, axis=1)[:, :40]
-    hits = [len(set(a) & set(b)) for a, b in zip(best.tolist(), proposed.tolist(), strict=True)]
-    assert np.mean(hits) / 10 > {64: 0.95, 300: 0.68}[dim]
+    found = share_found(best, scores(codec, codec.encode(rows), queries, metric))
+    ideal = [ideal_estimates(rows, queries, metric, bits_each, seed) for seed in range(4)]
+    assert found >= 0.97 * np.mean([share_found(best, each) for each in ideal])
+    assert bits_each == 1 or found > 0.95
 
 
 def test_a_centre_of_zeros_and_none_are_the_first_axis():
