@@ -72,7 +72,7 @@ def test_the_report_is_a_table_for_a_terminal():
     assert lines[0].startswith("2 seeds, 0.00 simulated hours, ")
     assert " ".join(lines[2].split()) == "check held not exercised seen, not promised broken"
     assert f"{'lag_is_never_negative':42} 2 0 0 0".split() in [line.split() for line in lines]
-    assert max(map(len, lines)) <= 120
+    assert max(map(len, lines)) <= 100
     text = " ".join(" ".join(lines).split())
     for place in PLACES:
         assert f"{place.name} {tally.places[place]}" in text

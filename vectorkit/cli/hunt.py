@@ -22,7 +22,7 @@ from vectorkit.sim.coverage import PLACES
 from vectorkit.sim.hunt import VERDICTS, Tally, Trial, try_seed
 
 _COLUMNS: Final = 100
-_VERDICT_WIDTH: Final = 19
+_COUNT_WIDTH: Final = 10
 _JOBS_MAX: Final = 1_000
 _MS_PER_HOUR: Final = 3_600_000
 
@@ -108,15 +108,20 @@ def report(tally: Tally, out: Path) -> str:
         evidence = kept.evidence[0] if kept.evidence else ""
         lines += [f"  {out / kept.file_name}", f"    {evidence}"]
     width = max([5, *map(len, tally.verdicts)])
-    lines += ["", f"{'check':{width}}" + "".join(each.rjust(_VERDICT_WIDTH) for each in VERDICTS)]
+    lines += ["", f"{'check':{width}}" + "".join(map(_cell, VERDICTS, VERDICTS))]
     for check, counts in tally.verdicts.items():
-        told = [f"{counts[each]:>{_VERDICT_WIDTH},}" for each in VERDICTS]
-        lines.append(f"{check:{width}}" + "".join(told))
+        cells = [_cell(each, f"{counts[each]:,}") for each in VERDICTS]
+        lines.append(f"{check:{width}}" + "".join(cells))
     lines += ["", "In how many seeds it was seen:"]
     for group, places in groupby(PLACES, key=lambda place: place.group):
-        cells = [(place.name, tally.places[place]) for place in places]
-        lines += ["", group, *_rows(cells)]
+        seen = [(place.name, tally.places[place]) for place in places]
+        lines += ["", group, *_rows(seen)]
     return "\n".join(lines)
+
+
+def _cell(verdict: str, text: str) -> str:
+    """A cell of a verdict's column, which is as wide as its heading needs."""
+    return text.rjust(max(_COUNT_WIDTH, len(verdict) + 2))
 
 
 def _rows(cells: list[tuple[str, int]]) -> Iterator[str]:
