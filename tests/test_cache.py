@@ -1,5 +1,6 @@
 """Q1–Q6: a cached answer is the fresh one, bit for bit, and the counters tell how it came about."""
 
+import copy
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -417,6 +418,16 @@ def test_q4_an_answer_expires_at_its_age_however_often_it_is_used():
     now[0] = 110.0
     assert asked(cache, numbers) == FIRST
     assert cache.stats() == ZERO._replace(hits=1, misses=2, expired=1, size=1)
+
+
+def test_q4_the_answers_of_a_copied_cache_grow_old_by_the_same_timer():
+    now = [100.0]
+    _, _, numbers = numbered()
+    cache = copy.copy(vk.QueryCache(max_age_s=10, timer=lambda: now[0]))
+    for time_s, misses in [(100.0, 1), (109.5, 1), (110.0, 2)]:
+        now[0] = time_s
+        cache.search(numbers, [1.0])
+        assert cache.stats().misses == misses
 
 
 def test_q4_a_patch_makes_an_answer_young_again():

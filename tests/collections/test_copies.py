@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import vectorkit as vk
+from vectorkit.collections import files
 from vectorkit.collections.copies import DeviceAddress, MeshAddress, from_bytes
 from vectorkit.errors import DeviceNotFound
 
@@ -87,6 +88,33 @@ def test_a_copy_is_equal_and_independent_both_ways(kind, way):
     collection.upsert(["last"], ROWS[:1])
     assert facts(twin) == after
     assert len(way(twin)) == len(twin)
+
+
+def memory_of(collection):
+    """The addresses of all arrays of rows and codes."""
+    arrays = [array for block in collection._storage._blocks for array in block]
+    shards = [shard.data for array in arrays for shard in array.addressable_shards]
+    return {shard.unsafe_buffer_pointer() for shard in shards}
+
+
+@by_kind
+@pytest.mark.parametrize("way", [COPIES["copy method"], copy.copy, copy.deepcopy])
+def test_a_copy_has_no_memory_in_common_with_the_original(kind, way):
+    """Otherwise a write in place would depend on JAX to notice the second owner of its memory."""
+    collection = made(kind)
+    twin = way(collection)
+    assert memory_of(twin).isdisjoint(memory_of(collection))
+
+
+def test_copies_within_a_process_are_not_written_as_bytes(monkeypatch):
+    store = vk.VectorStore()
+    store.create_collection("words", dim=4).upsert(NAMES, ROWS[:8])
+    written = []
+    monkeypatch.setattr(files, "to_bytes", written.append)
+    for way in (copy.copy, copy.deepcopy):
+        assert way(store).digest() == store.digest()
+        assert way(store["words"]).digest() == store["words"].digest()
+    assert written == []
 
 
 @by_kind

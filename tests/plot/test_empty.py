@@ -41,6 +41,16 @@ def test_a_run_without_recall_says_which_option_to_set():
     assert "recall_every_ms=500" in said(run.plot_recall(ax=Figure().subplots()))[0]
 
 
+def test_a_node_that_was_never_compared_is_named():
+    load = sim.Workload(writes_per_s=20, source="uniform:20x4")
+    options = sim.ClusterOptions(replicas=1, recall_every_ms=100)
+    run = sim.simulate(options, workload=load, duration_ms=500)
+    assert said(run.plot_recall(node="node-0", ax=Figure().subplots())) == [
+        "node-0 was never compared with its master."
+    ]
+    assert said(run.plot_recall(node="node-1", ax=Figure().subplots())) == []
+
+
 def test_a_plot_of_something_says_nothing():
     run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
     axes = Figure().subplots(2)

@@ -108,6 +108,32 @@ def test_the_time_in_which_a_node_was_down_is_hatched_over_what_its_master_belie
     assert bars(ax) == [(1, 0.0, 10.0, "Connected")]
     assert legend_texts(ax) == ["Connected", "master", "down"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["node-0", "node-1"]
+    hatched = next(bar for bar in rectangles(ax) if bar.get_hatch())
+    others = [bar for bar in rectangles(ax) if bar is not hatched]
+    assert hatched.get_zorder() > max(bar.get_zorder() for bar in others)
+    assert hatched.get_height() > max(bar.get_height() for bar in others)
+    assert to_hex(hatched.get_facecolor(), keep_alpha=True)[-2:] == "00"
+
+
+def test_changes_of_status_between_the_samples_do_not_break_bars_at_them(ax):
+    """Two thirds of the rows are changes: their mean distance is far below the interval."""
+    samples = [
+        sample
+        for ms in range(0, 5_001, 500)
+        for sample in (
+            (ms, "Connected", False),
+            (ms + 1, "Lagging", False),
+            (ms + 2, "Connected", False),
+        )
+    ]
+    plot_health(health(node_1=samples), ax=ax)
+    lengths = [length for _, _, length, status in bars(ax) if status == "Connected"]
+    assert lengths[1:-1] == [0.499] * 10
+
+
+def test_the_time_axis_ends_with_the_last_role_where_no_sample_is_later(ax):
+    plot_health(health(node_1=steady(1_000)), roles=roles(("node-0", "master", 0, 4_000)), ax=ax)
+    assert ax.get_xlim() == (0, 4.0)
 
 
 def test_no_status_is_drawn_while_a_node_of_a_real_run_serves_as_master(ax):

@@ -173,6 +173,14 @@ def test_the_lag_of_a_real_run_is_that_of_its_health(ax):
     assert shades(ax) == [(0.5, 1.5)]
 
 
+def test_the_time_in_which_a_node_of_a_real_run_was_down_is_hatched(ax):
+    crash = sim.Crash(at_ms=500, for_ms=1_000, node="node-1")
+    run = sim.simulate(sim.ClusterOptions(replicas=1), faults=[crash], duration_ms=3_000)
+    run.plot_lag(ax=ax)
+    downs = [patch for patch in ax.patches if patch.get_hatch()]
+    assert [(each.get_x(), each.get_width()) for each in downs] == [(0.5, 1.0)]
+
+
 def test_given_axes_are_used_and_pyplot_has_no_figure_of_its_own(ax):
     before, settings = plt.get_fignums(), dict(mpl.rcParams)
     assert plot_lag(health(node_1=steady(1_000)), ax=ax) is ax
