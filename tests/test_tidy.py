@@ -278,3 +278,11 @@ def test_tidy_sources_have_no_findings() -> None:
         "measure.py": "import time\ntime.perf_counter()",
     }
     assert findings(sources) == []
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md"])
+def test_documents_list_the_layers_in_their_order(document: str) -> None:
+    text = (ROOT.parent / document).read_text("utf-8")
+    block = text[text.index("```text\nerrors ") :].split("```")[1].removeprefix("text\n")
+    names = " ".join(line.strip().partition("  ")[0] for line in block.splitlines())
+    assert names.replace("→", " ").split() == list(RANKS)
