@@ -79,7 +79,7 @@ def update_latency(
     >>> frame.groupby(["method", "batch"]).size().tolist()
     [2, 2, 2, 2]
     """
-    _refuse(data, batches, repeats, calls)
+    _check_data(data, batches, repeats, calls)
     collection = make(dim=data.dim, metric=metric)
     collection.upsert(data.ids, data.vectors, payloads=data.payloads)
     rows: list[tuple[str, int, int, int, float]] = []
@@ -149,8 +149,8 @@ def recall_latency(
     [1.0, 1.0]
     """
     asked = np.atleast_1d(queries)  # One number is refused for its shape, as one vector is.
-    _refuse_counts(batch, repeats, k, len(asked))
-    _refuse_kinds(kinds)
+    _check_counts(batch, repeats, k, len(asked))
+    _check_kinds(kinds)
     truth = [set(found) for found in _ids(exact.search_many(asked, k))]
     calls = [asked[start : start + batch] for start in range(0, len(asked), batch)]
     rows: list[tuple[str, str, int, float, float]] = []
@@ -200,7 +200,7 @@ def _ids(matches: BatchMatches) -> list[list[Id]]:
     return [ids[:count] for ids, count in zip(matches.ids.tolist(), counts, strict=True)]
 
 
-def _refuse_counts(batch: int, repeats: int, k: int, query_count: int) -> None:
+def _check_counts(batch: int, repeats: int, k: int, query_count: int) -> None:
     if not (all(map(_is_count, (batch, repeats, k))) and query_count and batch <= query_count):
         raise InvalidOption(
             "these searches cannot be measured",
@@ -210,7 +210,7 @@ def _refuse_counts(batch: int, repeats: int, k: int, query_count: int) -> None:
         )
 
 
-def _refuse_kinds(kinds: object) -> None:
+def _check_kinds(kinds: object) -> None:
     """Every kind needs collections, each in a pair behind what it is set to."""
     listed = list(kinds.values()) if isinstance(kinds, Mapping) else []
     if not listed or not all(isinstance(each, Sequence) and each for each in listed):
@@ -241,7 +241,7 @@ def _is_count(number: object) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= 1
 
 
-def _refuse(data: Dataset, batches: object, repeats: int, calls: int | None) -> None:
+def _check_data(data: Dataset, batches: object, repeats: int, calls: int | None) -> None:
     sizes = tuple(batches) if isinstance(batches, Iterable) else ()
     counts = [repeats, *sizes, *([] if calls is None else [calls])]
     is_possible = all(map(_is_count, counts)) and (

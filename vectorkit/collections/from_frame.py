@@ -42,7 +42,7 @@ def rows_of(
         )
     vectors = [vector] if isinstance(vector, str) else list(vector)
     named = [*vectors] if id_column is None else [id_column, *vectors]
-    _refuse_absent(df, named)
+    _check_columns(df, named)
     ids = (df.index if id_column is None else df[id_column]).tolist()
     rows = df[vector].tolist() if isinstance(vector, str) else _numbers(df[vectors])
     return ids, rows, _payloads(df.drop(columns=named))
@@ -76,7 +76,7 @@ def _payloads(df: pd.DataFrame) -> list[Payload | None]:
     return [payload or None for payload in payloads]
 
 
-def _refuse_absent(df: pd.DataFrame, named: list[str]) -> None:
+def _check_columns(df: pd.DataFrame, named: list[str]) -> None:
     for name in named:
         if name not in df.columns:
             known = list(map(str, df.columns))

@@ -89,14 +89,14 @@ class ReplicationOptions:
                     wanted=f"an integer of {_LOWEST.get(each.name, 1)} or more",
                     remedy="leave it out for the default",
                 )
-        self._refuse_choices()
-        self._refuse_order("heartbeat_ms", "connection_timeout_ms", times=2)
-        self._refuse_order("connection_timeout_ms", "disconnected_after_ms")
-        self._refuse_order("backoff_ms_min", "backoff_ms_max")
-        self._refuse_order("batch_bytes", "window_bytes")
-        self._refuse_short_deadline()
+        self._check_choices()
+        self._check_order("heartbeat_ms", "connection_timeout_ms", times=2)
+        self._check_order("connection_timeout_ms", "disconnected_after_ms")
+        self._check_order("backoff_ms_min", "backoff_ms_max")
+        self._check_order("batch_bytes", "window_bytes")
+        self._check_deadline()
 
-    def _refuse_choices(self) -> None:
+    def _check_choices(self) -> None:
         if self.quorum not in ("safe", "none"):
             raise InvalidOption(
                 "there is no such quorum",
@@ -121,7 +121,7 @@ class ReplicationOptions:
                 remedy="give the nodes disks, or ask for less",
             )
 
-    def _refuse_short_deadline(self) -> None:
+    def _check_deadline(self) -> None:
         failover = self.failover
         if failover is None or failover.detector != "deadline" or failover.allow_short_deadline:
             return
@@ -134,7 +134,7 @@ class ReplicationOptions:
                 "Failover(allow_short_deadline=True) allows it",
             )
 
-    def _refuse_order(self, small: str, large: str, *, times: int = 1) -> None:
+    def _check_order(self, small: str, large: str, *, times: int = 1) -> None:
         if times * getattr(self, small) > getattr(self, large):
             factor = f"{times} × " if times > 1 else ""
             raise InvalidOption(

@@ -156,7 +156,7 @@ class Cluster:
 
     def cut(self, *node_ids: str) -> None:
         """Cut these nodes and clients, as a group, off from all others, until `heal`."""
-        self._refuse_unknown(node_ids, has_clients=True)
+        self._check_known(node_ids, has_clients=True)
         self._engine.flush()
         self._injector.begin(Partition(at_ms=self.now_ms, isolate=node_ids))
 
@@ -182,13 +182,13 @@ class Cluster:
 
         Without `lose_unsynced` some records that the disk had not confirmed may have got there.
         """
-        self._refuse_unknown([node_id])
+        self._check_known([node_id])
         self._engine.flush()
         self._engine.crash(node_id, keeps_unsynced=not lose_unsynced, loses_disk=lose_disk)
 
     def restart(self, node_id: str) -> None:
         """Start a node again from what its disk holds."""
-        self._refuse_unknown([node_id])
+        self._check_known([node_id])
         self._engine.restart(node_id)
 
     def promote(
@@ -199,7 +199,7 @@ class Cluster:
         Raises PromotionRefused where too few intact nodes answer, naming the missing, where
         another has the greater log and has been told to stand, or where the lag is too great.
         """
-        self._refuse_unknown([node_id])
+        self._check_known([node_id])
         self._engine.flush()
         machine = self._engine.machines[node_id]
         if not machine.is_up:
@@ -281,13 +281,13 @@ class Cluster:
 
     def stats(self, node_id: str) -> ReplicationStats:
         """What a node says of itself now."""
-        self._refuse_unknown([node_id])
+        self._check_known([node_id])
         machine = self._engine.machines[node_id]
         return machine.node.stats(machine.clock.local_ns(self._engine.now_ns))
 
     def status(self, node_id: str) -> NodeStatus:
         """Role, figures and replicas of a node now; `to_dict` gives it as JSON."""
-        self._refuse_unknown([node_id])
+        self._check_known([node_id])
         machine = self._engine.machines[node_id]
         return node_status(machine.node, machine.clock.local_ns(self._engine.now_ns))
 
@@ -389,7 +389,7 @@ class Cluster:
             remedy="advance the time, restart a node, or promote one",
         )
 
-    def _refuse_unknown(self, node_ids: Sequence[str], *, has_clients: bool = False) -> None:
+    def _check_known(self, node_ids: Sequence[str], *, has_clients: bool = False) -> None:
         known = self.options.node_ids + (self._client_ids if has_clients else ())
         unknown = [node_id for node_id in node_ids if node_id not in known]
         if unknown or not node_ids:

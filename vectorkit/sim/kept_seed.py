@@ -82,7 +82,7 @@ wanted version=1; use the vectorkit that wrote it, or a newer one
                 wanted=f"version={VERSION}",
                 remedy="use the vectorkit that wrote it, or a newer one",
             )
-        _refuse_damage(data)
+        _check_fields(data)
         shrunk = data.get("shrunk")
         return cls(
             seed=data["seed"],
@@ -96,7 +96,7 @@ wanted version=1; use the vectorkit that wrote it, or a newer one
         return record_table(self)
 
 
-def _refuse_damage(data: Mapping[str, Any]) -> None:
+def _check_fields(data: Mapping[str, Any]) -> None:
     lacking = [name for name in _FIELDS[:-1] if name not in data]
     unknown = [name for name in data if name not in _FIELDS]
     if lacking or unknown:

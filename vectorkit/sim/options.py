@@ -142,8 +142,8 @@ class ClusterOptions:
                 wanted="both above 0, and finite",
                 remedy="leave them out for the defaults",
             )
-        self._refuse_concern()
-        self._refuse_links()
+        self._check_write_concern()
+        self._check_links()
         round_trip_ms = 2 * max(each.typical_ms for each in (self.link, *self.links.values()))
         patience_ms = min(self.replication.connection_timeout_ms, self.replication.backoff_ms_max)
         if round_trip_ms >= patience_ms:
@@ -154,7 +154,7 @@ class ClusterOptions:
                 remedy="make the link faster, or those options of ReplicationOptions larger",
             )
 
-    def _refuse_concern(self) -> None:
+    def _check_write_concern(self) -> None:
         asked = self.protocol.write_concern.replica_count(self.replicas + 1)
         if asked > self.replicas:
             raise InvalidOption(
@@ -164,7 +164,7 @@ class ClusterOptions:
                 remedy='pass count="majority", or more replicas',
             )
 
-    def _refuse_links(self) -> None:
+    def _check_links(self) -> None:
         check_type("links", self.links, Mapping)
         for ends, link in self.links.items():
             check_type(f"links[{ends!r}]", link, Link)

@@ -51,7 +51,7 @@ class SweepFile:
             with open(self._file, "rb", closefd=False) as file:
                 content = file.read()
             kept_bytes = self._read(content)
-            self._refuse_others(keys)
+            self._check_keys(keys)
             if kept_bytes < len(content):
                 os.ftruncate(self._file, kept_bytes)
             if not kept_bytes:
@@ -133,7 +133,7 @@ class SweepFile:
             return False
         return True
 
-    def _refuse_others(self, keys: Collection[str]) -> None:
+    def _check_keys(self, keys: Collection[str]) -> None:
         others = [number for number, key in enumerate(self.outcomes, 2) if key not in keys]
         if others:
             raise InvalidOption(

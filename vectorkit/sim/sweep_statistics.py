@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 def rates(frame: pd.DataFrame, by: str | Sequence[str] | None, of: str) -> pd.DataFrame:
     """A row per setting: of `n` runs, `k` have it, with Wilson's interval of the rate."""
-    _refuse_other_than(frame, of, "true or false", is_bool_dtype)
+    _check_dtype(frame, of, "true or false", is_bool_dtype)
 
     def row(values: pd.Series[Any]) -> list[float]:
         n, k = len(values), int(values.sum())
@@ -40,7 +40,7 @@ def rates(frame: pd.DataFrame, by: str | Sequence[str] | None, of: str) -> pd.Da
 
 def medians(frame: pd.DataFrame, by: str | Sequence[str] | None, of: str) -> pd.DataFrame:
     """A row per setting: the median of `n` runs, with its exact interval."""
-    _refuse_other_than(frame, of, "numbers", _is_number_dtype)
+    _check_dtype(frame, of, "numbers", _is_number_dtype)
 
     def row(values: pd.Series[Any]) -> list[float]:
         numbers = values.to_numpy(np.float64)
@@ -51,11 +51,11 @@ def medians(frame: pd.DataFrame, by: str | Sequence[str] | None, of: str) -> pd.
 
 def compare(frame: pd.DataFrame, setting: str, a: Any, b: Any, of: str) -> pd.DataFrame:
     """A row per combination of the other settings: b against a, over the seeds of both."""
-    _refuse_other_than(frame, of, "true or false, or numbers", is_numeric_dtype)
+    _check_dtype(frame, of, "true or false, or numbers", is_numeric_dtype)
     names = settings_of(frame)
-    _refuse_unknown("setting", [setting], names)
+    _check_known("setting", [setting], names)
     known = frame[setting].unique().tolist()
-    _refuse_unknown("value", [a, b], known)
+    _check_known("value", [a, b], known)
     if a == b:
         raise InvalidInput(
             "a comparison is of two values",
@@ -81,7 +81,7 @@ def compare(frame: pd.DataFrame, setting: str, a: Any, b: Any, of: str) -> pd.Da
 
 def settings_of(frame: pd.DataFrame) -> list[str]:
     """The settings of a sweep: the columns before the seed. Raises InvalidInput without one."""
-    _refuse_unknown("column", ["seed"], list(frame.columns))
+    _check_known("column", ["seed"], list(frame.columns))
     names: list[str] = frame.columns[: frame.columns.get_loc("seed")].tolist()
     return names
 
@@ -171,7 +171,7 @@ def _grouped(
     """A row per group, in the order of the grid, with how many runs had an error and count not."""
     settings = settings_of(frame)
     names = settings if by is None else [by] if isinstance(by, str) else list(by)
-    _refuse_unknown("column", names, list(frame.columns))
+    _check_known("column", names, list(frame.columns))
     rows = [
         (*key, *row(part[of].dropna()), int(part["error"].notna().sum()))
         for key, part in _parts(frame, names)
@@ -201,10 +201,10 @@ def _is_number_dtype(kind: Any) -> bool:
     return is_numeric_dtype(kind) and not is_bool_dtype(kind)
 
 
-def _refuse_other_than(
+def _check_dtype(
     frame: pd.DataFrame, of: str, wanted: str, is_right: Callable[[Any], bool]
 ) -> None:
-    _refuse_unknown("column", [of], list(frame.columns))
+    _check_known("column", [of], list(frame.columns))
     if not is_right(frame[of].dtype):
         raise InvalidInput(
             f"the column {of!r} cannot be counted so",
@@ -214,7 +214,7 @@ def _refuse_other_than(
         )
 
 
-def _refuse_unknown(what: str, names: Sequence[Any], known: Sequence[Any]) -> None:
+def _check_known(what: str, names: Sequence[Any], known: Sequence[Any]) -> None:
     unknown = [name for name in names if name not in known]
     if unknown:
         raise InvalidInput(
