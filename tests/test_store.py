@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectorkit import operations
+from vectorkit import operations, types
 from vectorkit.collections import Collection, WriteResult
 from vectorkit.errors import (
     CollectionExists,
@@ -24,6 +24,7 @@ from vectorkit.errors import (
     WriteRefused,
 )
 from vectorkit.store import Applier, VectorStore, store_of
+from vectorkit.store import write as write_operation
 
 # Each public method that changes something, as a call on a store with rows "a" and "b" in "words".
 STORE_MUTATORS = {
@@ -254,6 +255,14 @@ def test_a_snapshot_stays_what_it_was(store):
     store.drop_collection("words")
     assert snapshot.digest() == before
     assert store_of(snapshot.operations()).digest() == before
+
+
+def test_a_snapshot_keeps_the_payloads_of_several_rows_that_are_overwritten_at_once(store):
+    snapshot, before = store.snapshot(), store.digest()
+    change = operations.UpdateVectors("words", ("a", "b"), types.KEEP, ({"n": 2}, {"n": 3}))
+    write_operation(store, change)
+    assert [store["words"].payload(name) for name in ("a", "b")] == [{"n": 2}, {"n": 3}]
+    assert snapshot.digest() == before != store.digest()
 
 
 def test_an_operation_that_starts_an_epoch_changes_no_collection(store):

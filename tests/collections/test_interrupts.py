@@ -251,6 +251,41 @@ def test_a_device_that_refuses_a_write_in_place_leaves_no_write_behind(monkeypat
     assert (collection.version, len(collection)) == (3, 4)
 
 
+def test_a_growth_that_is_interrupted_and_finished_later_is_noted_once():
+    grow = WRITES["growth"]
+    for point in points_of(partial(grow, made()), (f"{HERE}storage.py",))[::3]:
+        collection = made()
+        interrupted_at(point, partial(grow, collection), (f"{HERE}storage.py",))
+        grown = [(growth.before, growth.after) for growth in collection._storage.growths]
+        assert collection.digest() == collection.snapshot().digest()
+        noted = [(growth.before, growth.after) for growth in collection._storage.growths]
+        assert noted == [(8, 32)] * (collection.version == 3)
+        assert grown in ([], noted)
+
+
+def test_a_device_that_refuses_the_second_block_of_a_write_leaves_the_rest_to_the_next_call(
+    monkeypatch,
+):
+    """The first block has moved: the write has happened, and is finished once the device works."""
+    collection = made("int8, rows host")
+    expected = made("int8, rows host")
+    expected.delete(["a"])
+    move, calls = compiled.move_in_place, []
+
+    def refuse_later(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise MemoryError
+        return move(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled, "move_in_place", refuse_later)
+        with pytest.raises(MemoryError):
+            collection.delete(["a"])
+    assert collection.version == 3
+    assert facts(collection) == facts(expected)
+
+
 # An open file that an exception takes from its `with` is closed by Python, which warns of it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupted_save_leaves_the_old_file_or_the_new_one(tmp_path):

@@ -147,6 +147,8 @@ def stretch(outcome="timeout", **told):
         ("silent", {}),
         ("not_master", {"error": "not_master"}),
         ("refused", {"error": "disk_full"}),
+        ("refused", {"error": "write_refused"}),
+        ("refused", {"error": "read_only_replica"}),
     ],
 )
 def test_a_stretch_goes_from_the_first_write_that_fails_to_the_next_that_is_answered(outcome, told):
@@ -179,6 +181,12 @@ def test_reads_and_writes_that_overlap_without_a_break_are_no_stretch():
         if number:
             tape.complete(number * 600 + 10, number - 1, "ok", FIRST, number)
     assert unavailable(tape, 5_500) == 0
+
+
+def test_reads_that_are_answered_or_wait_say_nothing_of_writes():
+    assert unavailable(Tape().invoke(1_000, 1, "read"), 10_000) == 0
+    tape = Tape().invoke(1_000, 1, "write").read(3_000, 7, FIRST, 1, 0)
+    assert unavailable(tape, 10_000) == 9_000
 
 
 SERVED = (("ok", ""), ("degraded", ""), ("refused", "vector_not_found"))
