@@ -216,13 +216,28 @@ def test_a_heartbeat_that_was_lost_on_an_earlier_connection_is_not_the_one_that_
         lambda tape: tape.role(900, "node-1", "candidate", SECOND).role(
             910, "node-1", "replica", 0
         ),
+        lambda tape: tape.crash(900, "node-0", kind="lost_disk"),
+        lambda tape: tape.add(900, "lost_state", "node-0", number=256, text="no state"),
+        lambda tape: tape.add(900, "retire", "node-1", number=256),
     ],
-    ids=["closed by the master", "given up by the replica", "another life", "another role"],
+    ids=[
+        *("closed by the master", "given up by the replica", "another life", "another role"),
+        *("the master lost its disk", "the master lost its state", "its index was retired"),
+    ],
 )
 def test_what_comes_by_a_connection_that_is_over_is_no_sign_of_life(end):
     tape = Tape(QUICK).begin().add(1, "send", "node-1", "node-0", "Hello", 1)
     tape = end(tape.add(2, "deliver", "node-0", "node-1", "Hello", 1))
     assert told(check_candidates(stands(heartbeat(tape, 950, 1_000), 1_001).facts())) == ("held", 0)
+
+
+def test_a_second_copy_of_a_handshake_does_not_end_the_connection_of_the_first():
+    tape = Tape(QUICK).begin().add(1, "send", "node-1", "node-0", "Hello", 1)
+    tape.add(2, "deliver", "node-0", "node-1", "Hello", 1)
+    tape.add(950, "send", "node-0", "node-1", "MasterHeartbeat", 950)
+    tape.add(960, "deliver", "node-0", "node-1", "Hello", 1)
+    tape.add(1_000, "deliver", "node-1", "node-0", "MasterHeartbeat", 950)
+    assert told(check_candidates(stands(tape, 1_001).facts())) == ("broken", 1)
 
 
 def test_a_message_that_was_lost_is_no_sign_of_life_and_the_next_alike_is():
