@@ -120,6 +120,12 @@ def test_errors_and_their_codes_are_the_frozen_tree() -> None:
     assert list(error_tree(vectorkit.errors.VectorKitError)) == ERRORS.strip().splitlines()
 
 
+def test_every_error_is_exported_and_offered_by_completion() -> None:
+    names = sorted(line.split()[0] for line in ERRORS.strip().splitlines())
+    assert sorted(vectorkit.errors.__all__) == names
+    assert [name for name in dir(vectorkit.errors) if not name.startswith("__")] == names
+
+
 def test_the_tree_drawn_in_the_docstring_is_the_tree() -> None:
     drawn = re.findall(r"^    ([│├└─ ]*)(\w+)", vectorkit.errors.__doc__ or "", re.MULTILINE)
     tree = [line.rpartition(" ")[0] for line in error_tree(vectorkit.errors.VectorKitError)]

@@ -39,6 +39,39 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+__all__ = [
+    "CollectionExists",
+    "CollectionNotFound",
+    "CorruptSnapshot",
+    "CorruptSweep",
+    "DatasetNotInstalled",
+    "DeviceNotFound",
+    "DiskFull",
+    "DuplicateId",
+    "ForkedProcess",
+    "InvalidDimension",
+    "InvalidFilter",
+    "InvalidId",
+    "InvalidInput",
+    "InvalidK",
+    "InvalidOption",
+    "InvalidPayload",
+    "InvalidVector",
+    "LimitReached",
+    "OperationTooOld",
+    "PromotionRefused",
+    "ReadOnlyReplica",
+    "SaveFailed",
+    "UnknownMetric",
+    "VectorExists",
+    "VectorKitError",
+    "VectorNotFound",
+    "WriteConcernTimeout",
+    "WriteInFilter",
+    "WriteInSubscriber",
+    "WriteRefused",
+]
+
 
 class VectorKitError(Exception):
     """The root: catch this to catch everything that vectorkit refuses on purpose.
@@ -256,3 +289,8 @@ class LimitReached(VectorKitError):
     """A bound of the simulator was met before the run ended."""
 
     code = "limit_reached"
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return sorted(__all__)
