@@ -12,7 +12,7 @@ from typing import Final
 from vectorkit.atomic import Calls
 from vectorkit.errors import VectorKitError
 from vectorkit.replication.concern import Stage
-from vectorkit.replication.effects import NO_CLIENT, Noted, Writer
+from vectorkit.replication.effects import NO_CLIENT, Noted, NoteName, Writer
 from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member
 from vectorkit.replication.messages import (
@@ -346,7 +346,7 @@ class Clients:
         name = "degraded_acks" if is_degraded else "write_concern_timeouts"
         setattr(member.counters, name, getattr(member.counters, name) + 1)
         confirmed = self.confirmed_by(offset)
-        event = "degrade" if is_degraded else "timeout"
+        event: NoteName = "degrade" if is_degraded else "timeout"
         member.outbox.add(Noted(event, number=offset, value=confirmed))
         self._answer(late, "degraded" if is_degraded else "timeout", confirmed)
 

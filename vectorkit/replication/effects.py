@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from vectorkit.records import fast_frozen
 from vectorkit.replication.durable import Change
@@ -11,6 +11,20 @@ from vectorkit.replication.messages import Message
 
 Writer = tuple[str, int | None]
 """The client and the request that a record is of."""
+
+NoteName = Literal[
+    "promise",
+    "visible",
+    "confirm",
+    "degrade",
+    "timeout",
+    "discard",
+    "quarantine",
+    "digest",
+    "lost_state",
+    "retire",
+]
+"""The facts that a node notes, by the names that `Noted` explains."""
 
 NO_CLIENT: Final[Writer] = ("", None)
 """The writer of what no client has asked for."""
@@ -144,12 +158,11 @@ class Noted:
     'promise'
     """
 
-    event: str
-    peer: str = ""
+    event: NoteName
     number: int = 0
     value: int = 0
     text: str = ""
-    kind: str = ""
+    kind: Literal["", "snapshot", "install"] = ""
 
 
 Effect = Send | SetTimer | Persist | Appended | Applied | SyncChanged | RoleChanged | Noted

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from vectorkit.replication import Noted
+from vectorkit.replication.effects import NoteName
 from vectorkit.sim.trace_events import (
     ConcernDegraded,
     ConcernTimedOut,
@@ -20,7 +21,7 @@ from vectorkit.sim.trace_events import (
     TraceEvent,
 )
 
-_EVENT_OF: Final[dict[str, Callable[[Noted, int, str], TraceEvent]]] = {
+_EVENT_OF: Final[dict[NoteName, Callable[[Noted, int, str], TraceEvent]]] = {
     "promise": lambda note, now_ns, node: EpochPromised(now_ns, node, note.number),
     "visible": lambda note, now_ns, node: HistoryShown(now_ns, node, note.number),
     "confirm": lambda note, now_ns, node: OffsetConfirmed(now_ns, node, note.number, note.value),
