@@ -8,18 +8,18 @@ from PIL import Image
 
 from docs import draw
 from vectorkit import plot
-from vectorkit.sim import Run
+from vectorkit.sim.run import RunPlots
 
 PARTS = list(draw.parts(draw.GALLERY.read_text("utf-8")))
 
 
 def test_the_gallery_shows_every_plot_by_its_function_or_its_method() -> None:
     code = "\n".join(part.code for part in PARTS)
-    methods = {name for name in dir(Run) if name.startswith("plot_")}
+    methods = {f"plot_{name}" for name in vars(RunPlots) if not name.startswith("_")}
     missing = [
         name
         for name in sorted({*plot.__all__, *methods})
-        if f"plot.{name}(" not in code and f"run.{name}(" not in code
+        if f" plot.{name}(" not in code and f"run.plot.{name.removeprefix('plot_')}(" not in code
     ]
     assert missing == []
 

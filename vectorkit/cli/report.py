@@ -205,7 +205,7 @@ run = sim.simulate(
     seed={found.scenario.seed},
 )
 assert run.trace_hash == "{found.run.trace_hash}"
-run.plot_health()"""
+run.plot.health()"""
 
 
 def _machine() -> str:

@@ -277,9 +277,9 @@ def picture_of(run: Run) -> bytes:
     figure, (upper, lower) = plt.subplots(
         2, figsize=(8, 2.9 + 0.25 * count), layout="constrained", sharex=True
     )
-    run.plot_health(ax=upper)
+    run.plot.health(ax=upper)
     upper.set_xlabel("")
-    run.plot_lag(ax=lower)
+    run.plot.lag(ax=lower)
     return png(figure)
 
 
