@@ -74,3 +74,16 @@ def interrupted_at(point, call, files=(PACKAGE,), error=Interrupt):
     except error:
         return True
     return False
+
+
+def called_at(point, call, handler, files=(PACKAGE,)):
+    """Run a call, and a handler at one of its bytecodes, as a signal does; what the call gives."""
+    number = 0
+
+    def strike(*_):
+        nonlocal number
+        number += 1
+        if number == point:
+            handler()
+
+    return _run(call, strike, files)

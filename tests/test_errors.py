@@ -40,6 +40,7 @@ CODES = {
     "PromotionRefused": "promotion_refused",
     "WriteConcernTimeout": "write_concern_timeout",
     "OperationTooOld": "operation_too_old",
+    "ReentrantCall": "reentrant_call",
     "ForkedProcess": "forked_process",
     "LimitReached": "limit_reached",
 }

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 import numpy as np
-from cachetools import TTLCache
+from cachetools import Cache, TTLCache
 
 from vectorkit.collections import Collection, Matches
 from vectorkit.collections.checks import check_k, check_row
@@ -133,6 +133,8 @@ class QueryCache:
         row, count = check_row(query, collection.dim), check_k(k)
         wanted = None if where is None else parse(where)
         text = None if wanted is None else wanted.key
+        if self._guard.is_owned:  # The timer, or a signal handler, amid a change of the entries.
+            return collection._search(row[None, :], count, wanted).matches[0]
         if count == 0 or (wanted is not None and text is None):
             found = collection._search(row[None, :], count, wanted).matches[0]
             self._guard.run(self._count, bypassed=1)
@@ -159,6 +161,8 @@ class QueryCache:
         >>> vk.QueryCache().stats().hits
         0
         """
+        if self._guard.is_owned:  # As in `search`: nothing may be touched now.
+            return self._stats(Cache.__len__)
         return self._touch(self._stats)
 
     def _facts(self) -> dict[str, str]:
@@ -195,8 +199,6 @@ class QueryCache:
         They are ordered and dated in several steps. Where an exception has broken one of these
         off, all are let go: an answer that is searched afresh is never wrong.
         """
-        if self._guard.is_owned:  # By a timer that reads through the cache.
-            return function(*arguments, **options)
         return self._guard.run(self._touch_whole, partial(function, *arguments, **options))
 
     def _touch_whole(self, function: Callable[[], R]) -> R:
@@ -224,8 +226,8 @@ class QueryCache:
         if kept is None or kept.version < renewed.version:
             self._entries[key] = renewed
 
-    def _stats(self) -> CacheStats:
-        size = len(self._entries)  # Lets go of what has expired, so it comes first.
+    def _stats(self, length: Callable[[_Entries], int] = len) -> CacheStats:
+        size = length(self._entries)  # `len` lets go of what has expired, so it comes first.
         counts, entries = self._counts, self._entries
         return CacheStats(
             hits=counts.hits,

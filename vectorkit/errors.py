@@ -28,6 +28,7 @@
     ├── PromotionRefused          a node cannot become master now
     ├── WriteConcernTimeout       too few replicas confirmed a write in time
     ├── OperationTooOld           the log no longer holds what was asked for
+    ├── ReentrantCall             a signal handler or finalizer called amid another call
     ├── ForkedProcess             JAX runs in the process that this one was forked from
     └── LimitReached              a bound of the simulator was met
 
@@ -61,6 +62,7 @@ __all__ = [
     "OperationTooOld",
     "PromotionRefused",
     "ReadOnlyReplica",
+    "ReentrantCall",
     "SaveFailed",
     "UnknownMetric",
     "VectorExists",
@@ -277,6 +279,12 @@ class OperationTooOld(VectorKitError):
     """The replication log has let go of the operations that were asked for."""
 
     code = "operation_too_old"
+
+
+class ReentrantCall(VectorKitError):
+    """A signal handler or finalizer called a collection amid another call of its thread."""
+
+    code = "reentrant_call"
 
 
 class ForkedProcess(VectorKitError):

@@ -65,7 +65,8 @@ class Collection(Reader):
     wherever it arrives: Ctrl-C or Jupyter's stop button, a signal handler, an alarm. Each call
     then has happened completely or not at all, as with a database whose connection breaks while
     it commits; `version` says which. The collection stays usable, snapshots stay as they are,
-    and nothing needs to be repaired.
+    and nothing needs to be repaired. A signal handler or finalizer that itself calls a collection
+    in the middle of another call of its thread is refused by ReentrantCall, or sees one state.
 
     Writes are accepted into a host buffer and reach the device before the next search as one
     scatter in place, so a single `update_vector` costs microseconds. One lock covers "flush, take
@@ -167,11 +168,11 @@ class Collection(Reader):
             rows = row.copy()[None, :]
             return self._write(UpdateVectors(self.name, (wanted,), rows, KEEP))
         guard, storage = self._guard, self._storage  # What `guard.run` does, in half the time.
-        is_inside = guard.lock._is_owned()
+        if guard.lock._is_owned():
+            guard.refuse_inside()
         try:
             with guard.lock:
-                if is_inside:
-                    guard.refuse_in_filter()
+                guard.is_open = guard.runs_filter = False
                 if storage.head.redo is not None:
                     storage.finish()
                 slot = storage.slot_of.get(wanted)
@@ -179,7 +180,7 @@ class Collection(Reader):
                     raise not_found(wanted, self)
                 return storage.put(slot, row)
         except BaseException:
-            guard.let_go(is_inside)
+            guard.let_go()
             raise
 
     def update_vectors(self, ids: Iterable[Id], vectors: Any) -> WriteResult:
@@ -256,8 +257,10 @@ class Collection(Reader):
         >>> len(before), len(c)
         (0, 1)
         """
-        view = self._guard.run_on_device(self._storage.hold)
-        return Snapshot(self.name, self.config, self._backend, view)
+        return self._guard.run_on_device(self._snapshot_now)
+
+    def _snapshot_now(self) -> Snapshot:
+        return Snapshot(self.name, self.config, self._backend, self._storage.hold())
 
     def copy(self) -> Self:
         """Another collection with the same rows, slots, options, version and digest.
@@ -275,12 +278,12 @@ class Collection(Reader):
         >>> len(twin), len(c)
         (0, 1)
         """
-        return self._made(options_of(self), self._own_contents())
+        return self._made(options_of(self), self._own_contents(self.snapshot()))
 
     __copy__ = copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self._made(deepcopy(options_of(self), memo), self._own_contents())
+        return self._made(deepcopy(options_of(self), memo), self._own_contents(self.snapshot()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return self._as_bytes(self.snapshot())
@@ -298,8 +301,8 @@ class Collection(Reader):
         collection._adopt(contents)
         return collection
 
-    def _own_contents(self) -> Contents:
-        contents = self.snapshot()._contents()
+    def _own_contents(self, snapshot: Snapshot) -> Contents:
+        contents = snapshot._contents()
         if self._backend.is_exact:
             return contents  # Which copies the rows when it adopts them.
         # JAX may take a NumPy array over as it is, and these lie in the memory of the first.
@@ -402,7 +405,7 @@ class Collection(Reader):
     @property
     def _head(self) -> Head:
         """What the last write that has happened has left."""
-        if self._guard.pending is None:
+        if self._guard.pending is None or self._guard.is_owned:
             return self._storage.head
         return self._guard.run(lambda: self._storage.head)
 
@@ -417,12 +420,10 @@ class Collection(Reader):
         return Upsert(self.name, names, rows, checked)
 
     def _write(self, operation: RowOperation) -> WriteResult:
-        if not operation.ids:
-            return WriteResult(version=self.version)
-        return self._commit_or_do(operation)
+        return self._guard.run(self._write_now, operation)
 
-    def _commit_or_do(self, operation: RowOperation | SetCodebook) -> WriteResult:
-        return self._guard.run(self._commit_now, operation)
+    def _write_now(self, operation: RowOperation) -> WriteResult:
+        return self._commit_now(operation) if operation.ids else WriteResult(version=self.version)
 
     def _commit_now(self, operation: RowOperation | SetCodebook) -> WriteResult:
         self._guard.refuse_in_filter()
@@ -443,12 +444,12 @@ class Collection(Reader):
                 remedy="use upsert to replace rows, or leave these ids out",
                 ids=present,
             )
-        return self._write(operation)
+        return self._write_now(operation)
 
     def _delete(self, names: tuple[Id, ...], ignores_missing: bool) -> WriteResult:
         if ignores_missing:
             names = tuple([name for name in names if self._storage.find(name) is not None])
-        return self._write(Delete(self.name, names))
+        return self._write_now(Delete(self.name, names))
 
     def _present(self, ids: tuple[Id, ...]) -> list[int]:
         try:

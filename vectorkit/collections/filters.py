@@ -38,7 +38,7 @@ from vectorkit.collections.nodes import Node
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.predicates import Mask
 from vectorkit.collections.where import node, wrong
-from vectorkit.errors import InvalidFilter, WriteInFilter
+from vectorkit.errors import InvalidFilter, ReentrantCall, WriteInFilter
 
 
 def parse(where: object) -> Filter:
@@ -124,7 +124,7 @@ class ComputedFilter(Filter):
         arrays = _Arrays(columns, count)
         try:
             answer = np.asarray(self.function(arrays))
-        except WriteInFilter:
+        except (ReentrantCall, WriteInFilter):
             raise
         except _NoColumn as error:
             raise _no_column(error.args[0], columns.keys(count)) from error

@@ -146,7 +146,7 @@ class QuantizedCollection(Collection):
         with plain_jax():
             rows = self._backend.rows(view.state, view.count)
         learned = codec.trained(rows).parameters[codec.learns]
-        return self._commit_or_do(SetCodebook(self.name, learned))
+        return self._commit_now(SetCodebook(self.name, learned))
 
 
 @dataclass(frozen=True, slots=True)

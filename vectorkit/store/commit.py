@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from itertools import chain, repeat
 from operator import call, length_hint
 from typing import Any, Protocol
@@ -98,7 +99,8 @@ class Commit:
         if self._token is not None:
             store._applied = self._token
         if self._journal is not None:
-            self._journal.append(self._operation, self._encoded, self._place)
+            append = partial(self._journal.append, self._operation, self._encoded, self._place)
+            store._guard.run_open(append)  # The change is made: a journal may read the store.
             self._journal = None
         if self._called:
             self._notify()
@@ -120,7 +122,7 @@ class Commit:
         outcome: object = None
         while outcome is not _no_more:
             try:
-                outcome = next(self._calls)
+                outcome = self._store._guard.run_open(partial(next, self._calls))
             except Exception as error:
                 last = self._called[len(self._called) - length_hint(self._waiting) - 1]
                 self._failures.append(f"subscriber {last!r} raised {error!r}; the write stands")

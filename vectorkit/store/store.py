@@ -16,7 +16,7 @@ from vectorkit.collections import (
     WriteResult,
 )
 from vectorkit.collections.checks import check_name
-from vectorkit.collections.copies import from_bytes
+from vectorkit.collections.copies import from_bytes, options_of
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.kinds import config_of, make_collection
@@ -210,14 +210,16 @@ class VectorStore:
 
     def snapshot(self) -> StoreSnapshot:
         """All collections as they are now, in constant time a collection."""
-        return self._guard.run(
-            lambda: StoreSnapshot([each.snapshot() for each in self._collections.values()])
+        return self._guard.run_on_device(
+            lambda: StoreSnapshot([each._snapshot_now() for each in self._collections.values()])
         )
 
     def digest(self) -> str:
         """A hash over all collections by name: equal stores have equal digests."""
-        return self._guard.run(
-            lambda: store_digest((each.name, each.digest()) for each in self._collections.values())
+        return self._guard.run_on_device(
+            lambda: store_digest(
+                (each.name, each._storage.digest()) for each in self._collections.values()
+            )
         )
 
     def copy(self) -> VectorStore:
@@ -243,7 +245,7 @@ class VectorStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         taken = self._guard.run_on_device(
-            lambda: [(each, each.snapshot()) for each in self._collections.values()]
+            lambda: [(each, each._snapshot_now()) for each in self._collections.values()]
         )
         parts = [each._as_bytes(snapshot)[1] for each, snapshot in taken]
         return _from_parts, (self._cache, parts)
@@ -308,7 +310,7 @@ class VectorStore:
     @property
     def _present(self) -> dict[str, Collection]:
         """The collections, with those of a change that an exception has broken off."""
-        if self._guard.pending is None:
+        if self._guard.pending is None or self._guard.is_owned:
             return self._collections
         return self._guard.run(lambda: self._collections)
 
@@ -381,7 +383,11 @@ class VectorStore:
 
     def _copy(self) -> VectorStore:
         return _with_collections(
-            copied(self._cache), [each.copy() for each in self._collections.values()]
+            copied(self._cache),
+            [
+                each._made(options_of(each), each._own_contents(each._snapshot_now()))
+                for each in self._collections.values()
+            ],
         )
 
     def _unsubscribe(self, on_operation: Subscriber) -> None:
