@@ -29,7 +29,7 @@ class Bug:
 
 
 POISON = Edit(
-    "replication.member:Member._apply",
+    "Member._apply",
     "                self._applier.apply(entry.record.operation, entry)\n",
     "                if offset == 12 and self.slot == 1:\n"
     "                    raise VectorKitError('poison', got='', wanted='', remedy='')\n"

@@ -14,7 +14,7 @@ COPIES = (
         what="a snapshot that waits for the disk is sent under the offset of that later moment",
         edits=(
             Edit(
-                "replication.offers:Offers.release_held",
+                "Offers.release_held",
                 "            peer.is_held = False\n",
                 "            peer.is_held = False\n"
                 "            peer.source.position = member.log.head\n"
@@ -38,12 +38,12 @@ COPIES = (
         what="neither a chunk's checksum nor the digest of the whole is looked at",
         edits=(
             Edit(
-                "replication.transfer:SnapshotAssembly.accept",
+                "SnapshotAssembly.accept",
                 "zlib.crc32(chunk.data) == chunk.checksum",
                 "True",
             ),
             Edit(
-                "replication.transfer:SnapshotAssembly.build",
+                "SnapshotAssembly.build",
                 " or store.digest() != self.header.digest",
                 "",
             ),
@@ -64,17 +64,17 @@ COPIES = (
         what="chunks of a lost connection are put together with those of a later snapshot",
         edits=(
             Edit(
-                "replication.transfer:SnapshotAssembly.__init__",
+                "SnapshotAssembly.__init__",
                 "if earlier is not None and earlier.header.snapshot == header.snapshot:",
                 "if earlier is not None:",
             ),
             Edit(
-                "replication.offers:Offers.resumable",
+                "Offers.resumable",
                 "        if kept is None or",
                 "        if True or kept is None or",
             ),
             Edit(
-                "replication.transfer:SnapshotAssembly.build",
+                "SnapshotAssembly.build",
                 " or store.digest() != self.header.digest",
                 "",
             ),
@@ -88,7 +88,7 @@ COPIES = (
         what="a replica asks for one full sync after the other, however many were in vain",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode._reconnect",
+                "ReplicaNode._reconnect",
                 "is_hopeless = self._sync_attempts >= self.member.options.sync_attempts_max",
                 "is_hopeless = False",
             ),
@@ -102,7 +102,7 @@ COPIES = (
         what="a node with its state installs a snapshot from before what it has acked",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode._on_start_full",
+                "ReplicaNode._on_start_full",
                 "if is_below and not self.member.is_lost:",
                 "if False:",
             ),
@@ -110,7 +110,7 @@ COPIES = (
         condition=(
             POISON,
             Edit(
-                "replication.offers:Offers._pinned",
+                "Offers._pinned",
                 "if self._source is None or self._source.position != head:",
                 "if self._source is None:",
             ),
@@ -124,7 +124,7 @@ COPIES = (
         what="a replica that needs just the oldest record still held takes a full sync",
         edits=(
             Edit(
-                "replication.log:ReplicationLog.refusal",
+                "ReplicationLog.refusal",
                 "position.offset < self.base.offset",
                 "position.offset <= self.base.offset",
             ),
@@ -142,12 +142,12 @@ COPIES = (
         what="records that have come before are taken again",
         edits=(
             Edit(
-                "replication.stream:Stream.take",
+                "Stream.take",
                 "fresh = [each for each in batch.records if each.offset > head_offset]",
                 "fresh = list(batch.records)",
             ),
             Edit(
-                "replication.reorder:ReorderBuffer.next_after",
+                "ReorderBuffer.next_after",
                 "if batch.records[-1].offset > head_offset:",
                 "if True:",
             ),
@@ -163,7 +163,7 @@ COPIES = (
         what="a second copy of a client's write is another write",
         edits=(
             Edit(
-                "replication.clients:Clients._is_copy",
+                "Clients._is_copy",
                 "if request in seen or request <= forgotten:",
                 "if False:",
             ),
@@ -177,13 +177,13 @@ COPIES = (
         what="messages of an earlier connection are taken for those of this one",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode.receive",
+                "ReplicaNode.receive",
                 '        if getattr(message, "generation", None) != self._generation:\n'
                 "            return\n",
                 "",
             ),
             Edit(
-                "replication.master:MasterNode._on_connection",
+                "MasterNode._on_connection",
                 ' or getattr(message, "generation", None) != peer.generation',
                 "",
             ),
@@ -204,7 +204,7 @@ COPIES = (
         what="a full sync adds to the rows that are there instead of replacing them",
         edits=(
             Edit(
-                "replication.member:Member.install",
+                "Member.install",
                 "    self._applier.install(built)",
                 "    for name in [each for each in self.store if each in built]:\n"
                 "                old, new = self.store[name], built[name]\n"
@@ -236,7 +236,7 @@ COPIES = (
         what="a replica names as visible what it has applied and readers do not see yet",
         edits=(
             Edit(
-                "replication.member:Member.ack",
+                "Member.ack",
                 "applied.offset, visible.offset)",
                 "applied.offset, applied.offset)",
             ),
@@ -250,7 +250,7 @@ COPIES = (
         what="a store rebuilt from a snapshot has its rows in another order",
         edits=(
             Edit(
-                "store.snapshot:StoreSnapshot.operations",
+                "StoreSnapshot.operations",
                 "ids, vectors, payloads = snapshot.ids(), snapshot.vectors(), snapshot.payloads()",
                 "order = sorted(range(len(snapshot.ids())), key=lambda i: snapshot.ids()[i])\n"
                 "            ids = [snapshot.ids()[i] for i in order]\n"
@@ -267,7 +267,7 @@ COPIES = (
         what="a mutator of the store does not reach the log",
         edits=(
             Edit(
-                "replication.node:Node.append",
+                "Node.append",
                 "        assert isinstance(self.role, MasterNode)\n",
                 "        if type(operation).__name__ == 'Delete':\n            return\n",
             ),
@@ -289,7 +289,7 @@ COPIES = (
         what="writes of one moment get one offset",
         edits=(
             Edit(
-                "replication.member:Member.append",
+                "Member.append",
                 "        if self.log.head.offset < offset:\n"
                 "            self.log.append(operation, epoch=epoch, now_ns=self.now_ns,"
                 " encoded=encoded)\n"
@@ -299,13 +299,13 @@ COPIES = (
                 "        offset = entry.record.offset\n",
             ),
             Edit(
-                "replication.log:ReplicationLog.append",
+                "ReplicationLog.append",
                 "self.head.offset + 1, operation",
                 "self.head.offset + (self.head.offset not in self._entries"
                 " or self._entries[self.head.offset].appended_ns != now_ns), operation",
             ),
             Edit(
-                "replication.log:ReplicationLog.extend",
+                "ReplicationLog.extend",
                 "assert record.offset == self.head.offset + 1, (record.offset, self.head.offset)",
                 "assert record.offset",
             ),
@@ -319,7 +319,7 @@ COPIES = (
         what="a full sync does not end the quarantine: the node stops at its next operation",
         edits=(
             Edit(
-                "replication.member:Member.install",
+                "Member.install",
                 "self.is_lost = self.is_poisoned = False",
                 "self.is_lost = False",
             ),
@@ -338,7 +338,7 @@ COPIES = (
         what="a gap in the stream is answered by another snapshot",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode._on_records",
+                "ReplicaNode._on_records",
                 "        self.stream.hold(message)\n",
                 "        if self.state == 'streaming' and (\n"
                 "            message.records[0].offset > self.member.received_offset + 1\n"

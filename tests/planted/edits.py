@@ -15,6 +15,8 @@ from functools import cached_property
 from importlib import import_module
 from types import CodeType
 
+from tests.planted.places import PLACES
+
 
 class StaleEdit(Exception):
     """The source has moved on: the text of an edit is not there, or more than once."""
@@ -22,7 +24,7 @@ class StaleEdit(Exception):
 
 @dataclass(frozen=True)
 class Edit:
-    """In a function, "module:Class.method" below `vectorkit`, one text instead of another."""
+    """In a function, by its name in `PLACES`, one text instead of another."""
 
     target: str
     before: str
@@ -31,7 +33,7 @@ class Edit:
 
 def function_of(target):
     """The function itself, also of a property."""
-    module, _, path = target.partition(":")
+    module, _, path = PLACES[target].partition(":")
     found = import_module(f"vectorkit.{module}")
     owner = None
     for name in path.split("."):

@@ -14,7 +14,7 @@ SAFETY = (
         what="a candidate serves with one answer less than N − n",
         edits=(
             Edit(
-                "replication.member:Member.quorum",
+                "Member.quorum",
                 "return nodes - asked if asked",
                 "return nodes - asked - 1 if asked",
             ),
@@ -28,18 +28,18 @@ SAFETY = (
         what="a replica goes on to ack its old master after it has promised a later epoch",
         edits=(
             Edit(
-                "replication.node:Node._on_prepare",
+                "Node._on_prepare",
                 "            self._become(self._follow())\n        elif",
                 "            isinstance(self.role, ReplicaNode) or self._become(self._follow())\n"
                 "        elif",
             ),
             Edit(
-                "replication.replica:ReplicaNode.receive",
+                "ReplicaNode.receive",
                 "source != self._master_id or self._epoch != self.member.promise",
                 "source != self._master_id",
             ),
             Edit(
-                "replication.replica:ReplicaNode._send_ack",
+                "ReplicaNode._send_ack",
                 "not member.is_lost and self._epoch == member.promise",
                 "not member.is_lost",
             ),
@@ -53,13 +53,13 @@ SAFETY = (
         what="a master that has promised a later epoch serves on",
         edits=(
             Edit(
-                "replication.node:Node._on_prepare",
+                "Node._on_prepare",
                 "            self._become(self._follow())\n        elif",
                 "            isinstance(self.role, MasterNode) or self._become(self._follow())\n"
                 "        elif",
             ),
             Edit(
-                "replication.clients:Clients.settle",
+                "Clients.settle",
                 "        if member.promise > self._epoch:\n            return\n",
                 "",
             ),
@@ -73,12 +73,12 @@ SAFETY = (
         what="a replica with another history goes on with the stream where its offset is known",
         edits=(
             Edit(
-                "replication.log:ReplicationLog.refusal",
+                "ReplicationLog.refusal",
                 'return "" if self.holds(position) else "different_history"',
                 'return ""',
             ),
             Edit(
-                "replication.stream:Stream.take",
+                "Stream.take",
                 "            if running != batch.hash:\n                return False\n",
                 "",
             ),
@@ -92,7 +92,7 @@ SAFETY = (
         what="of two answers the one with the higher offset wins, whatever its last epoch",
         edits=(
             Edit(
-                "replication.candidate:_rank",
+                "_rank",
                 "return answer.last_epoch, answer.flushed_offset",
                 "return answer.flushed_offset, answer.last_epoch",
             ),
@@ -106,12 +106,12 @@ SAFETY = (
         what="a replica confirms records as flushed when they come, not when its disk has them",
         edits=(
             Edit(
-                "replication.member:Member.ack",
+                "Member.ack",
                 "here = self.flushed",
                 "here = self.log.head",
             ),
             Edit(
-                "replication.replica:ReplicaNode._take_held",
+                "ReplicaNode._take_held",
                 "if not is_new or member",
                 "if True or not is_new or member",
             ),
@@ -125,7 +125,7 @@ SAFETY = (
         what="where a node stands at its handshake counts as confirmed, whatever its history",
         edits=(
             Edit(
-                "replication.master:MasterNode._connect",
+                "MasterNode._connect",
                 "peer.counted = None  # Only acks of this connection confirm.",
                 "peer.counted = Ack(0, hello.position, *4 * [hello.position.offset])",
             ),
@@ -139,19 +139,19 @@ SAFETY = (
         what="what a node acked before it lost its disk counts on after its return",
         edits=(
             Edit(
-                "replication.master:MasterNode.on_replaced",
+                "MasterNode.on_replaced",
                 "        peer.counted = None\n",
                 "",
             ),
             Edit(
-                "replication.master:MasterNode._connect",
+                "MasterNode._connect",
                 "        peer.counted = None  # Only acks of this connection confirm.\n",
                 "",
             ),
         ),
         condition=(
             Edit(
-                "replication.offers:Offers._pinned",
+                "Offers._pinned",
                 "if self._source is None or self._source.position != head:",
                 "if self._source is None:",
             ),
@@ -165,7 +165,7 @@ SAFETY = (
         what="a write whose concern was not met in time is answered as if it had been",
         edits=(
             Edit(
-                "replication.clients:Clients._give_up",
+                "Clients._give_up",
                 'self._answer(late, "degraded" if',
                 'self._answer(late, "ok" if',
             ),
@@ -179,7 +179,7 @@ SAFETY = (
         what="a node that finds its disk empty takes itself for a new one",
         edits=(
             Edit(
-                "replication.member:Member.recover",
+                "Member.recover",
                 "self.is_lost = image.is_lost or bool(problem)",
                 "self.is_lost = False",
             ),
@@ -193,7 +193,7 @@ SAFETY = (
         what="a node without state hears the promises of N − n nodes only before it returns",
         edits=(
             Edit(
-                "replication.returning:ReturningNode._go_on",
+                "ReturningNode._go_on",
                 "if not self.missing:",
                 "if len(self.member.heard) >= self.member.quorum:",
             ),
@@ -207,7 +207,7 @@ SAFETY = (
         what="a slot that was ever retired counts as heard, also after its replacement is back",
         edits=(
             Edit(
-                "replication.member:Member.unheard",
+                "Member.unheard",
                 "and not self.known.is_gone(slot)",
                 "and self.known.retired[slot] < 0",
             ),
@@ -221,7 +221,7 @@ SAFETY = (
         what="who tells its promise does not tell of a replacement: a late command hides it",
         edits=(
             Edit(
-                "replication.messages:known_of",
+                "known_of",
                 "known = message.known if",
                 "known = KnownIndices() if",
             ),
@@ -235,7 +235,7 @@ SAFETY = (
         what="a replacement's index is known in memory only, a retirement for ever",
         edits=(
             Edit(
-                "replication.durable:Image.apply",
+                "Image.apply",
                 "self.known = self.known.merged(change.known)",
                 "self.known = KnownIndices(self.known.newest, change.known.retired)",
             ),
@@ -249,7 +249,7 @@ SAFETY = (
         what="a node whose log is damaged forgets what it has promised",
         edits=(
             Edit(
-                "replication.member:Member.recover",
+                "Member.recover",
                 "self.promise = self.durable_promise = self.heard_epoch = image.promise",
                 "self.promise = self.durable_promise = self.heard_epoch = (\n"
                 "            0 if self.is_lost else image.promise\n"
@@ -265,17 +265,17 @@ SAFETY = (
         what="a node shakes hands with a master before its promise of that epoch is durable",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode._follow",
+                "ReplicaNode._follow",
                 "if member.durable_promise >= epoch:",
                 "if True:",
             ),
             Edit(
-                "replication.replica:ReplicaNode.receive",
+                "ReplicaNode.receive",
                 "source != self._master_id or self._epoch != self.member.promise",
                 "source != self._master_id",
             ),
             Edit(
-                "replication.replica:ReplicaNode._send_hello",
+                "ReplicaNode._send_hello",
                 "is_known = self._epoch == member.promise",
                 "is_known = True",
             ),
@@ -284,12 +284,12 @@ SAFETY = (
             # What an index that was replaced has sent is dropped, too: the bug is looked for
             # where that does not stand in for the promise.
             Edit(
-                "replication.node:Node._take",
+                "Node._take",
                 "if member.known.refuses(index):",
                 "if member.known.refuses(index) and hasattr(message, 'index'):",
             ),
             Edit(
-                "replication.replica:ReplicaNode.on_replaced",
+                "ReplicaNode.on_replaced",
                 "if node_id == self._master_id and is_refused:",
                 "if False:",
             ),
@@ -303,7 +303,7 @@ SAFETY = (
         what="a master that was heard lately by its own clock proves no read to be linearizable",
         edits=(
             Edit(
-                "replication.clients:Clients._proven_round",
+                "Clients._proven_round",
                 "        return sorted(",
                 "        now_ns = self._member.now_ns\n"
                 "        if any(now_ns - each.last_heard_ns < 500 * NS_PER_MS\n"
@@ -321,7 +321,7 @@ SAFETY = (
         what="a master refuses a write for its content by what its store holds now",
         edits=(
             Edit(
-                "replication.clients:Clients.write",
+                "Clients.write",
                 'self._answer_from_state(source, request, "refused", error.code)',
                 'self._reply(source, request, "refused", NOWHERE, error=error.code)',
             ),
@@ -335,7 +335,7 @@ SAFETY = (
         what="a write that changes nothing is answered once the head of the log is confirmed",
         edits=(
             Edit(
-                "replication.clients:Clients._answer_from_state",
+                "Clients._answer_from_state",
                 "number = self._begin_round()",
                 "number = 0",
             ),
@@ -349,7 +349,7 @@ SAFETY = (
         what="with fewer replicas counted than asked for, the master's own copy is enough",
         edits=(
             Edit(
-                "replication.clients:Clients.confirmed_offset",
+                "Clients.confirmed_offset",
                 "            return 0\n",
                 "            return own\n",
             ),
@@ -365,7 +365,7 @@ SAFETY = (
         what="a master counts copies of earlier epochs' records before its own first one",
         edits=(
             Edit(
-                "replication.peer:Peer.count",
+                "Peer.count",
                 "        if ack.position.epoch != epoch:\n            return\n",
                 "",
             ),

@@ -14,7 +14,7 @@ SERVICE = (
         what="a replica that misses two heartbeats is called Disconnected",
         edits=(
             Edit(
-                "replication.health:status_of",
+                "status_of",
                 "silent_ns > options.disconnected_after_ms * NS_PER_MS",
                 "silent_ns > 2 * options.heartbeat_ms * NS_PER_MS",
             ),
@@ -28,7 +28,7 @@ SERVICE = (
         what="a replica stands although it hears its master: its detector is never told",
         edits=(
             Edit(
-                "replication.suspicion:Suspicion.heard",
+                "Suspicion.heard",
                 "self._detector.heard(now_ns, is_beat=is_beat)",
                 "pass",
             ),
@@ -42,7 +42,7 @@ SERVICE = (
         what="a replica that cannot connect deposes a master that announces itself",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode.on_master",
+                "ReplicaNode.on_master",
                 "self._suspicion.heard(self.member.now_ns)",
                 "pass",
             ),
@@ -56,7 +56,7 @@ SERVICE = (
         what="a replica deposes a master whose heartbeats come by the connection before",
         edits=(
             Edit(
-                "replication.replica:ReplicaNode.receive",
+                "ReplicaNode.receive",
                 "and self._is_of_epoch(message)",
                 "and message.generation == self._generation",
             ),
@@ -70,7 +70,7 @@ SERVICE = (
         what="a replica whose heartbeats come counts as up to date",
         edits=(
             Edit(
-                "replication.peer:Peer.lag_ns",
+                "Peer.lag_ns",
                 "return 0 if self.behind_since_ns is None else now_ns - self.behind_since_ns",
                 "return 0",
             ),
@@ -87,7 +87,7 @@ SERVICE = (
         what="a node answers a client that has seen a write which the node does not show",
         edits=(
             Edit(
-                "replication.reads:lacks_write",
+                "lacks_write",
                 "    is_there = member",
                 "    return False\n    is_there = member",
             ),
@@ -111,7 +111,7 @@ SERVICE = (
         what="a node answers a read with a bound whatever its age",
         edits=(
             Edit(
-                "replication.reads:_policy_refusal",
+                "_policy_refusal",
                 "if staleness_ns is None or staleness_ns > read.bound_ms * NS_PER_MS:",
                 "if False:",
             ),
@@ -136,7 +136,7 @@ SERVICE = (
         what="a master shows a read under `confirmed` what no replica has confirmed",
         edits=(
             Edit(
-                "replication.clients:Clients.read",
+                "Clients.read",
                 'self._confirmed_reads if message.policy == "confirmed" else self._reads',
                 "self._reads",
             ),
@@ -150,12 +150,12 @@ SERVICE = (
         what="a replica shows a read under `confirmed` what it has applied, and asks nobody",
         edits=(
             Edit(
-                "replication.reads:_policy_refusal",
+                "_policy_refusal",
                 'if read.policy == "confirmed" and not member.is_confirmed(member.visible[:2]):',
                 "if False:",
             ),
             Edit(
-                "replication.reads:HeldReads.hold",
+                "HeldReads.hold",
                 'if read.policy != "confirmed" or',
                 "if True or",
             ),
@@ -169,7 +169,7 @@ SERVICE = (
         what="a write waits for every replica, not for as many as were asked for",
         edits=(
             Edit(
-                "replication.clients:Clients.confirmed_offset",
+                "Clients.confirmed_offset",
                 "return min(own, offsets[asked - 1])",
                 "return min(own, offsets[-1])",
             ),
@@ -183,7 +183,7 @@ SERVICE = (
         what="records are sent to a slow replica without waiting for its acks",
         edits=(
             Edit(
-                "replication.sender:Sender.pump",
+                "Sender.pump",
                 "room_bytes = options.window_bytes",
                 "room_bytes = 1 << 40",
             ),

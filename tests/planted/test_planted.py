@@ -7,6 +7,7 @@ import pytest
 
 from tests.planted.bugs import BUGS
 from tests.planted.edits import Edit, StaleEdit, function_of, planted
+from tests.planted.places import PLACES
 from tests.planted.trial import attempt, simulated
 from vectorkit.replication import candidate
 from vectorkit.replication.messages import Promise
@@ -33,8 +34,14 @@ def test_every_row_of_the_catalogue_has_a_bug_and_every_bug_a_kept_seed():
     assert list(KEPT) == [bug.name for bug in BUGS]
 
 
+def test_every_place_is_edited_by_a_bug_and_leads_to_a_function_of_its_own():
+    edits = [edit for bug in BUGS for edit in (*bug.condition, *bug.edits)]
+    assert {edit.target for edit in edits} == set(PLACES)
+    assert len({function_of(name) for name in PLACES}) == len(PLACES)
+
+
 def test_a_bug_is_there_within_its_block_only():
-    edit = Edit("replication.candidate:_rank", "answer.last_epoch, ", "")
+    edit = Edit("_rank", "answer.last_epoch, ", "")
     before = function_of(edit.target).__code__
     with pytest.raises(AttributeError), planted(edit):
         candidate._rank(Promise(7, 1, 7, 30, 30)).no_such_attribute  # noqa: B018
@@ -46,8 +53,8 @@ def test_a_bug_is_there_within_its_block_only():
 
 @pytest.mark.parametrize("text", ["no such text", "answer"])
 def test_an_edit_whose_text_is_not_there_just_once_is_an_error_and_nothing_is_planted(text):
-    sound = Edit("replication.candidate:_rank", "answer.last_epoch, ", "")
-    stale = Edit("replication.health:status_of", text, "")
+    sound = Edit("_rank", "answer.last_epoch, ", "")
+    stale = Edit("status_of", text, "")
     before = function_of(sound.target).__code__
     with pytest.raises(StaleEdit, match="status_of"), planted(sound, stale):
         pass
