@@ -2,11 +2,19 @@
 
 import sys
 from collections import Counter
+from os import sep
 from pathlib import Path
 
 import vectorkit
 
-PACKAGE = str(Path(vectorkit.__file__).parent)
+
+def files_of(*modules):
+    """Where the code of modules stands, of a package all that is below it, as `points_of` wants."""
+    files = [Path(module.__file__) for module in modules]
+    return tuple(f"{f.parent}{sep}" if f.name == "__init__.py" else str(f) for f in files)
+
+
+PACKAGE = files_of(vectorkit)
 
 VISITS = 2
 """How often an exception arrives at the same instruction: a loop over rows tells nothing new."""
@@ -44,7 +52,7 @@ def _run(call, on_opcode, files):
         sys.settrace(before)
 
 
-def points_of(call, files=(PACKAGE,)):
+def points_of(call, files=PACKAGE):
     """The numbers of the bytecodes of `call` at which exceptions are to arrive."""
     visits, points, number = Counter(), [], 0
 
@@ -59,7 +67,7 @@ def points_of(call, files=(PACKAGE,)):
     return points
 
 
-def interrupted_at(point, call, files=(PACKAGE,), error=Interrupt):
+def interrupted_at(point, call, files=PACKAGE, error=Interrupt):
     """Run a call and raise at one of its bytecodes; whether it got there."""
     number = 0
 

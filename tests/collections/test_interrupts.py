@@ -7,19 +7,44 @@ import numpy as np
 import pytest
 
 from tests.collections.kinds import KINDS
-from tests.interrupts import PACKAGE, AlarmRang, Interrupt, interrupted_at, points_of
+from tests.interrupts import (
+    PACKAGE,
+    AlarmRang,
+    Interrupt,
+    files_of,
+    interrupted_at,
+    points_of,
+)
+from vectorkit.collections import (
+    backend,
+    buffer,
+    changes,
+    codecs,
+    coded,
+    columns,
+    compiled,
+    digest,
+    guard,
+    load,
+    pins,
+    quantized,
+    reader,
+    redo,
+    sharded,
+    storage,
+    tables,
+)
 from vectorkit.collections import collection as facade
-from vectorkit.collections import compiled, load, storage
+from vectorkit.collections import files as file_format
 
-HERE = f"{PACKAGE}/collections/"
-_CORE = """backend buffer changes collection columns compiled digest guard pins reader redo storage
-tables"""
-CORE = tuple([f"{HERE}{name}.py" for name in _CORE.split()])
+CORE = files_of(
+    *(backend, buffer, changes, facade, columns, compiled, digest),
+    *(guard, pins, reader, redo, storage, tables),
+)
 """Where anything is changed; elsewhere arguments are checked and answers made."""
-_OWN = "backend coded codecs quantized sharded storage"
-OWN = tuple([f"{HERE}{name}" for name in _OWN.split()])
+OWN = files_of(backend, coded, codecs, quantized, sharded, storage)
 """Where kinds differ."""
-FILES = (f"{HERE}files.py",)
+FILES = files_of(file_format)
 
 NAMES = ["a", "b", "c", "d", "e"]
 ROWS = np.array([[1, 0], [0, 2], [3, 1], [-1, 4], [2, 2]], np.float32)
@@ -55,7 +80,7 @@ def look_around(collection):
     assert sorted(collection.search([1, 2], k=300, where={"n": 1}).ids) == sorted(wanted)
 
 
-def check(make, call, files=(PACKAGE,), error=Interrupt, is_held=False, stride=1):
+def check(make, call, files=PACKAGE, error=Interrupt, is_held=False, stride=1):
     """Interrupt a call at its bytecodes, each time in another collection, and look around.
 
     `is_held`: a snapshot from before the call is there meanwhile. The versions that were seen.

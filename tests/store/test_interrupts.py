@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import vectorkit as vk
-from tests.interrupts import PACKAGE, Interrupt, interrupted_at, points_of
+from tests.interrupts import Interrupt, files_of, interrupted_at, points_of
+from vectorkit.collections import guard, storage
 from vectorkit.errors import WriteInSubscriber
 from vectorkit.operations import Delete, UpdateVectors, encode
 from vectorkit.replication.node import Node
@@ -15,10 +16,8 @@ from vectorkit.replication.options import ReplicationOptions
 from vectorkit.store import store_of
 from vectorkit.types import KEEP
 
-STORE = tuple(
-    f"{PACKAGE}/{name}" for name in ("store/", "collections/storage", "collections/guard")
-)
-NODE = (f"{PACKAGE}/store/", f"{PACKAGE}/replication/")
+STORE = files_of(vk.store, storage, guard)
+NODE = files_of(vk.store, vk.replication)
 ROWS = np.array([[1, 0], [0, 2], [3, 1]], np.float32)
 
 
