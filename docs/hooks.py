@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
+from inspect import ismodule
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -51,10 +54,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_post_page(output: str, **_: Any) -> str:
-    """Refuse a page that would load something from elsewhere: the site needs no network."""
+def on_post_page(output: str, page: Page, **_: Any) -> str:
+    """Refuse a page that loads something from elsewhere, or a reference that lacks a public name.
+
+    The site needs no network, and shows every name that a module exports.
+    """
     if found := ELSEWHERE.search(output):
         raise PluginError(f"a page loads something from elsewhere: {found.group()}")
+    if page.file.src_uri.startswith("reference/"):
+        module = import_module(str(page.title))
+        names = (
+            name for name in getattr(module, "__all__", ()) if not ismodule(getattr(module, name))
+        )
+        missing = [name for name in names if f'id="{page.title}.{name}"' not in output]
+        if missing:
+            raise PluginError(f"{page.file.src_uri} lacks {', '.join(missing)}")
     return output
 
 

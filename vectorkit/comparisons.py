@@ -31,6 +31,7 @@ DIFF: Final[Schema] = {
     "score_change_max": "float64",
     "is_same": "bool",
 }
+"""Columns and dtypes of `vectorkit.diff()`."""
 PARITY: Final[Schema] = {
     "check": "str",
     "is_equal": "bool",
@@ -39,6 +40,7 @@ PARITY: Final[Schema] = {
     "largest_difference": "float64",
     "example": "object",
 }
+"""Columns and dtypes of `vectorkit.parity_report()`."""
 _PARITY_STREAM: Final = 2
 
 

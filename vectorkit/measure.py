@@ -37,6 +37,7 @@ UPDATE_LATENCY: Final = {
     "rows": "int64",
     "us_per_row": "float64",
 }
+"""Columns and dtypes of `update_latency()`."""
 RECALL_LATENCY: Final = {
     "kind": "str",
     "setting": "str",
@@ -44,8 +45,11 @@ RECALL_LATENCY: Final = {
     "recall": "float64",
     "us_per_query": "float64",
 }
+"""Columns and dtypes of `recall_latency()`."""
 UPDATE: Final = "update"
+"""The method that updates rows in place."""
 DELETE_INSERT: Final = "delete + insert"
+"""The method that deletes rows and inserts them again."""
 
 _ROWS_MIN: Final = 200
 _CALLS_MIN: Final = 8

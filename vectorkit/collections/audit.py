@@ -29,6 +29,7 @@ AUDIT: Final[Schema] = {
     "best_score": "float32",
     "reason": "str",
 }
+"""Columns and dtypes of `Reader.audit()`."""
 _AUDIT_STREAM: Final = 1
 _BLOCK_QUERIES: Final = 256
 _BLOCK_ROWS: Final = 1 << 14

@@ -21,6 +21,7 @@ COMPILE_REPORT: Final[Schema] = {
     "detail": "str",
     "cause": "str",
 }
+"""Columns and dtypes of `Collection.compile_report()`."""
 
 
 def rows_frame(

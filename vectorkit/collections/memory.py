@@ -20,6 +20,7 @@ MEMORY: Final[Schema] = {
     "bytes": "int64",
     "bytes_per_row": "float64",
 }
+"""Columns and dtypes of `Memory.to_frame()`."""
 
 _POOLED_MAX: Final = 512
 _POOL_STEP: Final = 16

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from vectorkit.tabular import DataFrame
 
 MATCHES: Final[Schema] = {"rank": "int64", "id": "object", "score": "float32"}
+"""Columns and dtypes of `Matches.to_frame()`."""
 BATCH_MATCHES: Final[Schema] = {"query": "int64", **MATCHES}
+"""Columns and dtypes of `BatchMatches.to_frame()`."""
 
 
 _LETTERS_MAX: Final = 40

@@ -166,3 +166,4 @@ class Noted:
 
 
 Effect = Send | SetTimer | Persist | Appended | Applied | SyncChanged | RoleChanged | Noted
+"""A request of a node to the machine that it runs on, or a note of what it did."""

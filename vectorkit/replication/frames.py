@@ -33,6 +33,7 @@ REPLICAS: Final[Schema] = {
     "digest": "str",
     "address": "str",
 }
+"""Columns and dtypes of `replicas()`."""
 
 
 def replicas(infos: Iterable[ReplicaInfo]) -> DataFrame:

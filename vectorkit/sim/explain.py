@@ -25,6 +25,7 @@ EXPLANATION: Final[Schema] = {
     "node": "str",
     "detail": "str",
 }
+"""Columns and dtypes of `Explanation.to_frame()`."""
 
 
 class Judged(Protocol):

@@ -24,6 +24,7 @@ FAULTS: Final[Schema] = {
     "node": "str",
     "details": "str",
 }
+"""Columns and dtypes of `faults_frame()`."""
 
 
 def faults_frame(faults: Iterable[Fault]) -> DataFrame:

@@ -49,6 +49,7 @@ HEALTH: Final[Schema] = {
     "confirmed_offset": "int64",
     "last_heartbeat_ms": "float64",
 }
+"""Columns and dtypes of `Run.health`."""
 SYNCS: Final[Schema] = {
     "node": "str",
     "master": "str",
@@ -59,6 +60,7 @@ SYNCS: Final[Schema] = {
     "reason": "str",
     "outcome": "str",
 }
+"""Columns and dtypes of `Run.syncs`."""
 NODES: Final[Schema] = {
     "node": "str",
     "role": "str",
@@ -84,6 +86,7 @@ NODES: Final[Schema] = {
     "log_first_offset": "int64",
     "log_headroom_ms": "float64",
 }
+"""Columns and dtypes of `Run.nodes`."""
 OPERATIONS: Final[Schema] = {
     "epoch": "int64",
     "offset": "int64",
@@ -105,6 +108,7 @@ OPERATIONS: Final[Schema] = {
     "copy_count": "int64",
     "fate": "str",
 }
+"""Columns and dtypes of `Run.operations`."""
 READS: Final[Schema] = {
     "client": "str",
     "request": "int64",
@@ -123,6 +127,7 @@ READS: Final[Schema] = {
     "staleness_operations": "Int64",
     "fate": "str",
 }
+"""Columns and dtypes of `Run.reads`."""
 RECALL: Final[Schema] = {
     "node": "str",
     "time_ms": "float64",
@@ -133,6 +138,7 @@ RECALL: Final[Schema] = {
     "visible_offset": "int64",
     "head_offset": "int64",
 }
+"""Columns and dtypes of `Run.recall`."""
 MESSAGES: Final[Schema] = {
     "source": "str",
     "target": "str",
@@ -145,6 +151,7 @@ MESSAGES: Final[Schema] = {
     "fate": "str",
     "is_copy": "bool",
 }
+"""Columns and dtypes of `Run.messages`."""
 ROLES: Final[Schema] = {
     "node": "str",
     "started_ms": "float64",
@@ -153,6 +160,7 @@ ROLES: Final[Schema] = {
     "epoch": "str",
     "cause": "str",
 }
+"""Columns and dtypes of `Run.roles`."""
 FAULT_WINDOWS: Final[Schema] = {
     "number": "int64",
     "kind": "str",
@@ -161,6 +169,7 @@ FAULT_WINDOWS: Final[Schema] = {
     "node": "str",
     "details": "str",
 }
+"""Columns and dtypes of `Run.fault_windows`."""
 
 
 class RunRecord(Protocol):

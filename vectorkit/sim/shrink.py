@@ -35,6 +35,7 @@ REDUCTIONS: Final[Schema] = {
     "before": "str",
     "after": "str",
 }
+"""Columns and dtypes of `Shrunk.steps`."""
 
 _AFTER_MS: Final = 2_000
 

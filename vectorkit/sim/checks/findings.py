@@ -21,6 +21,7 @@ FINDINGS: Final[Schema] = {
     "observed_count": "int64",
     "evidence": "str",
 }
+"""Columns and dtypes of `Findings.to_frame()`."""
 
 Verdict = Literal["held", "broken", "seen_not_promised", "not_exercised"]
 
