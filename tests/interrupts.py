@@ -64,6 +64,7 @@ def points_of(call, files=PACKAGE):
             points.append(number)
 
     _run(call, note, files)
+    assert points, f"nothing of these files runs: {files}"
     return points
 
 
@@ -84,7 +85,7 @@ def interrupted_at(point, call, files=PACKAGE, error=Interrupt):
     return False
 
 
-def called_at(point, call, handler, files=(PACKAGE,)):
+def called_at(point, call, handler, files=PACKAGE):
     """Run a call, and a handler at one of its bytecodes, as a signal does; what the call gives."""
     number = 0
 

@@ -13,7 +13,8 @@ from jax.experimental.compute_on import compute_on
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import vectorkit as vk
-from tests.interrupts import PACKAGE, interrupted_at, points_of
+from tests.interrupts import files_of, interrupted_at, points_of
+from vectorkit.collections import guard, jax_context, reader
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.errors import VectorKitError
 
@@ -323,9 +324,7 @@ def test_the_caller_has_its_own_settings_again_after_a_call(query):
         assert jax.sharding.get_abstract_mesh() == ROW.abstract_mesh
 
 
-ENTERING = tuple(
-    [f"{PACKAGE}/collections/{name}.py" for name in ("guard", "jax_context", "reader")]
-)
+ENTERING = files_of(guard, jax_context, reader)
 """The code that enters plain settings, and its callers: settings change nowhere else."""
 
 
