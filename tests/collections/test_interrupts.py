@@ -278,9 +278,9 @@ def test_a_device_that_refuses_a_write_in_place_leaves_no_write_behind(monkeypat
 
 def test_a_growth_that_is_interrupted_and_finished_later_is_noted_once():
     grow = WRITES["growth"]
-    for point in points_of(partial(grow, made()), (f"{HERE}storage.py",))[::3]:
+    for point in points_of(partial(grow, made()), files_of(storage))[::3]:
         collection = made()
-        interrupted_at(point, partial(grow, collection), (f"{HERE}storage.py",))
+        interrupted_at(point, partial(grow, collection), files_of(storage))
         grown = [(growth.before, growth.after) for growth in collection._storage.growths]
         assert collection.digest() == collection.snapshot().digest()
         noted = [(growth.before, growth.after) for growth in collection._storage.growths]
