@@ -23,7 +23,6 @@ from vectorkit.collections.filters import Filter, parse
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
-from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
 from vectorkit.collections.values import whole_number
 from vectorkit.display import facts_table, record_table
@@ -316,14 +315,14 @@ def _patch(
         asked = changed[changed < view.count]
         if wanted is not None:
             asked = asked[wanted.mask_at(view.tables.columns, asked)]
-        return changed, asked, backend.read(view.state, padded(asked))
+        return changed, asked, backend.read(view.state, asked)
 
     with plain_jax():
         view, known = collection._read(dispatch)
         if known is None:
             return None
         changed, asked, rows = known
-        found = np.asarray(rows)[: len(asked)]
+        found = rows()
     scores = canonical_scores(found, query, collection.metric)
     stays = (entry.slots < view.count) & ~np.isin(entry.slots, changed)
     slots = np.concatenate((entry.slots[stays], asked))

@@ -12,6 +12,7 @@ from vectorkit.collections import (
     QuantizedCollection,
     ShardedCollection,
 )
+from vectorkit.collections.exact import ExactBackend
 
 SECOND = jax.local_devices()[1]
 LEARNING = ("binary", "pq")
@@ -19,8 +20,17 @@ LEARNING = ("binary", "pq")
 
 RESCORE = {"int8": 4, "binary": 8, "pq": 8}
 
+
+class InChunks(CpuCollection):
+    """A collection on the CPU whose chunks have 8 rows, so that few rows fill several."""
+
+    def _make_backend(self):
+        return ExactBackend(self.dim, self.metric, jax.local_devices(backend="cpu")[0], 8)
+
+
 EXACT = {
     "cpu": CpuCollection,
+    "cpu in chunks": InChunks,
     "gpu": partial(GpuCollection, device=SECOND),
     "sharded": ShardedCollection,
 }

@@ -50,6 +50,6 @@ if __name__ == "__main__":
     jax.distributed.initialize(f"localhost:{port}", process_count, process_id)
     sharded = as_cpu(ShardedCollection(dim=DIM, metric="dot"))
     seen = work(sharded)
-    seen["addressable"] = len(sharded._storage.state.rows.addressable_shards)
+    seen["addressable"] = len(sharded._storage.state[0][0].addressable_shards)
     seen["device_count"] = len(jax.devices())
     print(json.dumps(seen))

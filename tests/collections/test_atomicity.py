@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from tests.collections.reference import everything, filled
-from vectorkit.collections import CpuCollection, backend, buffer, collection, compiled, storage
+from vectorkit.collections import (
+    CpuCollection,
+    backend,
+    buffer,
+    collection,
+    compiled,
+    exact,
+    storage,
+)
 from vectorkit.collections.tables import Tables
 
 ROW = np.array([9, 8, 7, 6], np.float32)
@@ -41,10 +49,10 @@ WRITES = {
 # Which writes use which step. A held snapshot turns a write in place into a copy.
 STEPS = [
     (storage, "padded_batch", ["insert that grows", "large upsert"]),
-    (storage, "padded_size", ["delete"]),
+    (backend, "padded_size", ["delete"]),
     (storage, "grown_capacity", ["insert that grows", "large upsert"]),
     (storage, "close_holes", ["delete"]),
-    (backend, "stored_norms", ["insert that grows", "large upsert"]),
+    (exact, "stored_norms", ["insert that grows", "large upsert"]),
     (compiled, "grow", ["insert that grows", "large upsert"]),
     (compiled, "write_in_place", ["insert that grows", "large upsert"]),
     (compiled, "move_in_place", ["delete"]),
@@ -98,7 +106,7 @@ def test_u4_a_copying_write_that_fails_leaves_collection_and_snapshot(name, writ
 
 FLUSH_STEPS = [
     (buffer.WriteBuffer, "batch"),
-    (backend, "stored_norms"),
+    (exact, "stored_norms"),
     (compiled, "write_in_place"),
 ]
 READS = {

@@ -1,8 +1,11 @@
 """The write buffer: one row a slot, batches of few sizes, and arrays that it gives away."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vectorkit.collections.buffer import BUFFER_ROWS, WriteBuffer, padded_batch
+from vectorkit.collections.state import by_chunk, padded_size
 
 ROW = np.array([3, 4], np.float32)
 
@@ -11,7 +14,7 @@ def test_a_later_row_for_a_slot_replaces_the_earlier():
     buffer = WriteBuffer(dim=2)
     used = buffer.put(0, np.array([5], np.int32), ROW[None])
     used = buffer.put(used, np.array([7, 5], np.int32), np.array([ROW, ROW * 2]))
-    slots, rows, row_count = buffer.batch(used, capacity=16)
+    slots, rows, row_count, _ = buffer.batch(used, capacity=16)
     assert slots.tolist() == [5, 7] + [16] * 6
     assert rows.tolist() == [[6, 8], [3, 4]] + [[0, 0]] * 6
     assert row_count == 2
@@ -37,11 +40,38 @@ def test_the_last_row_of_a_slot_is_found_as_soon_as_it_is_accepted():
 
 
 def test_a_batch_is_padded_with_slots_that_are_dropped():
-    slots, rows, row_count = padded_batch(np.arange(9, dtype=np.int32), np.array([ROW] * 9), 100)
+    slots, rows, row_count, _ = padded_batch(np.arange(9, dtype=np.int32), np.array([ROW] * 9), 100)
     assert slots.tolist() == [*range(9), *[100] * 7]
     assert (rows[9:].tolist(), row_count) == ([[0, 0]] * 7, 9)
 
 
 def test_a_batch_of_a_power_of_two_needs_no_padding():
-    slots, rows, row_count = padded_batch(np.arange(16, dtype=np.int32), np.array([ROW] * 16), 100)
+    sixteen = np.arange(16, dtype=np.int32)
+    slots, rows, row_count, _ = padded_batch(sixteen, np.array([ROW] * 16), 100)
     assert (slots.tolist(), rows.shape, row_count) == (list(range(16)), (16, 2), 16)
+
+
+@given(st.lists(st.integers(0, 31), unique=True, max_size=20), st.sampled_from([8, 16, 32]))
+def test_a_batch_divided_by_chunks_puts_every_row_into_its_slot(slots, length):
+    rows = np.multiply.outer(np.arange(len(slots), dtype=np.float32) + 1, [1, -1])
+    batch = padded_batch(np.array(slots, np.int32), rows.astype(np.float32), 32)
+    there, expected = np.zeros((32 // length, length, 2)), np.zeros((32, 2))
+    for number, part, which in batch.in_chunks(length):
+        assert part.rows[: part.row_count].tolist() == batch.rows[: len(slots)][which].tolist()
+        assert len(part.slots) == len(part.rows) == padded_size(part.row_count)
+        assert (part.slots[part.row_count :] == length).all()
+        there[number, part.slots[: part.row_count]] = part.rows[: part.row_count]
+    expected[slots] = rows
+    assert there.reshape(32, 2).tolist() == expected.tolist()
+
+
+@given(st.lists(st.integers(0, 63), max_size=30))
+def test_slots_by_chunk_name_each_position_once_in_order(slots):
+    array = np.array(slots, np.int32)
+    found = [
+        (number, np.arange(len(array))[which].tolist()) for number, which in by_chunk(array, 16)
+    ]
+    assert found == [
+        (number, [at for at, slot in enumerate(slots) if slot // 16 == number])
+        for number in sorted({slot // 16 for slot in slots})
+    ]

@@ -398,5 +398,7 @@ def test_decoded_rows_written_back_keep_the_digest(kind):
 def test_the_digest_knows_the_kind_and_its_options_and_not_the_name(kind):
     digests = [KINDS[each](dim=DIM, metric="dot", name=each).digest() for each in KINDS]
     named = KINDS[kind](dim=DIM, metric="dot", name="other")
-    assert len(set(digests)) == len(KINDS)
+    by_kind = dict(zip(KINDS, digests, strict=True))
+    assert by_kind.pop("cpu in chunks") == by_kind["cpu"]  # How rows lie is no part of a digest.
+    assert len(set(by_kind.values())) == len(by_kind)
     assert named.digest() == digests[list(KINDS).index(kind)]

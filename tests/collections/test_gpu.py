@@ -41,7 +41,7 @@ def test_c10_rows_stay_on_the_device_through_every_kind_of_write():
     def devices():
         collection.search(np.ones(4))
         state = collection._storage.state
-        return state.rows.devices() | state.norms.devices()
+        return set().union(*[array.devices() for chunk in state for array in chunk])
 
     assert devices() == {SECOND}
     rows = np.random.default_rng(0).normal(size=(400, 4))

@@ -113,9 +113,9 @@ def test_rows_stay_sharded_over_equal_blocks_through_every_kind_of_write(mesh):
         write()
         collection.search(np.ones(4))
         state = collection._storage.state
-        assert state.rows.sharding == state.norms.sharding == placement
+        assert [array.sharding for array in state[0]] == [placement, placement]
         assert collection._storage.capacity % mesh.shape["rows"] == 0
-        sizes = {shard.data.shape[0] for shard in state.rows.addressable_shards}
+        sizes = {shard.data.shape[0] for shard in state[0][0].addressable_shards}
         assert sizes == {collection._storage.capacity // mesh.shape["rows"]}
 
 
@@ -149,8 +149,7 @@ def compiled_text(name, dim=8, **options):
         "search": (rows, np.zeros(16, np.float32), np.int32(9), np.ones(4_096, np.bool_)),
     }[name]
     program, state = getattr(collection._backend._programs, name), collection._storage.state
-    held = state if name in ("read", "search") else (state.rows, state.norms)
-    return program.lower(held, *arguments, **options).compile().as_text()
+    return program.lower(state[0], *arguments, **options).compile().as_text()
 
 
 def largest_transfer(text):
@@ -189,7 +188,7 @@ def test_the_memory_of_the_shards_is_written_in_place():
     collection.get(0)
 
     def places():
-        shards = collection._storage.state.rows.addressable_shards
+        shards = collection._storage.state[0][0].addressable_shards
         return [shard.data.unsafe_buffer_pointer() for shard in shards]
 
     before = places()

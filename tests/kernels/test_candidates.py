@@ -24,9 +24,10 @@ ROWS = np.array([[2, 0], [0, 3], [1, 0], [2, 0], [9, 9], [9, 9], [8, 8], [7, 7]]
 
 def pick(metric, query, width, count=4, mask=None):
     targets, scales, _ = scaled_queries(np.array([query], np.float32), metric)
-    arrays = map(jnp.asarray, (ROWS, stored_norms(ROWS), targets, scales, count))
+    chunk = tuple(map(jnp.asarray, (ROWS, stored_norms(ROWS))))
+    arrays = map(jnp.asarray, (targets, scales, count))
     mask = None if mask is None else jnp.asarray(mask)
-    return [np.asarray(array) for array in pick_candidates(*arrays, mask, metric, width)]
+    return [np.asarray(array) for array in pick_candidates((chunk,), *arrays, mask, metric, width)]
 
 
 def outside(rows, queries, metric):

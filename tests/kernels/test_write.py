@@ -36,16 +36,6 @@ def test_rows_move_with_their_norms():
     assert np.asarray(moved_norms)[[0, 1, 3]].tolist() == [100, 112, 114]
 
 
-def test_growing_keeps_the_bits_and_adds_zeros():
-    tiny = np.float32(1e-45)
-    rows, norms = jnp.asarray([[-0.0, tiny]]), jnp.asarray([tiny])
-    grown, grown_norms = write.grow_rows((rows, norms), 4)
-    expected = np.zeros((4, 2), np.float32)
-    expected[0] = [-0.0, tiny]
-    assert np.asarray(grown).tobytes() == expected.tobytes()
-    assert np.asarray(grown_norms).tolist() == [tiny, 0, 0, 0]
-
-
 def test_reading_gives_rows_in_the_order_asked():
     rows, _ = make_state()
     (read,) = write.read_rows((rows,), jnp.array([3, 0, 3]))

@@ -2,8 +2,8 @@
 
 A backend holds no rows. It is a set of pure functions over values that only it understands, so
 that storage, facade and search are the same for every kind. Rows are *blocks*: tuples of arrays
-that are changed together by one program, of which some donates them. A *state* is what readers
-get: all blocks, and what a codec has learned.
+that one program changes together, and that it may donate. A *state* is what readers get: all
+blocks, and what a codec has learned.
 """
 
 from __future__ import annotations
@@ -13,30 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
 from vectorkit.collections.buffer import Batch
-from vectorkit.collections.copies import packed, rebuilt
-from vectorkit.collections.state import (
-    CAPACITY_MIN,
-    CollectionState,
-    aligned_zeros,
-    grown_capacity,
-    padded,
-)
+from vectorkit.collections.state import padded_size
 from vectorkit.errors import InvalidOption
-from vectorkit.kernels.canonical import (
-    ScaledQueries,
-    best_possible_outside,
-    scaled_queries,
-    stored_norms,
-)
-from vectorkit.kernels.select import NO_SLOT
-from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
+from vectorkit.types import Float32Array, Int32Array, MaskArray
 
 MARGIN: Final = 6
 """Candidates beyond k at the first attempt: 16 of them for the usual k = 10."""
@@ -58,7 +43,10 @@ Learned = Any
 """A codec's learned parameters, immutable; None for a kind without a codec."""
 
 Block = tuple[Array, ...]
-"""Arrays with the slots as their first axis, changed together."""
+"""Arrays that are changed together, with the slots of one range as their first axis."""
+
+ReadRows = Callable[[], Float32Array]
+"""A read that a device has begun: calling it waits for the rows (count, dim)."""
 
 
 class Step(NamedTuple):
@@ -118,9 +106,9 @@ class Backend(ABC):
     def state(self, learned: Learned, blocks: Sequence[Block]) -> State:
         """What readers get."""
 
+    @abstractmethod
     def capacity(self, blocks: Sequence[Block]) -> int:
         """How many rows the blocks have room for."""
-        return int(blocks[0][0].shape[0])
 
     @abstractmethod
     def encode(self, learned: Learned, batch: Batch) -> tuple[Learned, tuple[Step, ...]]:
@@ -130,20 +118,28 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
+    def move(
+        self, blocks: Sequence[Block], sources: Int32Array, targets: Int32Array
+    ) -> tuple[Step, ...]:
         """Return the steps that copy the rows at `sources` to `targets`; no slot is in both."""
 
     @abstractmethod
     def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
-        """Return new blocks for `capacity` rows; the old blocks do not change."""
+        """Return blocks for `capacity` rows.
+
+        The old blocks do not change, and may be some of the new ones.
+        """
 
     @abstractmethod
-    def read(self, state: State, slots: Int32Array) -> Array | Float32Array:
-        """The stored rows (count, dim) at these slots."""
+    def read(self, state: State, slots: Int32Array) -> ReadRows:
+        """Begin to read the stored rows at these slots, in their order."""
 
     @abstractmethod
-    def rows(self, state: State, count: int) -> Float32Array:
-        """The first `count` stored rows on the host; they may share the state's memory."""
+    def rows(self, state: State, count: int, start: int = 0) -> Float32Array:
+        """The stored rows from `start` up to `count` on the host.
+
+        They may share the state's memory; then they are read-only.
+        """
 
     @abstractmethod
     def prepare(self, queries: Float32Array) -> Any:
@@ -194,8 +190,8 @@ class Backend(ABC):
         """New blocks of what `content` has named, with the room that `count` rows are given."""
 
     @abstractmethod
-    def arrays(self, state: State) -> Mapping[str, Array]:
-        """The arrays of a state by name, for files and for counting bytes."""
+    def sizes(self, state: State) -> Mapping[str, int]:
+        """The bytes of a state's arrays by name."""
 
 
 def products_at_once(placement: Placement) -> int:
@@ -215,130 +211,15 @@ def refused_codebook(codebook: Float32Array) -> InvalidOption:
     )
 
 
-class ExactBackend(Backend):
-    """Float32 rows and their norms on one device, or sharded over several."""
-
-    is_exact = True
-
-    def __init__(self, dim: int, metric: Metric, placement: Placement) -> None:
-        self.dim = dim
-        self.metric = metric
-        self.placement = placement
-        self.products_at_once = products_at_once(placement)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return rebuilt, (type(self), *map(packed, (self.dim, self.metric, self.placement)))
-
-    def empty(self) -> tuple[Learned, tuple[Block, ...]]:
-        """Zeros, committed to the placement: every program follows them there."""
-        rows = jnp.zeros((CAPACITY_MIN, self.dim), jnp.float32, device=self.placement)
-        norms = jnp.zeros((CAPACITY_MIN,), jnp.float32, device=self.placement)
-        return None, ((rows, norms),)
-
-    def state(self, learned: Learned, blocks: Sequence[Block]) -> CollectionState:
-        """The rows and norms of the one block."""
-        return CollectionState(*blocks[0])
-
-    def encode(self, learned: Learned, batch: Batch) -> tuple[Learned, tuple[Step, ...]]:
-        """One scatter of rows and norms."""
-        norms = np.zeros(len(batch.slots), np.float32)
-        norms[: batch.row_count] = stored_norms(batch.rows[: batch.row_count])
-        return None, (self._step("write", batch.slots, (batch.rows, norms)),)
-
-    def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
-        """One gather and one scatter."""
-        return (self._step("move", sources, targets),)
-
-    def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
-        """The arrays, padded with zeros."""
-        return (compiled.grow(blocks[0], capacity=capacity, dim=self.dim),)
-
-    def _step(self, name: str, *arguments: Any) -> Step:
-        return step(0, name, *arguments, self.dim)
-
-    def read(self, state: CollectionState, slots: Int32Array) -> Array:
-        """One gather, not waited for."""
-        (found,) = compiled.read((state.rows,), slots, dim=self.dim)
-        rows: Array = found
-        return rows
-
-    def rows(self, state: CollectionState, count: int) -> Float32Array:
-        """The bits that were put in."""
-        return np.asarray(state.rows)[:count]
-
-    def prepare(self, queries: Float32Array) -> ScaledQueries:
-        """Queries of length one, or scaled by powers of two."""
-        return scaled_queries(queries, self.metric)
-
-    def search(
-        self,
-        state: CollectionState,
-        prepared: ScaledQueries,
-        count: int,
-        mask: MaskArray | None,
-        width: int,
-        k: int,
-    ) -> Pending:
-        """Upper bounds of all scores, and the rows of the largest."""
-        batch, capacity = len(prepared.targets), len(state.rows)
-        queries = ScaledQueries(*[padded(each) for each in prepared])
-        whole_mask = None if mask is None else padded(mask, capacity)
-        width = min(width, capacity)
-        bounds, slots, rows = self._find(state, queries, count, whole_mask, width)
-
-        def wait() -> Candidates:
-            ranks = np.asarray(bounds)[:batch]
-            is_found = ranks > -np.inf
-            places = np.where(is_found, np.asarray(slots)[:batch], NO_SLOT)
-            outside = None
-            if width < count and is_found[:, -1].all():
-                outside = best_possible_outside(ranks[:, -1], prepared, self.metric)
-            return Candidates(places, np.asarray(rows)[:batch], outside)
-
-        return wait
-
-    def _find(
-        self,
-        state: CollectionState,
-        prepared: ScaledQueries,
-        count: int,
-        mask: MaskArray | None,
-        width: int,
-    ) -> tuple[Array, Array, Array]:
-        """Bounds, slots and rows of the candidates of padded queries."""
-        found: tuple[Array, Array, Array] = compiled.search(
-            (state.rows, state.norms),
-            prepared.targets,
-            prepared.scales,
-            np.int32(count),
-            mask,
-            metric=self.metric,
-            width=width,
-        )
-        return found
-
-    def content(self, state: CollectionState, count: int) -> Mapping[str, NDArray[Any]]:
-        """The rows; norms are made of them."""
-        return {"rows": self.rows(state, count)}
-
-    def adopt(
-        self, content: Mapping[str, NDArray[Any]], count: int
-    ) -> tuple[Learned, tuple[Block, ...]]:
-        """The rows behind each other in memory that a CPU device takes without another copy."""
-        capacity = self.capacity_for(count)
-        rows = aligned_zeros((capacity, self.dim))
-        rows[:count] = content["rows"]
-        norms = np.zeros(capacity, np.float32)
-        norms[:count] = stored_norms(rows[:count])
-        return None, (tuple(jax.device_put((rows, norms), self.placement)),)
-
-    def capacity_for(self, count: int) -> int:
-        """How much room a state gets that begins with `count` rows."""
-        return max(CAPACITY_MIN, grown_capacity(0, count))
-
-    def arrays(self, state: CollectionState) -> Mapping[str, Array]:
-        """Rows and norms."""
-        return {"rows": state.rows, "norms": state.norms}
+def padded_move(
+    sources: Int32Array, targets: Int32Array, capacity: int
+) -> tuple[Int32Array, Int32Array]:
+    """Sources and targets, padded for one program; it drops a target at the capacity."""
+    size = padded_size(len(sources))
+    padded_sources, padded_targets = np.zeros(size, np.int32), np.full(size, capacity, np.int32)
+    padded_sources[: len(sources)] = sources
+    padded_targets[: len(targets)] = targets
+    return padded_sources, padded_targets
 
 
 def step(block: int, name: str, *arguments: Any) -> Step:

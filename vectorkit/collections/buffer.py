@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from vectorkit.collections.state import padded_size
+from vectorkit.collections.state import Positions, by_chunk, padded_size
 from vectorkit.types import Float32Array, Int32Array
 
 BUFFER_ROWS: Final = 1024
@@ -24,6 +25,29 @@ class Batch(NamedTuple):
     slots: Int32Array
     rows: Float32Array
     row_count: int
+    capacity: int
+
+    def in_chunks(self, length: int) -> Iterator[tuple[int, Batch, Positions]]:
+        """Divide the batch by chunks of `length` rows.
+
+        Yields each chunk's number, its part, and the positions of the part's rows in this batch.
+        Slots count from the start of the chunk. A part shares the memory of the batch only if it
+        has all its rows.
+        """
+        if length == self.capacity:
+            yield 0, self, slice(None)
+            return
+        slots, dim = self.slots[: self.row_count], self.rows.shape[1]
+        for number, which in by_chunk(slots, length):
+            own = slots[which]
+            count, size = len(own), padded_size(len(own))
+            places = np.full(size, length, np.int32)
+            np.subtract(own, number * length, out=places[:count])
+            rows = self.rows
+            if count < self.row_count:
+                rows = np.zeros((size, dim), np.float32)
+                rows[:count] = self.rows[: self.row_count][which]
+            yield number, Batch(places, rows, count, length), which
 
 
 class WriteBuffer:
@@ -73,19 +97,19 @@ class WriteBuffer:
         slots = np.full(size, capacity, np.int32)
         slots[:count] = list(position_of)
         if count == used:
-            return Batch(slots, self.rows[:size], count)
+            return Batch(slots, self.rows[:size], count, capacity)
         rows = np.zeros((size, self.rows.shape[1]), np.float32)
         rows[:count] = self.rows[list(position_of.values())]
-        return Batch(slots, rows, count)
+        return Batch(slots, rows, count, capacity)
 
 
 def padded_batch(slots: Int32Array, rows: Float32Array, capacity: int) -> Batch:
     """Slots (count,) and rows (count, dim), padded for one scatter."""
     count, size = len(slots), padded_size(len(slots))
     if count == size:
-        return Batch(slots, rows, count)
+        return Batch(slots, rows, count, capacity)
     padded_slots = np.full(size, capacity, np.int32)
     padded_slots[:count] = slots
     padded_rows = np.zeros((size, rows.shape[1]), np.float32)
     padded_rows[:count] = rows
-    return Batch(padded_slots, padded_rows, count)
+    return Batch(padded_slots, padded_rows, count, capacity)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Literal
 
 import jax
@@ -17,7 +18,9 @@ from vectorkit.collections.backend import (
     Block,
     Candidates,
     Pending,
+    ReadRows,
     Step,
+    padded_move,
     products_at_once,
     refused_codebook,
     step,
@@ -103,6 +106,10 @@ class QuantizedBackend(Backend):
         rows = arrays.pop() if self.keeps_rows else None
         return QuantizedState(learned, tuple(arrays), rows)
 
+    def capacity(self, blocks: Sequence[Block]) -> int:
+        """The first block has the codes of all slots."""
+        return int(blocks[0][0].shape[0])
+
     def needs_training(self, learned: Learning) -> bool:
         """Whether the next rows written are what the codec learns from."""
         return learned.codec.needs_training
@@ -129,15 +136,18 @@ class QuantizedBackend(Backend):
             ]
         )
 
-    def move(self, sources: Int32Array, targets: Int32Array) -> tuple[Step, ...]:
+    def move(
+        self, blocks: Sequence[Block], sources: Int32Array, targets: Int32Array
+    ) -> tuple[Step, ...]:
         """Codes and rows move as they are: nothing is encoded again."""
-        places, dim = range(2 if self._lies_apart else 1), self._codec.dim
-        return tuple([step(place, "move", sources, targets, dim) for place in places])
+        slots, dim = padded_move(sources, targets, self.capacity(blocks)), self._codec.dim
+        return tuple([step(place, "move", *slots, dim) for place in range(len(blocks))])
 
     def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
         """The arrays, padded with zeros."""
         dim = self._codec.dim
-        return tuple([compiled.grow(block, capacity=capacity, dim=dim) for block in blocks])
+        grow = partial(compiled.grow, capacity=capacity, length=capacity, dim=dim)
+        return tuple([grow((block,))[0] for block in blocks])
 
     @property
     def _lies_apart(self) -> bool:
@@ -164,24 +174,25 @@ class QuantizedBackend(Backend):
             ]
         )
 
-    def read(self, state: QuantizedState, slots: Int32Array) -> Array | Float32Array:
+    def read(self, state: QuantizedState, slots: Int32Array) -> ReadRows:
         """Rows as they were given where they are kept, else decoded."""
-        dim = state.codec.dim
-        if state.rows is not None:
-            (rows,) = compiled.read((state.rows,), slots, dim=dim)
-            found: Array = rows
-            return found
-        codes = compiled.read(state.codes, slots, dim=dim)
-        return state.codec.decode(tuple(map(np.asarray, codes)))
+        arrays = state.codes if state.rows is None else (state.rows,)
+        found, count = compiled.read(arrays, padded(slots), dim=state.codec.dim), len(slots)
 
-    def rows(self, state: QuantizedState, count: int) -> Float32Array:
-        """All rows: the bits that were put in, or decoded ones."""
+        def wait() -> Float32Array:
+            there = tuple([np.asarray(each)[:count] for each in found])
+            return state.codec.decode(there) if state.rows is None else there[0]
+
+        return wait
+
+    def rows(self, state: QuantizedState, count: int, start: int = 0) -> Float32Array:
+        """The bits that were put in, or decoded ones."""
         if state.rows is not None:
-            return np.asarray(state.rows)[:count]
-        decoded = np.empty((count, state.codec.dim), np.float32)
-        codes = tuple(np.asarray(each)[:count] for each in state.codes)
-        for start in range(0, count, _BLOCK_ROWS):
-            block = slice(start, start + _BLOCK_ROWS)
+            return np.asarray(state.rows)[start:count]
+        decoded = np.empty((count - start, state.codec.dim), np.float32)
+        codes = tuple(np.asarray(each)[start:count] for each in state.codes)
+        for first in range(0, len(decoded), _BLOCK_ROWS):
+            block = slice(first, first + _BLOCK_ROWS)
             decoded[block] = state.codec.decode(tuple(each[block] for each in codes))
         return decoded
 
@@ -280,7 +291,7 @@ class QuantizedBackend(Backend):
 
     def content(self, state: QuantizedState, count: int) -> Mapping[str, NDArray[Any]]:
         """Codes, rows where they are kept, what the codec has learned, and its age."""
-        whole = {name: np.asarray(array)[:count] for name, array in self.arrays(state).items()}
+        whole = {name: np.asarray(array)[:count] for name, array in _arrays(state).items()}
         age = np.array([state.learned.training_error, state.learned.written_since])
         return {**whole, **state.codec.parameters, _AGE: age}
 
@@ -298,11 +309,15 @@ class QuantizedBackend(Backend):
         rows = padded(content["rows"], capacity) if self.keeps_rows else None
         return Learning(codec, error, int(since)), self._blocks(codes, rows)
 
-    def arrays(self, state: QuantizedState) -> Mapping[str, Array]:
+    def sizes(self, state: QuantizedState) -> Mapping[str, int]:
         """Codes by the names of the codec's fields, and rows where they are kept."""
-        names = [field.name for field in state.codec.fields]
-        arrays = dict(zip(names, state.codes, strict=True))
-        return arrays if state.rows is None else {"rows": state.rows, **arrays}
+        return {name: array.nbytes for name, array in _arrays(state).items()}
+
+
+def _arrays(state: QuantizedState) -> dict[str, Array]:
+    names = [field.name for field in state.codec.fields]
+    arrays = dict(zip(names, state.codes, strict=True))
+    return arrays if state.rows is None else {"rows": state.rows, **arrays}
 
 
 def _check_fields(codec: Codec, content: Mapping[str, NDArray[Any]]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from vectorkit.collections import files, frames
-from vectorkit.collections.backend import Backend
+from vectorkit.collections.backend import Backend, ReadRows
 from vectorkit.collections.checks import (
     check_dim,
     check_id,
@@ -248,7 +248,7 @@ class Collection(Reader):
         return self._guard.run(self._delete, check_ids(ids), wanted == "ignore")
 
     def snapshot(self) -> Snapshot:
-        """The present rows, immutable, in constant time; the next write copies the rows once.
+        """The present rows, immutable, in constant time; later writes copy what they change once.
 
         >>> import vectorkit as vk
         >>> c = vk.CpuCollection(dim=2)
@@ -472,10 +472,10 @@ class Collection(Reader):
     def _slot(self, row_id: Id, view: View) -> int | None:
         return self._storage.slot_of.get(row_id)
 
-    def _row(self, row_id: Id) -> tuple[Any, Payload | None]:
+    def _row(self, row_id: Id) -> tuple[ReadRows, Payload | None]:
         return self._guard.run(self._newest_row, row_id)
 
-    def _newest_row(self, row_id: Id) -> tuple[Any, Payload | None]:
+    def _newest_row(self, row_id: Id) -> tuple[ReadRows, Payload | None]:
         """A row that waits in the buffer needs no device, and no other has to be there yet."""
         storage = self._storage
         slot = storage.find(row_id)
@@ -485,7 +485,7 @@ class Collection(Reader):
         if self._backend.keeps_rows:
             row = storage.buffered(slot)
             if row is not None:
-                return row, payload
+                return lambda: row, payload
             state = storage.state
         else:
             state = storage.view().state

@@ -16,8 +16,8 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from vectorkit.collections.jax_context import program_settings
-from vectorkit.collections.state import CollectionState
 from vectorkit.kernels import candidates, rescoring, scanning, sharded, write
+from vectorkit.kernels.chunks import Chunks, LongerChunks, capacity_of, regrouped
 from vectorkit.kernels.scanning import TileScores
 from vectorkit.kernels.shapes import Array, Bool, Float, Int
 from vectorkit.kernels.write import Arrays, Rows
@@ -40,36 +40,36 @@ traces: Final[list[Trace]] = []
 """Every trace since the process began, in order."""
 
 
-def record(program: str, dim: int, array: Array, batch: int, detail: str = "") -> None:
-    """Called while a program for a state of vectors of length `dim` is traced."""
+def record(program: str, dim: int, capacity: int, batch: int, detail: str = "") -> None:
+    """Note that a program for arrays of `capacity` vectors of length `dim` is traced."""
     trace_counts[program] += 1
-    traces.append(Trace(program, dim, array.shape[0], batch, detail))
+    traces.append(Trace(program, dim, capacity, batch, detail))
 
 
 def _write(arrays: Arrays, slots: Int[Array, " batch"], rows: Rows, dim: int) -> Arrays:
-    record("write", dim, arrays[0], len(slots))
+    record("write", dim, len(arrays[0]), len(slots))
     return write.write_rows(arrays, slots, rows)
 
 
 def _move(
     arrays: Arrays, sources: Int[Array, " batch"], targets: Int[Array, " batch"], dim: int
 ) -> Arrays:
-    record("move", dim, arrays[0], len(sources))
+    record("move", dim, len(arrays[0]), len(sources))
     return write.move_rows(arrays, sources, targets)
 
 
-def _grow(arrays: Arrays, capacity: int, dim: int) -> Arrays:
-    record("grow", dim, arrays[0], capacity, f"to {capacity}")
-    return write.grow_rows(arrays, capacity)
+def _grow(blocks: Chunks, capacity: int, length: int, dim: int) -> LongerChunks:
+    record("grow", dim, capacity_of(blocks), capacity, f"to {capacity}")
+    return regrouped(blocks, length, capacity // length)
 
 
 def _read(arrays: Arrays, slots: Int[Array, " batch"], dim: int) -> Rows:
-    record("read", dim, arrays[0], len(slots))
+    record("read", dim, len(arrays[0]), len(slots))
     return write.read_rows(arrays, slots)
 
 
 def _search(
-    arrays: Arrays,
+    blocks: Chunks,
     targets: Float[Array, "batch dim"],
     scales: Float[Array, " batch"],
     count: Int[Array, ""],
@@ -77,9 +77,9 @@ def _search(
     metric: Metric,
     width: int,
 ) -> tuple[Array, Array, Array]:
-    rows, norms = arrays
-    record("search", rows.shape[1], rows, len(targets), f"{metric}, {width} candidates")
-    return candidates.pick_candidates(rows, norms, targets, scales, count, mask, metric, width)
+    (batch, dim), detail = targets.shape, f"{metric}, {width} candidates"
+    record("search", dim, capacity_of(blocks), batch, detail)
+    return candidates.pick_candidates(blocks, targets, scales, count, mask, metric, width)
 
 
 def _scan(
@@ -92,7 +92,7 @@ def _scan(
     width: int,
     dim: int,
 ) -> Array:
-    record("scan", dim, codes[0], len(prepared["norms"]), f"{metric}, {width} candidates")
+    record("scan", dim, len(codes[0]), len(prepared["norms"]), f"{metric}, {width} candidates")
     return scanning.scan_codes(codes, prepared, count, mask, tile_scores, metric, width, dim)
 
 
@@ -103,7 +103,7 @@ def _rescore(
     metric: Metric,
     width: int,
 ) -> tuple[Array, Array]:
-    record("rescore", rows.shape[1], rows, len(queries), f"{metric}, {width} candidates")
+    record("rescore", rows.shape[1], len(rows), len(queries), f"{metric}, {width} candidates")
     return rescoring.best_rows(rows, queries, slots, metric, width)
 
 
@@ -127,7 +127,7 @@ write_copy: Final = jax.jit(_write, static_argnames="dim")
 write_in_place: Final = jax.jit(_write, donate_argnums=0, static_argnames="dim")
 move_copy: Final = jax.jit(_move, static_argnames="dim")
 move_in_place: Final = jax.jit(_move, donate_argnums=0, static_argnames="dim")
-grow: Final = jax.jit(_grow, static_argnames=("capacity", "dim"))
+grow: Final = jax.jit(_grow, static_argnames=("capacity", "length", "dim"))
 read: Final = jax.jit(_read, static_argnames="dim")
 search: Final = jax.jit(_search, static_argnames=("metric", "width"))
 scan: Final = jax.jit(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))
@@ -180,25 +180,26 @@ def sharded_programs(placement: NamedSharding) -> ShardedPrograms:
 
     def write(block: Arrays, slots: Array, new: Rows) -> Arrays:
         (rows, norms), (new_rows, new_norms) = block, new
-        record("write", rows.shape[1], rows, len(slots))
+        record("write", rows.shape[1], len(rows), len(slots))
         return sharded.write_sharded(rows, norms, slots, new_rows, new_norms, count)
 
     def move(block: Arrays, sources: Array, targets: Array) -> Arrays:
         rows, norms = block
-        record("move", rows.shape[1], rows, len(sources))
+        record("move", rows.shape[1], len(rows), len(sources))
         return sharded.move_sharded(rows, norms, sources, targets, count)
 
     def grow(block: Arrays, capacity: int) -> Arrays:
         rows, norms = block
-        record("grow", rows.shape[1], rows, capacity, f"to {capacity}")
+        record("grow", rows.shape[1], len(rows), capacity, f"to {capacity}")
         return sharded.grow_sharded(rows, norms, capacity, count)
 
-    def read(state: CollectionState, slots: Array) -> Array:
-        record("read", state.rows.shape[1], state.rows, len(slots))
-        return sharded.read_sharded(state.rows, slots, count)
+    def read(block: Arrays, slots: Array) -> Array:
+        rows, _ = block
+        record("read", rows.shape[1], len(rows), len(slots))
+        return sharded.read_sharded(rows, slots, count)
 
     def search(
-        state: CollectionState,
+        block: Arrays,
         targets: Array,
         scales: Array,
         row_count: Array,
@@ -206,10 +207,10 @@ def sharded_programs(placement: NamedSharding) -> ShardedPrograms:
         metric: Metric,
         width: int,
     ) -> tuple[Array, Array, Array]:
-        detail = f"{metric}, {width} candidates"
-        record("search", state.rows.shape[1], state.rows, len(targets), detail)
+        (rows, norms), detail = block, f"{metric}, {width} candidates"
+        record("search", rows.shape[1], len(rows), len(targets), detail)
         return sharded.pick_sharded(
-            state.rows, state.norms, targets, scales, row_count, mask, metric, width, placement
+            rows, norms, targets, scales, row_count, mask, metric, width, placement
         )
 
     return ShardedPrograms(

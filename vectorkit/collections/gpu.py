@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import jax
 
-from vectorkit.collections.backend import Backend, ExactBackend
+from vectorkit.collections.backend import Backend
 from vectorkit.collections.collection import Collection
+from vectorkit.collections.exact import ExactBackend
 from vectorkit.collections.not_storable import short
 from vectorkit.errors import DeviceNotFound, InvalidOption
 

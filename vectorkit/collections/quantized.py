@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, cast
+from typing import ClassVar, Final, cast
 
 import jax
 import numpy as np
 
-from vectorkit.collections.backend import Backend
+from vectorkit.collections.backend import Backend, ReadRows
 from vectorkit.collections.checks import check_dim, nearest
 from vectorkit.collections.codecs import Codec, codec_of
 from vectorkit.collections.coded import SAMPLE_ROWS, QuantizedBackend, QuantizedState, RowsPlace
@@ -17,7 +17,6 @@ from vectorkit.collections.gpu import check_device
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.not_storable import short
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.state import padded
 from vectorkit.collections.tables import View
 from vectorkit.collections.values import known_name, whole_number
 from vectorkit.display import record_table
@@ -96,16 +95,16 @@ class QuantizedCollection(Collection):
         (5, 0.0, 0)
         """
 
-        def sample(view: View) -> tuple[int, Any]:
+        def sample(view: View) -> ReadRows | None:
             if not self._backend.keeps_rows or view.state.codec.needs_training:
-                return 0, None
+                return None
             step = max(1, -(-view.count // SAMPLE_ROWS))
             slots = np.arange(0, view.count, step, dtype=np.int32)
-            return len(slots), self._backend.read(view.state, padded(slots))
+            return self._backend.read(view.state, slots)
 
         with plain_jax():
-            view, (count, read) = self._read(sample)
-            rows = None if read is None else np.asarray(read)[:count]
+            view, read = self._read(sample)
+            rows = None if read is None else read()
         state: QuantizedState = view.state
         codec, learned = state.codec, state.learned
         error = None if rows is None else codec.relative_error(rows)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vectorkit.collections import audit, files, frames
-from vectorkit.collections.backend import Backend
+from vectorkit.collections.backend import Backend, ReadRows
 from vectorkit.collections.checks import (
     check_id,
     check_k,
@@ -86,8 +86,8 @@ class Reader(ABC):
         """Run `dispatch` on the present state; its tables stay as long as the view is there."""
 
     @abstractmethod
-    def _row(self, row_id: Id) -> tuple[Any, Payload | None]:
-        """A row as dim numbers, not waited for, and its payload. Raises VectorNotFound."""
+    def _row(self, row_id: Id) -> tuple[ReadRows, Payload | None]:
+        """Begin to read a row, and return its payload. Raises VectorNotFound."""
 
     def __contains__(self, row_id: object) -> bool:
         """Whether a row has this id. An object that cannot be an id is in no collection."""
@@ -116,7 +116,7 @@ class Reader(ABC):
         wanted = check_id(row_id)
         with plain_jax():
             row, payload = self._row(wanted)
-            vector = np.array(row).reshape(self.dim)
+            vector = np.array(row()).reshape(self.dim)
         return Row(wanted, vector, deepcopy(payload), not self._backend.keeps_rows)
 
     def payload(self, row_id: Id) -> Payload | None:
@@ -257,8 +257,10 @@ def readers_table(readers: Iterable[Reader]) -> str:
 class Snapshot(Reader):
     """A collection as it was: immutable, with the same read methods, whatever is written later.
 
-    Made by `Collection.snapshot()` in constant time; the collection's next write copies its rows
-    once. It holds their memory until it is let go.
+    `Collection.snapshot()` makes it in constant time. It holds the memory of its rows.
+    A write to the collection copies the arrays that it changes, once. `CpuCollection` and
+    `GpuCollection` keep their rows in up to 16 chunks of 8,192 rows or more, and copy only the
+    chunks that a write changes; the other kinds keep all rows in one array.
 
     >>> import vectorkit as vk
     >>> c = vk.CpuCollection(dim=2)
@@ -302,18 +304,20 @@ class Snapshot(Reader):
 
     def vectors(self) -> Float32Array:
         """All vectors in slot order, as a copy (count, dim)."""
-        return np.array(self._rows())
+        return np.require(self._rows(), requirements=["OWNDATA", "WRITEABLE"])
 
     def payloads(self) -> list[Payload | None]:
         """All payloads in slot order, as copies."""
         return [deepcopy(payload) for payload in self._view.payloads]
 
     def _batches(self, size: int) -> Iterator[RowBatch]:
-        view, rows = self._view, self._rows()
+        view = self._view
         for start in range(0, view.count, size):
-            block = slice(start, min(start + size, view.count))
-            ids, payloads = view.tables.ids[block], view.tables.payloads[block]
-            yield RowBatch(ids, np.array(rows[block]), deepcopy(payloads))
+            end = min(start + size, view.count)
+            ids, payloads = view.tables.ids[start:end], view.tables.payloads[start:end]
+            with plain_jax():
+                rows = np.array(self._backend.rows(view.state, end, start))
+            yield RowBatch(ids, rows, deepcopy(payloads))
 
     def _contents(self) -> files.Contents:
         view = self._view
@@ -335,7 +339,7 @@ class Snapshot(Reader):
     def _peek(self, look: Callable[[View], Any]) -> Any:
         return look(self._view)
 
-    def _row(self, row_id: Id) -> tuple[Any, Payload | None]:
+    def _row(self, row_id: Id) -> tuple[ReadRows, Payload | None]:
         view = self._view
         slot = self._slot(row_id, view)
         if slot is None:

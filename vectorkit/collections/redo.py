@@ -35,18 +35,33 @@ class Growth(NamedTuple):
     after: int
 
 
+class Published(NamedTuple):
+    """A block that takes a place: that of the present block there, or the one behind the last.
+
+    `keeps_pins`: readers of the present block hold this one, too.
+    """
+
+    place: int
+    block: Block
+    keeps_pins: bool = False
+
+
+def published_at(blocks: Sequence[Block], places: set[int]) -> tuple[Published, ...]:
+    """Publish the blocks at these places, from the first to the last."""
+    return tuple([Published(place, blocks[place]) for place in sorted(places)])
+
+
 class Rows(NamedTuple):
     """What a write does to the rows on the devices.
 
     `accepted` is the number of rows that the buffer holds afterwards. `steps` change present blocks
-    in place. Each entry of `published` (place, block, whether the block keeps the present pins)
-    replaces the block at that place; no step changes a block at one of these places.
+    in place, none of them at a place where a block is `published`.
     """
 
     accepted: int
     learned: Learned
     steps: tuple[Step, ...] = ()
-    published: tuple[tuple[int, Block, bool], ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 class Redo(NamedTuple):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vectorkit.collections.backend import SELECTION_PRODUCTS, Backend, Candidates, Pending
 from vectorkit.collections.results import BatchMatches
-from vectorkit.collections.state import padded, padded_size
+from vectorkit.collections.state import padded_size
 from vectorkit.collections.tables import View
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
@@ -230,11 +230,11 @@ class _Search:
 def _gather(backend: Backend, view: View, slots: NDArray[np.int64], batch: int) -> Pending:
     """All of a few slots as the candidates of every query: no other row is wanted."""
     wanted = slots.astype(np.int32)
-    rows = backend.read(view.state, padded(wanted))
+    rows = backend.read(view.state, wanted)
 
     def wait() -> Candidates:
         shape = (batch, len(wanted))
-        found = np.asarray(rows)[: len(wanted)]
+        found = rows()
         return Candidates(
             np.broadcast_to(wanted, shape), np.broadcast_to(found, (*shape, found.shape[1])), None
         )

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 from vectorkit.collections import compiled
-from vectorkit.collections.backend import Backend, Block, ExactBackend, Learned, Step
+from vectorkit.collections.backend import Backend, Block, Learned, ReadRows, Step, padded_move
 from vectorkit.collections.checks import nearest
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.copies import packed, rebuilt
+from vectorkit.collections.exact import Chunks, ExactBackend
 from vectorkit.collections.not_storable import short
-from vectorkit.collections.state import CAPACITY_MIN, CollectionState, padded_size
+from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded, padded_size
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import ScaledQueries, stored_norms
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
@@ -61,7 +61,10 @@ class ShardedCollection(Collection):
 
 
 class ShardedBackend(ExactBackend):
-    """Float32 rows and norms in equal blocks, one a shard; capacities are multiples of them."""
+    """Float32 rows and norms, in equal shards of one array each; capacities are multiples of them.
+
+    There is one chunk: a copy of it runs on all devices at the same time.
+    """
 
     def __init__(self, dim: int, metric: Metric, mesh: Mesh, axis: Any) -> None:
         placement = NamedSharding(mesh, PartitionSpec(axis))
@@ -74,19 +77,24 @@ class ShardedBackend(ExactBackend):
         mesh, (axis,) = self._placement.mesh, self._placement.spec
         return rebuilt, (type(self), *map(packed, (self.dim, self.metric, mesh, axis)))
 
-    def empty(self) -> tuple[Learned, tuple[Block, ...]]:
-        """Zeros, on every device its own."""
-        capacity = self._rounded(CAPACITY_MIN)
-        rows = jnp.zeros((capacity, self.dim), jnp.float32, device=self.placement)
-        norms = jnp.zeros((capacity,), jnp.float32, device=self.placement)
-        return None, ((rows, norms),)
+    def _zeros(self, length: int) -> Block:
+        return super()._zeros(self._rounded(length))
 
-    def grow(self, blocks: Sequence[Block], capacity: int) -> tuple[Block, ...]:
+    def _chunk_length(self, capacity: int) -> int:
+        return capacity
+
+    def move(
+        self, blocks: Sequence[Block], sources: Int32Array, targets: Int32Array
+    ) -> tuple[Step, ...]:
+        """Only moved rows travel."""
+        return (self._step(0, "move", *padded_move(sources, targets, self.capacity(blocks))),)
+
+    def grow(self, blocks: Sequence[Block], capacity: int) -> Chunks:
         """Longer shards, padded with zeros; no row changes its device."""
         grown: Block = self._programs.grow(blocks[0], capacity=self._rounded(capacity))
         return (grown,)
 
-    def _step(self, name: str, *arguments: Any) -> Step:
+    def _step(self, block: int, name: str, *arguments: Any) -> Step:
         """Every device takes the rows of its own slots; only moved rows travel.
 
         The arguments are on all devices first: given NumPy arrays, a program for several devices
@@ -95,32 +103,30 @@ class ShardedBackend(ExactBackend):
         programs = self._programs
         in_place = getattr(programs, f"{name}_in_place")
         there = jax.tree.map(self._on_all_devices, arguments)
-        return Step(0, in_place, getattr(programs, f"{name}_copy"), in_place, there)
+        return Step(block, in_place, getattr(programs, f"{name}_copy"), in_place, there)
 
     def _on_all_devices(self, array: NDArray[Any]) -> Array:
         everywhere = NamedSharding(self._placement.mesh, PartitionSpec())
         return jax.make_array_from_callback(array.shape, everywhere, array.__getitem__)
 
-    def read(self, state: CollectionState, slots: Int32Array) -> Array:
-        """One gather, to every device; not waited for."""
-        found: Array = self._programs.read(state, slots)
-        return found
+    def read(self, state: Chunks, slots: Int32Array) -> ReadRows:
+        """One gather, to every device."""
+        found: Array = self._programs.read(state[0], padded(slots))
+        return lambda: np.asarray(found)[: len(slots)]
 
-    def rows(self, state: CollectionState, count: int) -> Float32Array:
-        """The bits that were put in, read block by block: no device ever holds them all."""
-        rows = np.empty((count, self.dim), np.float32)
-        size = min(_READ_ROWS, padded_size(count))
-        for start in range(0, count, size):
-            block = rows[start : start + size]
-            slots = np.minimum(np.arange(start, start + size, dtype=np.int32), count - 1)
-            block[:] = np.asarray(self.read(state, slots))[: len(block)]
+    def rows(self, state: Chunks, count: int, start: int = 0) -> Float32Array:
+        """The bits that were put in, read piece by piece: no device ever holds them all."""
+        rows = np.empty((count - start, self.dim), np.float32)
+        size = min(_READ_ROWS, padded_size(len(rows)))
+        for first in range(0, len(rows), size):
+            piece = rows[first : first + size]
+            slots = np.arange(start + first, start + first + size, dtype=np.int32)
+            piece[:] = self.read(state, np.minimum(slots, count - 1))()[: len(piece)]
         return rows
 
-    def adopt(
-        self, content: Mapping[str, NDArray[Any]], count: int
-    ) -> tuple[Learned, tuple[Block, ...]]:
+    def adopt(self, content: Mapping[str, NDArray[Any]], count: int) -> tuple[Learned, Chunks]:
         """Rows and norms, dealt out on the host."""
-        capacity = self._rounded(self.capacity_for(count))
+        capacity = self._rounded(max(CAPACITY_MIN, grown_capacity(0, count)))
         slots = np.arange(count)
         places = slots % self._shard_count * (capacity // self._shard_count)
         places += slots // self._shard_count
@@ -130,7 +136,7 @@ class ShardedBackend(ExactBackend):
 
     def _find(
         self,
-        state: CollectionState,
+        state: Chunks,
         prepared: ScaledQueries,
         count: int,
         mask: MaskArray | None,
@@ -138,7 +144,7 @@ class ShardedBackend(ExactBackend):
     ) -> tuple[Array, Array, Array]:
         """The best of every shard, merged; only candidates travel."""
         found: tuple[Array, Array, Array] = self._programs.search(
-            state,
+            state[0],
             prepared.targets,
             prepared.scales,
             np.int32(count),

@@ -1,33 +1,27 @@
-"""What a collection holds on its device: frozen arrays, no behaviour."""
+"""Sizes: how long arrays of rows are, how they are padded, and how many chunks they have."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
 
-import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.kernels.shapes import Array, Float
-from vectorkit.types import Float32Array
+from vectorkit.types import Float32Array, Int32Array
 
 CAPACITY_MIN: Final = 8
+CHUNKS_MAX: Final = 16
+CHUNK_ROWS_MIN: Final = 1 << 13
+"""So many rows are copied in less than a millisecond."""
+
 _STEPPED_FROM: Final = 1 << 17
 _ALIGNMENT_BYTES: Final = 64
 
 
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True, slots=True)
-class CollectionState:
-    """The rows as they were given, and their canonical norms. Unused slots hold zeros or leftovers.
-
-    Shapes: rows (capacity, dim) float32, norms (capacity,) float32.
-    """
-
-    rows: Float[Array, "capacity dim"]
-    norms: Float[Array, " capacity"]
+Positions: TypeAlias = slice | NDArray[np.intp]
+"""Positions in an array: a range of them, or any."""
 
 
 def padded_size(count: int) -> int:
@@ -73,6 +67,42 @@ def grown_capacity(capacity: int, count: int) -> int:
     doubled = max(count, 2 * capacity)
     step = padded_size(doubled) // 16
     return -(-doubled // step) * step
+
+
+def chunk_length(capacity: int, least: int = CHUNK_ROWS_MIN) -> int:
+    """How many rows each chunk of a collection of this capacity has.
+
+    A write after a snapshot copies the chunks that it changes, so there are several; a search takes
+    a little time for each of them, so there are at most 16.
+
+    >>> [chunk_length(capacity) for capacity in (64, 8_192, 16_384, 131_072, 1 << 20, 9 << 17)]
+    [64, 8192, 8192, 8192, 65536, 131072]
+    """
+    if capacity <= least:
+        return capacity
+    return max(least, padded_size(capacity) // CHUNKS_MAX)
+
+
+def by_chunk(slots: Int32Array, length: int) -> Iterator[tuple[int, Positions]]:
+    """Divide slots by chunks of `length` rows.
+
+    Yields the number of each chunk that has some of them, and their positions in `slots`: as a
+    slice where the slots ascend.
+
+    >>> list(by_chunk(np.array([3, 8, 9], np.int32), 8))
+    [(0, slice(0, 1, None)), (1, slice(1, 3, None))]
+    """
+    chunk_of = slots // length
+    if len(slots) == 0:
+        return
+    if (chunk_of == chunk_of[0]).all():
+        yield int(chunk_of[0]), slice(None)
+        return
+    order = None if (chunk_of[1:] >= chunk_of[:-1]).all() else np.argsort(chunk_of, kind="stable")
+    numbers, starts = np.unique(chunk_of if order is None else chunk_of[order], return_index=True)
+    ends = [*starts[1:].tolist(), len(slots)]
+    for number, start, end in zip(numbers.tolist(), starts.tolist(), ends, strict=True):
+        yield number, slice(start, end) if order is None else order[start:end]
 
 
 def aligned_zeros(shape: tuple[int, ...]) -> Float32Array:

@@ -32,7 +32,7 @@ from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
 from vectorkit.collections.memory import Memory, sizeof_ids, sizeof_payloads
 from vectorkit.collections.pins import Pinned
-from vectorkit.collections.redo import Change, Growth, Head, Redo, Rows
+from vectorkit.collections.redo import Change, Growth, Head, Published, Redo, Rows, published_at
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.state import grown_capacity, padded_size
 from vectorkit.collections.tables import Tables, View, close_holes
@@ -217,12 +217,7 @@ class Storage:
         count = len(self)
         remaining = count - len(slots)
         sources, targets = close_holes(slots, count)
-        size = padded_size(len(sources))
-        padded_sources = np.zeros(size, np.int32)
-        padded_targets = np.full(size, self.capacity, np.int32)
-        padded_sources[: len(sources)] = sources
-        padded_targets[: len(targets)] = targets
-        steps = self.backend.move(padded_sources, padded_targets) if len(sources) else ()
+        steps = self.backend.move(self._blocks, sources, targets) if len(sources) else ()
         ids, payloads, moved_from = self.tables.ids, self.tables.payloads, sources.tolist()
         moved_to = targets.tolist()
         redo = Redo(
@@ -245,7 +240,7 @@ class Storage:
         count = len(self)
         learned, blocks = self.backend.with_codebook(self.state, codebook, count)
         # Arrays of float32 rows are still those of a snapshot: its pins go on.
-        published = tuple([(place, block, True) for place, block in enumerate(blocks)])
+        published = tuple([Published(place, block, True) for place, block in enumerate(blocks)])
         rows = Rows(0, learned, published=published)
         redo = Redo(rows, self.tables, slots=np.arange(count, dtype=np.int32))
         return self._change(redo, count, WriteResult(updated=count))
@@ -258,7 +253,7 @@ class Storage:
             self.flush()
             capacity = grown_capacity(self.capacity, count)
             blocks = self.backend.grow(self._blocks, capacity)
-            published = tuple([(place, block, False) for place, block in enumerate(blocks)])
+            published = published_at(blocks, self._new(blocks))
             redo = Redo(Rows(0, self._learned, published=published), self.tables)
             self._commit(self._head(redo, self.version, len(self)))
 
@@ -311,8 +306,7 @@ class Storage:
         """Bytes by what holds them."""
         self.flush()
         state = self.state
-        arrays, on_host = self.backend.arrays(state), self.backend.host_names()
-        sizes = {name: int(array.nbytes) for name, array in arrays.items()}
+        sizes, on_host = self.backend.sizes(state), self.backend.host_names()
         learned = self.backend.parameters(state)
         return Memory(
             row_count=len(self),
@@ -339,9 +333,7 @@ class Storage:
         hashes = np.zeros((len(dirty), 2), np.uint64)
         for start in range(0, len(present), _DIGEST_BLOCK):
             block = present[start : start + _DIGEST_BLOCK]
-            slots = np.zeros(padded_size(len(block)), np.int32)
-            slots[: len(block)] = block
-            rows = np.asarray(self.backend.read(state, slots))[: len(block)]
+            rows = self.backend.read(state, block)()
             names = [ids[slot] for slot in block.tolist()]
             extras = [payloads[slot] for slot in block.tolist()]
             hashes[start : start + len(block)] = row_hashes(names, rows, extras)
@@ -366,8 +358,8 @@ class Storage:
         mine, is_large = set[int](), len(slots) > PIECE_ROWS
         is_aside = is_large and padded_size(len(slots)) > capacity // 2
         if count > capacity:
-            made[:], is_aside = backend.grow(made, grown_capacity(capacity, count)), True
-            mine, capacity = set(range(len(made))), backend.capacity(made)
+            made[:] = backend.grow(made, grown_capacity(capacity, count))
+            mine, capacity, is_aside = self._new(made), backend.capacity(made), is_large
         steps: list[Step] = []
         for start in range(0, len(slots), PIECE_ROWS):
             piece = slice(start, start + PIECE_ROWS)
@@ -377,14 +369,18 @@ class Storage:
             steps += self._aside(made, mine, asked, is_aside=is_aside)
             if is_large and is_aside:
                 jax.block_until_ready(made)  # Otherwise the copies of all pieces would queue.
-        published = tuple([(place, made[place], False) for place in sorted(mine)])
-        return Rows(0, learned, tuple(steps), published)
+        return Rows(0, learned, tuple(steps), published_at(made, mine))
 
     def _placed(self, steps: Sequence[Step], learned: Learned) -> Rows:
         """Plan the steps: in place, or on copies of the blocks that a reader holds."""
         made, mine = list(self._blocks), set[int]()
         rest = self._aside(made, mine, steps, is_aside=False)
-        return Rows(0, learned, rest, tuple([(place, made[place], False) for place in mine]))
+        return Rows(0, learned, rest, published_at(made, mine))
+
+    def _new(self, blocks: Sequence[Block]) -> set[int]:
+        """The places of the blocks that no reader has seen."""
+        old = self._blocks
+        return {at for at, block in enumerate(blocks) if at >= len(old) or block is not old[at]}
 
     def _aside(
         self, made: list[Block], mine: set[int], steps: Sequence[Step], *, is_aside: bool
@@ -417,11 +413,12 @@ class Storage:
         return Change(change, lambda: self.head.version >= head.version)
 
     def _head(self, redo: Redo, version: int, count: int) -> Head:
-        published = redo.rows.published
-        if published and published[0][0] == 0:
-            before, after = self.capacity, self.backend.capacity([published[0][1]])
-            if before != after:
-                redo = redo._replace(growth=Growth(self.version, before, after))
+        blocks = list(self._blocks)
+        for place, block, _ in redo.rows.published:
+            blocks[place : place + 1] = [block]
+        before, after = self.capacity, self.backend.capacity(blocks)
+        if before != after:
+            redo = redo._replace(growth=Growth(self.version, before, after))
         return Head(version, count, self.head.buffer, redo.rows.accepted, redo)
 
     # Committing and finishing
@@ -481,10 +478,10 @@ class Storage:
 
     def _publish(self, rows: Rows) -> None:
         self._learned = rows.learned
-        for place, block, is_shared in rows.published:
-            self._blocks[place] = block
-            if not is_shared:
-                self._pinned[place] = Pinned()
+        for place, block, keeps_pins in rows.published:
+            if not keeps_pins:
+                self._pinned[place : place + 1] = [Pinned()]  # Behind the last one: it is added.
+            self._blocks[place : place + 1] = [block]
 
     def _settle(self) -> None:
         """Bring the marks of the digest and the log of changes up to the present version.

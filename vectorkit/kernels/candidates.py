@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 
 from vectorkit.kernels.canonical import flushed, relative_error
+from vectorkit.kernels.chunks import Chunks, on_tile, rows_at
 from vectorkit.kernels.select import select_best, tile_rows
 from vectorkit.kernels.shapes import Array, Bool, Float, Int
 from vectorkit.types import Metric
@@ -61,8 +62,7 @@ def upper_bounds(
 
 
 def pick_candidates(
-    rows: Float[Array, "capacity dim"],
-    norms: Float[Array, " capacity"],
+    chunks: Chunks,
     targets: Float[Array, "batch dim"],
     scales: Float[Array, " batch"],
     count: Int[Array, ""],
@@ -76,23 +76,21 @@ def pick_candidates(
 ]:
     """The `width` rows of largest upper bound among the first `count`, for each query.
 
-    Returns upper bounds (descending), slots, and the rows themselves. Places that no row fills
-    have the bound −inf and a slot beyond every capacity. `mask` takes slots out of the search.
+    Each chunk has rows (length, dim) and their norms (length,), both float32. Returns upper bounds
+    (descending), slots, and the rows themselves. Places that no row fills have the bound −inf and a
+    slot beyond every capacity. `mask` takes slots out of the search.
     """
-    batch = targets.shape[0]
-    tile = tile_rows(rows.shape[0], rows.shape[1], batch, width)
+    batch, dim = targets.shape
+    tile = tile_rows(chunks[0][0].shape[0], dim, batch, width)
 
     def score_tile(start: Int[Array, ""]) -> Float[Array, "tile batch"]:
-        return upper_bounds(
-            jax.lax.dynamic_slice_in_dim(rows, start, tile),
-            jax.lax.dynamic_slice_in_dim(norms, start, tile),
-            targets,
-            scales,
-            metric,
-        )
+        def bounds_of(rows: Array, norms: Array) -> Array:
+            return upper_bounds(rows, norms, targets, scales, metric)
+
+        return on_tile(chunks, start, tile, bounds_of)
 
     bounds, slots = select_best(score_tile, tile, batch, width, count, mask)
-    return bounds, slots, rows.at[slots].get(mode="clip")
+    return bounds, slots, rows_at(tuple([rows for rows, _ in chunks]), slots)
 
 
 def _products(

@@ -1,12 +1,10 @@
-"""Changing rows: scatter, move, grow. A slot at or beyond the capacity means "drop".
+"""Changing rows: scatter and move. A slot at or beyond the capacity means "drop".
 
 Rows are several arrays with the slots as their first axis. Pad slots with the capacity, never with
 −1: −1 is the last row, also under `mode="drop"`.
 """
 
 from __future__ import annotations
-
-import jax.numpy as jnp
 
 from vectorkit.kernels.shapes import Array, Int, Shaped
 
@@ -25,14 +23,6 @@ def move_rows(
 ) -> Arrays:
     """Copy the rows at `sources` into `targets`; no slot may be in both."""
     return write_rows(arrays, targets, read_rows(arrays, sources))
-
-
-def grow_rows(arrays: Arrays, capacity: int) -> tuple[Shaped[Array, "larger ..."], ...]:
-    """The same rows with room for `capacity` of them."""
-    return tuple(
-        jnp.pad(array, ((0, capacity - array.shape[0]), *[(0, 0)] * (array.ndim - 1)))
-        for array in arrays
-    )
 
 
 def read_rows(arrays: Arrays, slots: Int[Array, " batch"]) -> Rows:
