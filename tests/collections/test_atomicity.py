@@ -10,6 +10,7 @@ from vectorkit.collections import (
     buffer,
     collection,
     compiled,
+    digest,
     exact,
     storage,
 )
@@ -172,7 +173,7 @@ def test_u4_a_full_buffer_that_cannot_be_flushed_refuses_the_next_write(monkeypa
 def test_e2_a_digest_that_fails_may_be_asked_again(vectors, monkeypatch):
     expected = vectors.snapshot().digest()
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "row_hashes", fail)
+        patch.setattr(digest, "row_hashes", fail)
         with pytest.raises(Planned):
             vectors.digest()
     assert vectors.digest() == expected

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import METRICS, filled
-from vectorkit.collections import CpuCollection, storage
+from vectorkit.collections import CpuCollection, digest
 from vectorkit.collections.digest import combine, row_hash, total_of
 from vectorkit.operations import CollectionConfig
 
@@ -146,13 +146,13 @@ def test_the_running_digest_equals_a_recomputation(steps):
 
 @pytest.mark.parametrize("count", [1, 9, 40])
 def test_a_digest_asked_twice_hashes_nothing_again(count, monkeypatch):
-    collection, hashed, real = filled(CpuCollection, count=count), [], storage.row_hashes
+    collection, hashed, real = filled(CpuCollection, count=count), [], digest.row_hashes
 
     def spy(ids, rows, payloads):
         hashed.extend(ids)
         return real(ids, rows, payloads)
 
-    monkeypatch.setattr(storage, "row_hashes", spy)
+    monkeypatch.setattr(digest, "row_hashes", spy)
     collection.digest()
     assert len(hashed) == count
     collection.digest()
@@ -162,6 +162,6 @@ def test_a_digest_asked_twice_hashes_nothing_again(count, monkeypatch):
 
 
 def test_a_digest_of_more_rows_than_a_block_equals_the_recomputation(monkeypatch):
-    monkeypatch.setattr(storage, "_DIGEST_BLOCK", 16)
+    monkeypatch.setattr(digest, "_FOLDED_AT_ONCE", 16)
     collection = filled(CpuCollection, count=50)
     assert collection.digest() == collection.snapshot().digest()

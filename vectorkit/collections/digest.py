@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ _LENGTHS: Final = struct.Struct("<cII")
 _MODULUS: Final = 1 << 128
 _HALF: Final = np.uint64(32)
 _LOW: Final = np.uint64((1 << 32) - 1)
+_FOLDED_AT_ONCE: Final = 1 << 16
 
 
 def row_hash(row_id: Id, row: bytes | memoryview, payload: Payload | None) -> bytes:
@@ -82,12 +83,6 @@ class DigestFold:
         self._is_dirty: NDArray[np.bool_] = np.zeros(CAPACITY_MIN, np.bool_)
         self._folding: tuple[Int32Array, Hashes, int] | None = None
 
-    @property
-    def total(self) -> int:
-        """The sum as of the last fold."""
-        self._finish()
-        return self._total
-
     def reserve(self, capacity: int) -> None:
         """Make room for the slots below `capacity`."""
         self._finish()
@@ -101,14 +96,32 @@ class DigestFold:
         self._finish()
         self._is_dirty[slots] = True
 
-    def dirty(self) -> Int32Array:
-        """The slots that have changed since the last fold, ascending."""
-        self._finish()
-        return np.flatnonzero(self._is_dirty).astype(np.int32)
+    def fold(
+        self,
+        read: Callable[[Int32Array], Float32Array],
+        ids: Sequence[Id],
+        payloads: Sequence[Payload | None],
+        count: int,
+    ) -> int:
+        """Fold in the slots that have changed, and return the sum over the first `count` rows.
 
-    def replace(self, slots: Int32Array, hashes: Hashes) -> None:
-        """Put the new hashes of all dirty slots in place of the old ones; zero for no row."""
+        `read` returns the rows at some slots. It is called for as many at a time as fit in memory.
+        """
         self._finish()
+        dirty = np.flatnonzero(self._is_dirty).astype(np.int32)
+        present = dirty[: np.searchsorted(dirty, count)]
+        hashes = np.zeros((len(dirty), 2), np.uint64)
+        for start in range(0, len(present), _FOLDED_AT_ONCE):
+            block = present[start : start + _FOLDED_AT_ONCE]
+            slots = block.tolist()
+            names, extras = [ids[slot] for slot in slots], [payloads[slot] for slot in slots]
+            hashes[start : start + len(block)] = row_hashes(names, read(block), extras)
+        if len(dirty):
+            self._replace(dirty, hashes)
+        return self._total
+
+    def _replace(self, slots: Int32Array, hashes: Hashes) -> None:
+        """Put the new hashes of all dirty slots in place of the old ones; zero for no row."""
         if len(self._hashes) < len(self._is_dirty):
             grown = np.zeros((len(self._is_dirty), 2), np.uint64)
             grown[: len(self._hashes)] = self._hashes

@@ -26,7 +26,7 @@ from vectorkit.collections.buffer import (
 )
 from vectorkit.collections.changes import ChangeLog
 from vectorkit.collections.compiled import warm_up
-from vectorkit.collections.digest import DigestFold, combine, parameter_bytes, row_hashes
+from vectorkit.collections.digest import DigestFold, combine, parameter_bytes
 from vectorkit.collections.files import Contents
 from vectorkit.collections.guard import Guard
 from vectorkit.collections.jax_context import plain_jax
@@ -46,8 +46,6 @@ of them, are written to blocks aside, which are published whole."""
 
 _new: Final = tuple.__new__
 """Makes a named tuple in half the time, for the short ways of one row."""
-
-_DIGEST_BLOCK: Final = 1 << 16
 
 
 class Storage:
@@ -327,20 +325,14 @@ class Storage:
         """The content hash: folds in the rows changed since it was last asked for."""
         self.flush()
         self._settle()
-        state, ids, payloads = self.state, self.tables.ids, self.tables.payloads
-        dirty = self._fold.dirty()
-        present = dirty[: np.searchsorted(dirty, len(self))]
-        hashes = np.zeros((len(dirty), 2), np.uint64)
-        for start in range(0, len(present), _DIGEST_BLOCK):
-            block = present[start : start + _DIGEST_BLOCK]
-            rows = self.backend.read(state, block)()
-            names = [ids[slot] for slot in block.tolist()]
-            extras = [payloads[slot] for slot in block.tolist()]
-            hashes[start : start + len(block)] = row_hashes(names, rows, extras)
-        if len(dirty):
-            self._fold.replace(dirty, hashes)
+        state, tables = self.state, self.tables
+
+        def read(slots: Int32Array) -> Float32Array:
+            return self.backend.read(state, slots)()
+
+        total = self._fold.fold(read, tables.ids, tables.payloads, len(self))
         learned = parameter_bytes(self.backend.parameters(state))
-        return combine(self.config, learned, self._fold.total, len(self))
+        return combine(self.config, learned, total, len(self))
 
     # Plans
 
