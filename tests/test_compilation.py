@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from vectorkit.collections import CpuCollection, compiled
-from vectorkit.collections.compiled import trace_counts
+from vectorkit.collections import CpuCollection
+from vectorkit.collections.backends import compiled
+from vectorkit.collections.backends.compiled import trace_counts
 
 PROGRAMS = ("write_copy", "write_in_place", "move_copy", "move_in_place", "grow", "read", "search")
 

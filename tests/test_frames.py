@@ -12,7 +12,7 @@ from vectorkit import frames, sim
 from vectorkit.collections import BatchMatches, Matches
 from vectorkit.replication import ReplicaInfo
 from vectorkit.sim import ClusterOptions, Link, Partition, Workload
-from vectorkit.sim.trace import Trace
+from vectorkit.sim.world.trace import Trace
 
 LOAD = Workload(writes_per_s=10, reads_per_s=5, source="uniform:20x4")
 RUN_FRAMES = {

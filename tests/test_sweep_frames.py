@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from vectorkit.sim.grid import _known_paths
-from vectorkit.sim.sweep_frames import SWEEP, sweep
+from vectorkit.sim.sweeps.frames import SWEEP, sweep
+from vectorkit.sim.sweeps.grid import _known_paths
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "simulation.md"
 

@@ -10,8 +10,8 @@ from scipy.stats import binom, multinomial
 
 from vectorkit import sim
 from vectorkit.errors import InvalidInput
-from vectorkit.sim.sweep_frames import sweep
-from vectorkit.sim.sweep_statistics import _rates_differ, wilson
+from vectorkit.sim.sweeps.frames import sweep
+from vectorkit.sim.sweeps.intervals import _rates_differ, wilson
 
 INF = math.inf
 LATENCY = "write_latency_ms_p50"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vectorkit import KEEP, CpuCollection, sim
-from vectorkit.sim.trace_events import NodeStarted
+from vectorkit.sim.world.trace_events import NodeStarted
 from vectorkit.testing import assert_same_trace, count_traces
 
 

@@ -16,9 +16,7 @@ LAYERS = (
     "operations",
     "kernels",
     "collections",
-    "comparisons",
     "datasets",
-    "cache",
     "store",
     "replication",
     "sim",
@@ -47,18 +45,19 @@ CLOCKS = {"measure", "cli"}
 
 # Names from outside, each with the layers or modules that may use it.
 CONFINED = {
-    "jax.jit": {"collections.compiled"},
+    "jax.jit": {"collections.backends.compiled"},
     "pandas": layers_from("measure")
-    | {"tabular", "collections.from_frame", "sim.sweep_frames", "sim.sweep_statistics"},
+    | {"tabular", "collections.from_frame", "sim.sweeps.frames", "sim.sweeps.intervals"},
     "matplotlib": {"accessors", "plot", "notebook", "cli"},
     "ipywidgets": {"notebook"},
     "tqdm": {"progress"},
     "random": RANDOM,
     "numpy.random": RANDOM,
     "secrets": RANDOM,
-    "uuid": RANDOM | {"collections.values"},  # Types only: it converts values that callers pass.
+    "uuid": RANDOM
+    | {"collections.values.conversion"},  # Types only: it converts values that callers pass.
     "time": CLOCKS,
-    "datetime": CLOCKS | {"collections.values", "collections.time_texts"},
+    "datetime": CLOCKS | {"collections.values.conversion", "collections.values.time_texts"},
     "importlib.import_module": set(),  # It would hide an import from this test.
 }
 NOT_AT_IMPORT = "matplotlib"  # It is slow to load: import it inside functions.
@@ -203,7 +202,7 @@ FRAMES = {"frames.py": ""}
 LONG_FUNCTION = "def f():\n" + "    pass\n" * FUNCTION_LINES_MAX
 PLANTED = {
     "right": ({"kernels/a.py": "from vectorkit.sim import x"}, "reaches right to vectorkit.sim.x"),
-    "right, plain": ({"store.py": "import vectorkit.sim.clock as c"}, "reaches right"),
+    "right, plain": ({"store.py": "import vectorkit.sim.world.clock as c"}, "reaches right"),
     "right, from root": ({"store.py": "from vectorkit import frames"}, "reaches right"),
     "right, local": ({"store.py": "def f():\n  import vectorkit.frames"}, "reaches right"),
     "right, types": (
@@ -269,7 +268,7 @@ def test_tidy_sources_have_no_findings() -> None:
         "units.py": "from vectorkit.errors import InvalidInput",
         "errors.py": "",
         "tabular.py": "def f():\n  import pandas as pd",
-        "collections/compiled.py": "import jax\nsearch = jax.jit(print)",
+        "collections/backends/compiled.py": "import jax\nsearch = jax.jit(print)",
         "sim/run.py": (
             "if TYPE_CHECKING:\n  from vectorkit.tabular import DataFrame\n"
             "def health() -> DataFrame:\n  from vectorkit import tabular\n"

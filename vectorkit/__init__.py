@@ -18,7 +18,6 @@ if sys.version_info < (3, 11):  # noqa: UP036
 import jax  # noqa: F401 - Loaded deep inside the imports below it takes a twentieth longer.
 
 from vectorkit import accessors, datasets, errors
-from vectorkit.cache import CacheStats, QueryCache
 from vectorkit.collections import (
     BatchMatches,
     CodecReport,
@@ -34,9 +33,10 @@ from vectorkit.collections import (
     WriteResult,
     load,
 )
-from vectorkit.comparisons import diff, parity_report
+from vectorkit.collections.comparisons import diff, parity_report
 from vectorkit.errors import VectorKitError
 from vectorkit.store import VectorStore
+from vectorkit.store.cache import CacheStats, QueryCache
 from vectorkit.types import KEEP
 
 if TYPE_CHECKING:

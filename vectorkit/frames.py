@@ -10,15 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vectorkit.collections.audit import AUDIT
+from vectorkit.collections.comparisons import DIFF, PARITY
 from vectorkit.collections.frames import COLLECTION, COMPILE_REPORT, compile_report
 from vectorkit.collections.memory import MEMORY
 from vectorkit.collections.results import BATCH_MATCHES, MATCHES
-from vectorkit.comparisons import DIFF, PARITY
-from vectorkit.replication.frames import REPLICAS, replicas
-from vectorkit.sim.checks.findings import FINDINGS
-from vectorkit.sim.explain import EXPLANATION
-from vectorkit.sim.fault_frames import FAULTS, faults_frame, faults_from_frame
-from vectorkit.sim.run_frames import (
+from vectorkit.replication.monitoring.frames import REPLICAS, replicas
+from vectorkit.sim.analysis.explain import EXPLANATION
+from vectorkit.sim.analysis.frames import (
     FAULT_WINDOWS,
     HEALTH,
     MESSAGES,
@@ -38,8 +36,10 @@ from vectorkit.sim.run_frames import (
     roles,
     syncs,
 )
-from vectorkit.sim.shrink import REDUCTIONS
-from vectorkit.sim.sweep_frames import SWEEP
+from vectorkit.sim.checks.findings import FINDINGS
+from vectorkit.sim.faults.frames import FAULTS, faults_frame, faults_from_frame
+from vectorkit.sim.fuzzing.shrink import REDUCTIONS
+from vectorkit.sim.sweeps.frames import SWEEP
 from vectorkit.tabular import Schema
 from vectorkit.tabular import frame_of_rows as of_rows
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vectorkit.collections import BatchMatches, Collection, CpuCollection
-from vectorkit.collections.reader import Reader
+from vectorkit.collections.readable import Reader
 from vectorkit.datasets import Dataset
 from vectorkit.draws import address, draw_block
 from vectorkit.errors import InvalidOption

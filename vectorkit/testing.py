@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import zip_longest
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backends import compiled
 from vectorkit.sim import Run
 
 

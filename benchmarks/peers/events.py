@@ -32,7 +32,7 @@ class Clock(Loop):
     """vectorkit's own scheduler, driven by a dispatch of a few lines."""
 
     def run(self, writes: int) -> int:
-        from vectorkit.sim.clock import Scheduler
+        from vectorkit.sim.world.clock import Scheduler
 
         events = Scheduler(event_count_max=writes * EVENTS_A_WRITE)
         delay_ns, disk_ns, every_ns = (round(ms * 1e6) for ms in (DELAY_MS, DISK_MS, EVERY_MS))

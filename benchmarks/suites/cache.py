@@ -17,7 +17,7 @@ from time import perf_counter
 import vectorkit as vk
 from benchmarks.rows import Plan, Row
 from benchmarks.timing import Timing, drawn
-from vectorkit.cache import PATCHED_ROWS, PATCHED_SHARE
+from vectorkit.store.cache import PATCHED_ROWS, PATCHED_SHARE
 
 CHANGED = (1, 10, 100, 1_000)
 NAME = "drawn"

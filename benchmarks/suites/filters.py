@@ -17,8 +17,8 @@ import vectorkit as vk
 from benchmarks import truth
 from benchmarks.rows import Plan, Row
 from benchmarks.timing import drawn, in_turn, local
-from vectorkit.collections.columns import Columns
-from vectorkit.collections.filters import parse
+from vectorkit.collections.filters.columns import Columns
+from vectorkit.collections.filters.filter import parse
 from vectorkit.draws import address, draw_block
 
 SHARES = (0.001, 0.01, 0.1, 0.5, 0.9)

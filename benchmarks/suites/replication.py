@@ -17,10 +17,10 @@ from benchmarks.timing import Timing
 from vectorkit import sim
 from vectorkit.operations import DropCollection
 from vectorkit.replication import ReplicationLog
-from vectorkit.replication.messages import Ack, Message, Records
-from vectorkit.replication.peer import Peer
-from vectorkit.replication.stats import Counters
-from vectorkit.replication.wire import wire_size
+from vectorkit.replication.master.peer import Peer
+from vectorkit.replication.monitoring.stats import Counters
+from vectorkit.replication.protocol.messages import Ack, Message, Records
+from vectorkit.replication.protocol.wire import wire_size
 
 LINK = sim.Link(delay_ms=2, mib_per_s=8)
 CONCERNS = {

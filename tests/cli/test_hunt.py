@@ -12,8 +12,8 @@ import pytest
 from vectorkit import sim
 from vectorkit.cli import main
 from vectorkit.cli.hunt import report
-from vectorkit.sim.coverage import PLACES
-from vectorkit.sim.hunt import Tally, try_seed
+from vectorkit.sim.fuzzing.coverage import PLACES
+from vectorkit.sim.fuzzing.hunt import Tally, try_seed
 
 BRIEF = ("hunt", "--minutes", "0.001")
 

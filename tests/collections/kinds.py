@@ -12,7 +12,7 @@ from vectorkit.collections import (
     QuantizedCollection,
     ShardedCollection,
 )
-from vectorkit.collections.exact import ExactBackend
+from vectorkit.collections.backends.exact import ExactBackend
 
 SECOND = jax.local_devices()[1]
 LEARNING = ("binary", "pq")

@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 
 from tests.collections.reference import everything, filled
-from vectorkit.collections import (
-    CpuCollection,
-    backend,
-    buffer,
-    collection,
-    compiled,
-    digest,
-    exact,
-    storage,
-)
-from vectorkit.collections.tables import Tables
+from vectorkit.collections import CpuCollection, collection
+from vectorkit.collections.backends import base, buffer, compiled, exact
+from vectorkit.collections.storage import digest, storage
+from vectorkit.collections.storage.tables import Tables
 
 ROW = np.array([9, 8, 7, 6], np.float32)
 MANY = np.multiply.outer(np.arange(1, 201, dtype=np.float32), ROW)
@@ -50,7 +43,7 @@ WRITES = {
 # Which writes use which step. A held snapshot turns a write in place into a copy.
 STEPS = [
     (storage, "padded_batch", ["insert that grows", "large upsert"]),
-    (backend, "padded_size", ["delete"]),
+    (base, "padded_size", ["delete"]),
     (storage, "grown_capacity", ["insert that grows", "large upsert"]),
     (storage, "close_holes", ["delete"]),
     (exact, "stored_norms", ["insert that grows", "large upsert"]),

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectorkit.collections.buffer import BUFFER_ROWS, WriteBuffer, padded_batch
-from vectorkit.collections.state import by_chunk, padded_size
+from vectorkit.collections.backends.buffer import BUFFER_ROWS, WriteBuffer, padded_batch
+from vectorkit.collections.backends.state import by_chunk, padded_size
 
 ROW = np.array([3, 4], np.float32)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import vectorkit as vk
-from vectorkit.collections.changes import SLOTS_MAX, WRITES_KEPT, ChangeLog
+from vectorkit.collections.storage.change_log import SLOTS_MAX, WRITES_KEPT, ChangeLog
 from vectorkit.operations import UpdateVectors
 from vectorkit.types import KEEP
 

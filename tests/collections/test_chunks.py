@@ -5,8 +5,9 @@ import pytest
 
 from tests.collections.kinds import InChunks
 from tests.collections.reference import everything
-from vectorkit.collections import CpuCollection, compiled
-from vectorkit.collections.state import chunk_length, grown_capacity
+from vectorkit.collections import CpuCollection
+from vectorkit.collections.backends import compiled
+from vectorkit.collections.backends.state import chunk_length, grown_capacity
 
 COUNT = 100
 ROWS = np.random.default_rng(0).normal(size=(400, 4)).astype(np.float32)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 
 from tests.collections.written import MANY, Written, steps
-from vectorkit.collections import columns as columns_module
-from vectorkit.collections.columns import COLUMNS_MAX, Columns
-from vectorkit.collections.dictionary import FIXED, FLOAT, INT, MISSING, canonical_json
+from vectorkit.collections.filters import columns as columns_module
+from vectorkit.collections.filters.columns import COLUMNS_MAX, Columns
+from vectorkit.collections.filters.dictionary import FIXED, FLOAT, INT, MISSING, canonical_json
 
 
 def held(columns, key, count):

@@ -8,8 +8,9 @@ import pytest
 
 from tests.collections.kinds import KINDS
 from tests.collections.reference import METRICS, everything, filled, reference_score
-from vectorkit.collections import CpuCollection, backend, compiled, search
-from vectorkit.collections.storage import Storage
+from vectorkit.collections import CpuCollection, search
+from vectorkit.collections.backends import base, compiled
+from vectorkit.collections.storage.storage import Storage
 
 A = np.array([1, 2, 3, 4], np.float32)
 B = np.array([-40, 30, -20, 10], np.float32)
@@ -159,14 +160,14 @@ def test_u5b_a_batch_whose_proof_comes_too_late_is_answered_whole_from_the_later
     collection = CpuCollection(dim=4, metric="dot")
     collection.insert(range(300), [A] * 300)
     collection.upsert(range(10), [B * (100 + number) for number in range(10)])
-    real = backend.best_possible_outside
+    real = base.best_possible_outside
 
     def prove_after_deletes(*arrays):
-        monkeypatch.setattr(backend, "best_possible_outside", real)
+        monkeypatch.setattr(base, "best_possible_outside", real)
         collection.delete([number for number in range(300) if number not in (7, 9, 11)])
         return real(*arrays)
 
-    monkeypatch.setattr(backend, "best_possible_outside", prove_after_deletes)
+    monkeypatch.setattr(base, "best_possible_outside", prove_after_deletes)
     late = collection.search_many([A, B], k=5)
     after = collection.search_many([A, B], k=5)
     assert late.ids.tolist() == after.ids.tolist()

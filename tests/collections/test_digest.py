@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import METRICS, filled
-from vectorkit.collections import CpuCollection, digest
-from vectorkit.collections.digest import combine, row_hash, total_of
+from vectorkit.collections import CpuCollection
+from vectorkit.collections.storage import digest
+from vectorkit.collections.storage.digest import combine, row_hash, total_of
 from vectorkit.operations import CollectionConfig
 
 ROW = np.array([1, 2, 3], np.float32)

@@ -12,8 +12,9 @@ from tests.collections.reference import (
     reference_score,
     reference_search,
 )
-from vectorkit.collections import CpuCollection, compiled
+from vectorkit.collections import CpuCollection
 from vectorkit.collections import search as searching
+from vectorkit.collections.backends import compiled
 from vectorkit.collections.search import find_best
 
 kinds = st.sampled_from(sorted(HARD_ROWS))

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 import vectorkit as vk
 from tests.collections.reference import METRICS, everything, filled, hard_rows
 from vectorkit.collections import files
-from vectorkit.collections.kinds import make_collection
+from vectorkit.collections.factory import make_collection
 from vectorkit.errors import (
     CorruptSnapshot,
     DeviceNotFound,

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.written import MANY, Written, steps, values
-from vectorkit.collections.columns import Columns
-from vectorkit.collections.filters import parse
-from vectorkit.collections.where import DEPTH_MAX
+from vectorkit.collections.filters.columns import Columns
+from vectorkit.collections.filters.filter import parse
+from vectorkit.collections.filters.grammar import DEPTH_MAX
 from vectorkit.errors import InvalidFilter
 
 ORDERS = {

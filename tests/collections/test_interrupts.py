@@ -15,34 +15,21 @@ from tests.interrupts import (
     interrupted_at,
     points_of,
 )
-from vectorkit.collections import (
-    backend,
-    buffer,
-    changes,
-    codecs,
-    coded,
-    columns,
-    compiled,
-    digest,
-    guard,
-    load,
-    pins,
-    quantized,
-    reader,
-    redo,
-    sharded,
-    storage,
-    tables,
-)
+from vectorkit.collections import codecs, load, quantized, readable, sharded
 from vectorkit.collections import collection as facade
 from vectorkit.collections import files as file_format
+from vectorkit.collections.backends import base, buffer, compiled, exact
+from vectorkit.collections.backends import quantized as quantized_backend
+from vectorkit.collections.execution import guard
+from vectorkit.collections.filters import columns
+from vectorkit.collections.storage import change_log, digest, pins, redo, storage, tables
 
 CORE = files_of(
-    *(backend, buffer, changes, facade, columns, compiled, digest),
-    *(guard, pins, reader, redo, storage, tables),
+    *(base, buffer, change_log, facade, columns, compiled, digest, exact),
+    *(guard, pins, readable, redo, storage, tables),
 )
 """Where anything is changed; elsewhere arguments are checked and answers made."""
-OWN = files_of(backend, coded, codecs, quantized, sharded, storage)
+OWN = files_of(base, codecs, exact, quantized, quantized_backend, sharded, storage)
 """Where kinds differ."""
 FILES = files_of(file_format)
 

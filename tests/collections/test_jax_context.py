@@ -14,8 +14,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import vectorkit as vk
 from tests.interrupts import files_of, interrupted_at, points_of
-from vectorkit.collections import guard, jax_context, reader
-from vectorkit.collections.jax_context import plain_jax
+from vectorkit.collections import readable
+from vectorkit.collections.execution import guard, jax_context
+from vectorkit.collections.execution.jax_context import plain_jax
 from vectorkit.errors import VectorKitError
 
 DEVICES = jax.devices()
@@ -324,7 +325,7 @@ def test_the_caller_has_its_own_settings_again_after_a_call(query):
         assert jax.sharding.get_abstract_mesh() == ROW.abstract_mesh
 
 
-ENTERING = files_of(guard, jax_context, reader)
+ENTERING = files_of(guard, jax_context, readable)
 """The code that enters plain settings, and its callers: settings change nowhere else."""
 
 

@@ -11,15 +11,9 @@ from tests.collections.kinds import CODED, EXACT, KINDS, SECOND
 from tests.collections.reference import everything
 from tests.collections.test_memory import held_by
 from vectorkit import datasets
-from vectorkit.collections import (
-    CpuCollection,
-    QuantizedCollection,
-    compiled,
-    files,
-    load,
-    search,
-)
-from vectorkit.collections.compiled import trace_counts
+from vectorkit.collections import CpuCollection, QuantizedCollection, files, load, search
+from vectorkit.collections.backends import compiled
+from vectorkit.collections.backends.compiled import trace_counts
 from vectorkit.errors import InvalidInput, InvalidOption
 from vectorkit.operations import SetCodebook
 from vectorkit.store import VectorStore, store_of

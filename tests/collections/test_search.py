@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.collections.reference import METRICS, filled, hard_rows, reference_search
-from vectorkit.collections import BatchMatches, CpuCollection, Matches, compiled, search
+from vectorkit.collections import BatchMatches, CpuCollection, Matches, search
+from vectorkit.collections.backends import compiled
 
 by_metric = pytest.mark.parametrize("metric", METRICS)
 ROW = [1, 2, 3, 4]

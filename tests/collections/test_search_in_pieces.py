@@ -7,9 +7,9 @@ from tests.collections.kinds import EXACT, KINDS
 from tests.collections.reference import everything, filled, hard_rows
 from vectorkit.collections import CpuCollection, QuantizedCollection
 from vectorkit.collections import search as searching
-from vectorkit.collections.backend import SELECTION_PRODUCTS
-from vectorkit.collections.compiled import trace_counts
-from vectorkit.collections.state import padded_size
+from vectorkit.collections.backends.base import SELECTION_PRODUCTS
+from vectorkit.collections.backends.compiled import trace_counts
+from vectorkit.collections.backends.state import padded_size
 
 ASKED = hard_rows("common", 5, 25, 4)
 """Queries in pieces of 8: three whole ones and one alone."""

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import everything, filled, hard_rows
-from vectorkit.collections import CpuCollection, compiled
+from vectorkit.collections import CpuCollection
+from vectorkit.collections.backends import compiled
 from vectorkit.errors import VectorNotFound
 
 ROW = np.array([9, 8, 7, 6], np.float32)

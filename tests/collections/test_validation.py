@@ -9,7 +9,7 @@ import pytest
 
 from tests.collections.reference import everything, filled
 from vectorkit.collections import Collection, CpuCollection, WriteResult
-from vectorkit.collections.checks import K_MAX
+from vectorkit.collections.validation import K_MAX
 from vectorkit.errors import (
     DuplicateId,
     InvalidDimension,

@@ -21,8 +21,13 @@ from hypothesis import strategies as st
 import vectorkit as vk
 from tests.collections.reference import everything, filled
 from vectorkit import sim
-from vectorkit.collections.filters import parse
-from vectorkit.collections.values import DEPTH_MAX, stored_payload, stored_value, whole_number
+from vectorkit.collections.filters.filter import parse
+from vectorkit.collections.values.conversion import (
+    DEPTH_MAX,
+    stored_payload,
+    stored_value,
+    whole_number,
+)
 from vectorkit.errors import (
     DuplicateId,
     InvalidDimension,

@@ -6,9 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import everything, filled, reference_delete
-from vectorkit.collections import CpuCollection, WriteResult, compiled, storage
+from vectorkit.collections import CpuCollection, WriteResult
 from vectorkit.collections import collection as collection_module
-from vectorkit.collections.tables import close_holes
+from vectorkit.collections.backends import compiled
+from vectorkit.collections.storage import storage
+from vectorkit.collections.storage.tables import close_holes
 from vectorkit.errors import DuplicateId, InvalidId, InvalidInput, VectorExists, VectorNotFound
 from vectorkit.types import KEEP
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from vectorkit.collections.columns import Columns
+from vectorkit.collections.filters.columns import Columns
 
 FEW = 32
 """As many rows at most are written one by one."""

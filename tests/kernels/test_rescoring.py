@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.collections.reference import HARD_ROWS, METRICS, hard_rows
-from vectorkit.collections import compiled
+from vectorkit.collections.backends import compiled
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.kernels.rescoring import row_scores
 from vectorkit.kernels.select import NO_SLOT

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backends import compiled
 from vectorkit.collections.codecs import CODECS, codec_of
 from vectorkit.kernels import scanning
 from vectorkit.kernels.select import NO_SLOT

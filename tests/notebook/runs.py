@@ -2,7 +2,7 @@
 
 from tests.sim.tape import FIRST, SECOND, WEAK, Tape
 from vectorkit import sim
-from vectorkit.sim.observer import HealthSample, LogSample
+from vectorkit.sim.analysis.observer import HealthSample, LogSample
 
 
 def run_of(tape, *, duration_ms, samples=(), log_samples=()):

@@ -8,7 +8,8 @@ import pytest
 
 import vectorkit as vk
 from vectorkit import sim
-from vectorkit.collections import BatchMatches, Matches, Row, WriteResult, compiled
+from vectorkit.collections import BatchMatches, Matches, Row, WriteResult
+from vectorkit.collections.backends import compiled
 from vectorkit.datasets import Dataset
 
 SCRIPT = "<script>alert('x')</script>"

@@ -5,7 +5,7 @@ from dataclasses import replace
 from vectorkit import sim
 from vectorkit.draws import address, fold
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.choices import Draws
+from vectorkit.sim.faults.draws import Draws
 
 FAST = ReplicationOptions(
     heartbeat_ms=200,

@@ -10,7 +10,7 @@ from tests.planted.edits import Edit, StaleEdit, function_of, planted
 from tests.planted.places import PLACES
 from tests.planted.trial import attempt, simulated
 from vectorkit.replication import candidate
-from vectorkit.replication.messages import Promise
+from vectorkit.replication.protocol.messages import Promise
 
 KEPT = json.loads(Path(__file__).with_name("kept.json").read_text())
 

@@ -12,7 +12,7 @@ from vectorkit import measure, plot, sim
 from vectorkit.frames import of_rows
 from vectorkit.plot.style import is_narrow, size_pt
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.sweep_frames import sweep
+from vectorkit.sim.sweeps.frames import sweep
 
 COLUMN_IN = 3.3
 SLACK_PX = 1.5

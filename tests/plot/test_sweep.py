@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from vectorkit.plot import plot_sweep
 from vectorkit.plot.style import BLUE, VERMILION
-from vectorkit.sim.sweep_frames import sweep
-from vectorkit.sim.sweep_statistics import wilson
+from vectorkit.sim.sweeps.frames import sweep
+from vectorkit.sim.sweeps.intervals import wilson
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from vectorkit.plot import plot_timeline
 from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import MESSAGE_COLOURS, node_colour
 from vectorkit.plot.timeline import MESSAGE_CLASSES
-from vectorkit.replication.messages import MESSAGE_NAMES
+from vectorkit.replication.protocol.messages import MESSAGE_NAMES
 
 NAN = np.nan
 

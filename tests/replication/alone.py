@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from vectorkit.replication import Node, Noted, Persist, ReplicationOptions, Send
-from vectorkit.replication.durable import Image
 from vectorkit.replication.node import first_image
+from vectorkit.replication.protocol.durable import Image
 from vectorkit.units import NS_PER_MS
 
 IDS = ("node-0", "node-1", "node-2")

@@ -1,8 +1,8 @@
 """A master and one replica, joined by hand: nothing travels unless a test carries it."""
 
 from vectorkit.replication import Node, Persist, ReplicationOptions, Send, SetTimer
-from vectorkit.replication.identity import FIRST_EPOCH
-from vectorkit.replication.messages import Hello, MasterHeartbeat
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH
+from vectorkit.replication.protocol.messages import Hello, MasterHeartbeat
 from vectorkit.units import NS_PER_MS
 
 MASTER, REPLICA = "node-0", "node-1"

@@ -4,7 +4,7 @@ import numpy as np
 
 from vectorkit.operations import Delete, UpdateVectors, Upsert
 from vectorkit.replication import Node, Persist, ReplicationOptions, Send
-from vectorkit.replication.messages import ClientRead, ClientReply, ClientWrite
+from vectorkit.replication.protocol.messages import ClientRead, ClientReply, ClientWrite
 from vectorkit.types import KEEP
 from vectorkit.units import NS_PER_MS
 

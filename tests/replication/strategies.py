@@ -19,9 +19,9 @@ from vectorkit.operations import (
     Upsert,
     encode,
 )
-from vectorkit.replication.identity import KnownIndices
-from vectorkit.replication.log import Position, Record
-from vectorkit.replication.messages import Ack
+from vectorkit.replication.protocol.epochs import KnownIndices
+from vectorkit.replication.protocol.log import Position, Record
+from vectorkit.replication.protocol.messages import Ack
 from vectorkit.types import KEEP, METRICS, Id
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)

@@ -14,8 +14,13 @@ from vectorkit.operations import (
     Upsert,
 )
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
-from vectorkit.replication.messages import ClientWrite, ConfirmEpoch, EpochConfirmed, Prepare
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH, epoch_of
+from vectorkit.replication.protocol.messages import (
+    ClientWrite,
+    ConfirmEpoch,
+    EpochConfirmed,
+    Prepare,
+)
 from vectorkit.types import KEEP
 
 ONE = {"write_concern": WriteConcern(count=1, timeout_ms=1_000)}

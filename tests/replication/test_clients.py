@@ -6,8 +6,8 @@ import pytest
 
 from tests.replication.hands import CLIENT, Hands, delete, insert, read, update
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.identity import epoch_of
-from vectorkit.replication.messages import Prepare
+from vectorkit.replication.protocol.epochs import epoch_of
+from vectorkit.replication.protocol.messages import Prepare
 
 
 def concern(count, timeout_ms=1_000, **more):
@@ -124,7 +124,7 @@ def test_a_copy_of_a_write_is_not_a_second_write():
 
 
 def test_a_copy_that_comes_after_more_writes_than_are_remembered_is_dropped_too(monkeypatch):
-    monkeypatch.setattr("vectorkit.replication.clients.REMEMBERED", 3)
+    monkeypatch.setattr("vectorkit.replication.master.pending_requests.REMEMBERED", 3)
     hands = Hands()
     for request in range(1, 7):
         hands.send(insert(request))

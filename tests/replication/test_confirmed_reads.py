@@ -4,8 +4,8 @@ import pytest
 
 from tests.replication.hands import CLIENT, Hands, insert, read, update
 from vectorkit.replication import Send, WriteConcern, majority
-from vectorkit.replication.identity import epoch_of
-from vectorkit.replication.messages import Ack, Announce, AskConfirmed, Confirmed
+from vectorkit.replication.protocol.epochs import epoch_of
+from vectorkit.replication.protocol.messages import Ack, Announce, AskConfirmed, Confirmed
 
 TWO = {"write_concern": WriteConcern(count=2, timeout_ms=1_000)}
 

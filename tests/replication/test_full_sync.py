@@ -9,7 +9,7 @@ import pytest
 from tests.replication.by_hand import Pair, handshake, heartbeat, messages, offsets
 from vectorkit.errors import CollectionNotFound, ReadOnlyReplica
 from vectorkit.replication import Applied, Position
-from vectorkit.replication.messages import (
+from vectorkit.replication.protocol.messages import (
     Ack,
     Chunk,
     Close,
@@ -20,7 +20,7 @@ from vectorkit.replication.messages import (
     RequestChunks,
     StartFull,
 )
-from vectorkit.replication.wire import wire_size
+from vectorkit.replication.protocol.wire import wire_size
 
 
 def filled(rows=40, **options):

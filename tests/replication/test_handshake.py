@@ -6,7 +6,7 @@ import pytest
 
 from tests.replication.by_hand import MASTER, REPLICA, Pair, handshake, messages, timers
 from vectorkit.replication import Position, SyncChanged
-from vectorkit.replication.messages import (
+from vectorkit.replication.protocol.messages import (
     Ack,
     Close,
     Hello,

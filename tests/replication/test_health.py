@@ -7,7 +7,7 @@ import pytest
 from tests.replication.by_hand import Pair, handshake, heartbeat, messages
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.replication import ReplicaStatus, ReplicationOptions, status_of
-from vectorkit.replication.messages import (
+from vectorkit.replication.protocol.messages import (
     Ack,
     Close,
     MasterHeartbeat,

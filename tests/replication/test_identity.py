@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vectorkit.replication.identity import KnownIndices, index_of
+from vectorkit.replication.protocol.epochs import KnownIndices, index_of
 
 SLOTS = 3
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.replication.hands import Hands, delete, insert, read, update
 from vectorkit.replication import ReplicationOptions, WriteConcern, majority
-from vectorkit.replication.identity import FIRST_EPOCH, KnownIndices, epoch_of
-from vectorkit.replication.messages import Announce, ConfirmEpoch, EpochConfirmed, Prepare
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH, KnownIndices, epoch_of
+from vectorkit.replication.protocol.messages import Announce, ConfirmEpoch, EpochConfirmed, Prepare
 from vectorkit.replication.reads import payload_of, proves_reads
 from vectorkit.store import VectorStore
 

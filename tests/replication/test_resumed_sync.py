@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tests.replication.by_hand import MASTER, REPLICA, Pair, messages
 from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
-from vectorkit.replication.identity import index_of
-from vectorkit.replication.log import NO_HASH
-from vectorkit.replication.messages import (
+from vectorkit.replication.protocol.epochs import index_of
+from vectorkit.replication.protocol.log import NO_HASH
+from vectorkit.replication.protocol.messages import (
     Chunk,
     Close,
     EpochConfirmed,
@@ -21,7 +21,7 @@ from vectorkit.replication.messages import (
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.transfer import SnapshotAssembly
+from vectorkit.replication.protocol.snapshot_transfer import SnapshotAssembly
 
 
 def filled(rows=40, chunk_bytes=64, **options):

@@ -4,10 +4,11 @@ import pytest
 
 from tests.replication.alone import IDS, Alone, answers_of
 from vectorkit.errors import InvalidInput
-from vectorkit.replication.durable import Frame, Image
-from vectorkit.replication.identity import FIRST_EPOCH, KnownIndices, epoch_of, index_of
-from vectorkit.replication.log import Position
-from vectorkit.replication.messages import (
+from vectorkit.replication.node import first_image
+from vectorkit.replication.protocol.durable import Frame, Image
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH, KnownIndices, epoch_of, index_of
+from vectorkit.replication.protocol.log import Position
+from vectorkit.replication.protocol.messages import (
     Announce,
     AskPromise,
     ConfirmEpoch,
@@ -19,7 +20,6 @@ from vectorkit.replication.messages import (
     StartFull,
     TellPromise,
 )
-from vectorkit.replication.node import first_image
 from vectorkit.store import VectorStore
 
 NEWER = index_of(1, 1)

@@ -5,9 +5,9 @@ import pytest
 from tests.replication.alone import Alone
 from vectorkit import sim
 from vectorkit.replication import Failover, Position, ReplicationOptions, WriteConcern, majority
-from vectorkit.replication.detectors import PhiAccrual
-from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
-from vectorkit.replication.messages import (
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH, epoch_of
+from vectorkit.replication.protocol.failure_detectors import PhiAccrual
+from vectorkit.replication.protocol.messages import (
     Ack,
     Announce,
     Close,

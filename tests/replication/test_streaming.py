@@ -5,7 +5,7 @@ import pytest
 from tests.replication.by_hand import REPLICA, Pair, handshake, messages, offsets, timers
 from vectorkit.operations import DropCollection
 from vectorkit.replication import Applied, ReplicationLog, Send, SyncChanged
-from vectorkit.replication.messages import (
+from vectorkit.replication.protocol.messages import (
     Ack,
     Close,
     MasterHeartbeat,

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from tests.replication.strategies import RECORDS, messages_of
 from vectorkit.operations import decode as decode_operation
 from vectorkit.operations import encode as encode_operation
-from vectorkit.replication.messages import CONNECTION_TYPES, MESSAGE_TYPES, Close, Message, Records
-from vectorkit.replication.wire import decode, encode, wire_size
+from vectorkit.replication.protocol.messages import (
+    CONNECTION_TYPES,
+    MESSAGE_TYPES,
+    Close,
+    Message,
+    Records,
+)
+from vectorkit.replication.protocol.wire import decode, encode, wire_size
 
 BY_TYPE = pytest.mark.parametrize("kind", MESSAGE_TYPES, ids=lambda kind: kind.__name__)
 

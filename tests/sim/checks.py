@@ -1,6 +1,6 @@
 """What a run must have done, told from its trace alone."""
 
-from vectorkit.sim.trace_events import RecordAppended
+from vectorkit.sim.world.trace_events import RecordAppended
 
 MASTER = "node-0"
 

@@ -3,7 +3,7 @@
 import json
 
 from vectorkit.sim import fault_from_dict
-from vectorkit.sim import trace_events as events
+from vectorkit.sim.world import trace_events as events
 
 
 def _noted(row):

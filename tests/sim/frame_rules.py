@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from vectorkit.sim.lives import lives_of
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.analysis.write_history import lives_of
+from vectorkit.sim.world.trace_events import (
     ConcernDegraded,
     ConcernTimedOut,
     FaultChanged,

@@ -6,8 +6,8 @@ from tests.sim.decode import event_of
 from vectorkit.replication import majority
 from vectorkit.sim import ClusterOptions
 from vectorkit.sim.checks import Facts
-from vectorkit.sim.trace import Trace, TraceRow
-from vectorkit.sim.trace_events import AnswerSent, FaultChanged, RecordAppended
+from vectorkit.sim.world.trace import Trace, TraceRow
+from vectorkit.sim.world.trace_events import AnswerSent, FaultChanged, RecordAppended
 from vectorkit.units import ms_to_ns
 
 FIRST = 1 << 16

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from vectorkit.replication import ReplicaStatus, ReplicationOptions
+from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
-from vectorkit.replication.messages import Ack
-from vectorkit.replication.peer import Peer
-from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.protocol.messages import Ack
+from vectorkit.replication.replica.replica import ReplicaNode
 from vectorkit.sim import Cluster, ClusterOptions, Failover, Link, Workload, checks, majority
 from vectorkit.sim.checks.run_all import CHECKS
 
@@ -176,7 +176,9 @@ def always_connected(monkeypatch):
 
 def full_syncs_for_nothing(monkeypatch):
     """A master answers every handshake with all that it has."""
-    monkeypatch.setattr("vectorkit.replication.log.ReplicationLog.refusal", lambda *_: "too_old")
+    monkeypatch.setattr(
+        "vectorkit.replication.protocol.log.ReplicationLog.refusal", lambda *_: "too_old"
+    )
     cluster = Cluster(SAFE, seed=7)
     cluster.store.create_collection("words", dim=2)
     cluster.advance(ms=500)

@@ -8,8 +8,8 @@ from itertools import pairwise
 import pytest
 
 from vectorkit.errors import InvalidOption
-from vectorkit.replication.log import Position
-from vectorkit.replication.messages import ClientReply
+from vectorkit.replication.protocol.log import Position
+from vectorkit.replication.protocol.messages import ClientReply
 from vectorkit.sim import (
     Cluster,
     ClusterOptions,
@@ -20,7 +20,7 @@ from vectorkit.sim import (
     majority,
     simulate,
 )
-from vectorkit.sim.clients import Client, value_of
+from vectorkit.sim.load.clients import Client, value_of
 
 SMALL = "uniform:20x4"
 LOAD = Workload(writes_per_s=20, source=SMALL)

@@ -9,7 +9,7 @@ from vectorkit import sim
 from vectorkit.errors import InvalidInput, InvalidOption, LimitReached
 from vectorkit.replication import ReplicaStatus, ReplicationOptions
 from vectorkit.sim import Cluster, ClusterOptions, Link, Partition, Scenario, Workload, simulate
-from vectorkit.sim.clock import Scheduler
+from vectorkit.sim.world.clock import Scheduler
 
 LOAD = Workload(writes_per_s=20, source="uniform:50x4")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from vectorkit import replication, sim
-from vectorkit.sim.code import code_of
+from vectorkit.sim.python_source import code_of
 
 NAMES = {"sim": sim, "replication": replication}
 

@@ -6,9 +6,9 @@ import pytest
 
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import sim
-from vectorkit.replication.messages import MESSAGE_NAMES
-from vectorkit.sim.coverage import PLACES, places_of
-from vectorkit.sim.fault_lists import FAULTS
+from vectorkit.replication.protocol.messages import MESSAGE_NAMES
+from vectorkit.sim.faults.codec import FAULTS
+from vectorkit.sim.fuzzing.coverage import PLACES, places_of
 
 PAUSE = '{"kind": "Pause", "at_ms": 0, "node": "node-1"}'
 

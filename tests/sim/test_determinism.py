@@ -8,12 +8,12 @@ import pytest
 
 from tests.sim.checks import rows
 from vectorkit.replication import ReplicationOptions
-from vectorkit.replication.messages import Ack, Chunk, Records
+from vectorkit.replication.protocol.messages import Ack, Chunk, Records
 from vectorkit.sim import ClusterOptions, Link, Partition, Scenario, Workload, simulate
-from vectorkit.sim.clock import Scheduler
-from vectorkit.sim.network import Network
-from vectorkit.sim.trace import Trace
-from vectorkit.sim.trace_events import MessageLost, MessageSent
+from vectorkit.sim.world.clock import Scheduler
+from vectorkit.sim.world.network import Network
+from vectorkit.sim.world.trace import Trace
+from vectorkit.sim.world.trace_events import MessageLost, MessageSent
 
 SCENARIO = """
 from vectorkit.sim import ClusterOptions, Link, Partition, Scenario, Workload, simulate

@@ -8,9 +8,9 @@ import pytest
 from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
 from vectorkit import frames
 from vectorkit.errors import InvalidInput
+from vectorkit.sim.analysis.explain import explain_facts
+from vectorkit.sim.analysis.write_history import lives_of
 from vectorkit.sim.checks import Finding, Findings, check
-from vectorkit.sim.explain import explain_facts
-from vectorkit.sim.lives import lives_of
 
 
 def lived(options=SAFE):

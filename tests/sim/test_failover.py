@@ -10,7 +10,7 @@ from tests.sim.clusters import cluster, digests, fill, node, positions, roles, s
 from vectorkit.errors import PromotionRefused, WriteConcernTimeout, WriteRefused
 from vectorkit.operations import EpochStart
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern, majority
-from vectorkit.replication.identity import epoch_of, slot_of
+from vectorkit.replication.protocol.epochs import epoch_of, slot_of
 from vectorkit.sim import Cluster, ClusterOptions, Disk, Link, Partition, Workload, simulate
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vectorkit import frames, sim
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.fault_lists import FAULTS, check_faults
+from vectorkit.sim.faults.codec import FAULTS, check_faults
 
 ONE_OF_EACH = [
     sim.Partition(at_ms=1, for_ms=2, isolate=["node-1", "client-0"]),

@@ -9,7 +9,7 @@ from tests.sim.small import BASE, LOAD
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.grid import check_seeds, planned, settings_of
+from vectorkit.sim.sweeps.grid import check_seeds, planned, settings_of
 
 NODE = "node-1"
 

@@ -8,7 +8,7 @@ from tests.sim.checks import check_history, check_links, rows, statuses
 from tests.sim.clusters import cluster, digests, fill, node
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.replication import ReplicaStatus, ReplicationStats, majority
-from vectorkit.replication.identity import FIRST_EPOCH, epoch_of
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH, epoch_of
 from vectorkit.sim import Cluster, ClusterOptions, Link, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"

@@ -10,7 +10,7 @@ from tests.sim.clusters import cluster, digests, fill, node
 from vectorkit.errors import VectorNotFound
 from vectorkit.operations import encode
 from vectorkit.replication import majority
-from vectorkit.replication.identity import FIRST_EPOCH
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH
 from vectorkit.sim import Cluster, ClusterOptions, Link, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sim.checks import check_history, rows, statuses
 from tests.sim.clusters import cluster, digests, fill, node
-from vectorkit.replication.messages import Chunk
+from vectorkit.replication.protocol.messages import Chunk
 from vectorkit.sim import Link
 
 MASTER, REPLICA = "node-0", "node-1"

@@ -6,10 +6,10 @@ import pytest
 
 from vectorkit import sim
 from vectorkit.replication.candidate import CandidateNode
-from vectorkit.replication.clients import Clients
-from vectorkit.sim.coverage import Place
-from vectorkit.sim.hunt import Tally, Trial, problems_of, try_seed, with_fewer_faults
-from vectorkit.sim.trace import Trace
+from vectorkit.replication.master.pending_requests import Clients
+from vectorkit.sim.fuzzing.coverage import Place
+from vectorkit.sim.fuzzing.hunt import Tally, Trial, problems_of, try_seed, with_fewer_faults
+from vectorkit.sim.world.trace import Trace
 
 LOAD = sim.Workload(
     writes_per_s=20,

@@ -10,8 +10,8 @@ from tests.sim.checks import rows
 from vectorkit import sim
 from vectorkit.errors import DiskFull, InvalidOption
 from vectorkit.replication import Failover, ReplicationOptions, WriteConcern, majority
-from vectorkit.sim.inject import cut_by
-from vectorkit.sim.liveness import stuck_nodes
+from vectorkit.sim.analysis.stuck import stuck_nodes
+from vectorkit.sim.world.inject import cut_by
 
 LOAD = sim.Workload(writes_per_s=40, source="uniform:30x4")
 MS = 1_000_000

@@ -9,7 +9,7 @@ from vectorkit import sim
 from vectorkit.sim.checks.linearizable import check_linearizable
 from vectorkit.sim.checks.reads import check_values, check_writes
 from vectorkit.sim.checks.sessions import check_sessions
-from vectorkit.sim.trace_events import FlushTaken, RecordAppended
+from vectorkit.sim.world.trace_events import FlushTaken, RecordAppended
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 

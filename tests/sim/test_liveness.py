@@ -5,7 +5,7 @@ import pytest
 from tests.sim.clusters import cluster, fill, node
 from vectorkit import sim
 from vectorkit.replication import Failover, majority
-from vectorkit.sim.liveness import stuck_nodes
+from vectorkit.sim.analysis.stuck import stuck_nodes
 
 
 def stuck(made):

@@ -6,7 +6,7 @@ from tests.sim.checks import rows
 from tests.sim.clusters import cluster, digests, fill, image, node, retire, roles
 from vectorkit.errors import PromotionRefused, WriteConcernTimeout
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.identity import index_of
+from vectorkit.replication.protocol.epochs import index_of
 from vectorkit.sim import Cluster, ClusterOptions, Replace, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"

@@ -11,8 +11,8 @@ from tests.sim.checks import rows
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import Failover, WriteConcern, majority
-from vectorkit.sim.choices import Draws
-from vectorkit.sim.fault_lists import FAULTS, check_faults
+from vectorkit.sim.faults.codec import FAULTS, check_faults
+from vectorkit.sim.faults.draws import Draws
 
 NEMESES = (
     sim.swizzle_clog,

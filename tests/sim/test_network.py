@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vectorkit.errors import InvalidOption
-from vectorkit.replication.messages import Ack, Chunk, Seek
-from vectorkit.sim.clock import Scheduler
-from vectorkit.sim.latency import TABLE_SIZE, Latency, jitter_table
-from vectorkit.sim.network import Network, Trouble, trouble_of
+from vectorkit.replication.protocol.messages import Ack, Chunk, Seek
 from vectorkit.sim.options import ClusterOptions, Link
-from vectorkit.sim.trace import Trace
+from vectorkit.sim.world.clock import Scheduler
+from vectorkit.sim.world.latency import TABLE_SIZE, Latency, jitter_table
+from vectorkit.sim.world.network import Network, Trouble, trouble_of
+from vectorkit.sim.world.trace import Trace
 from vectorkit.units import MIB
 
 MS = 1_000_000

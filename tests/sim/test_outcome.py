@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import sim
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.outcome import masterless_ns, outcome_of, unavailable_ns
+from vectorkit.sim.sweeps.summary import masterless_ns, outcome_of, unavailable_ns
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 DURATION_MS = 3_000

@@ -6,9 +6,9 @@ import pytest
 
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
-from vectorkit.replication.concern import STAGES
+from vectorkit.replication.protocol.write_concern import STAGES
 from vectorkit.replication.routing import POLICIES
-from vectorkit.sim.fault_lists import FAULTS
+from vectorkit.sim.faults.codec import FAULTS
 from vectorkit.sim.options import LAWS
 
 SEEDS = range(400)

@@ -8,7 +8,7 @@ from functools import cache
 
 import pytest
 
-from vectorkit.sim.hunt import try_seed
+from vectorkit.sim.fuzzing.hunt import try_seed
 
 FIRST, LAST = map(int, os.environ.get("VECTORKIT_SEEDS", "0:20").split(":"))
 PROMISES = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vectorkit import CpuCollection, QuantizedCollection, sim
-from vectorkit.sim.recall import best_rows, compared, probe_queries
+from vectorkit.sim.analysis.recall_probe import best_rows, compared, probe_queries
 
 EAST = np.array([[1, 0]], np.float32)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vectorkit.sim import reductions
+from vectorkit.sim.fuzzing import reductions
 
 PLAIN = {
     "version": 1,

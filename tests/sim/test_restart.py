@@ -5,7 +5,7 @@ import pytest
 from tests.sim.checks import rows
 from tests.sim.clusters import cluster, digests, fill, node, positions, roles, stall
 from vectorkit.replication import WriteConcern, majority
-from vectorkit.replication.identity import epoch_of
+from vectorkit.replication.protocol.epochs import epoch_of
 from vectorkit.sim import Cluster, ClusterOptions, Workload
 
 MASTER, REPLICA, OTHER = "node-0", "node-1", "node-2"

@@ -18,8 +18,8 @@ from tests.sim.small import BASE, GRID
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import ReplicationOptions
-from vectorkit.sim.sweep import _outcome
-from vectorkit.sim.sweep_frames import SWEEP
+from vectorkit.sim.sweeps.frames import SWEEP
+from vectorkit.sim.sweeps.sweep import _outcome
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(2)

@@ -10,7 +10,7 @@ from pandas.testing import assert_frame_equal
 from tests.sim.small import BASE
 from vectorkit import sim
 from vectorkit.errors import CorruptSweep, InvalidInput, InvalidOption, SaveFailed
-from vectorkit.sim.sweep_file import SweepFile, key_of
+from vectorkit.sim.sweeps.results_file import SweepFile, key_of
 
 GRID = {"loss": [0, 0.2]}
 RUNS = {key_of(text): text for text in ('{"version": 1, "seed": 1}', '{"version": 1, "seed": 2}')}

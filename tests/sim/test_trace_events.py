@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from tests.sim.decode import event_of
 from vectorkit import sim
-from vectorkit.sim.faults import Fault
-from vectorkit.sim.trace import Trace, TraceRow
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.faults.faults import Fault
+from vectorkit.sim.world.trace import Trace, TraceRow
+from vectorkit.sim.world.trace_events import (
     EVENT_TYPES,
     MessageSent,
     NodeStarted,

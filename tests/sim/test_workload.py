@@ -21,9 +21,9 @@ from vectorkit.sim import (
     majority,
     simulate,
 )
-from vectorkit.sim.keys import exponential_ns, places
-from vectorkit.sim.requests import Requests, request_number, request_of
-from vectorkit.sim.workload import check_read_policy
+from vectorkit.sim.load.distributions import exponential_ns, places
+from vectorkit.sim.load.requests import Requests, request_number, request_of
+from vectorkit.sim.load.workload import check_read_policy
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP
 

@@ -8,11 +8,12 @@ import pytest
 
 import vectorkit as vk
 from tests.interrupts import Interrupt, files_of, interrupted_at, points_of
-from vectorkit.collections import guard, storage
+from vectorkit.collections.execution import guard
+from vectorkit.collections.storage import storage
 from vectorkit.errors import WriteInSubscriber
 from vectorkit.operations import Delete, UpdateVectors, encode
 from vectorkit.replication.node import Node
-from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.protocol.options import ReplicationOptions
 from vectorkit.store import store_of
 from vectorkit.types import KEEP
 

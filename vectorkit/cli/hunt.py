@@ -18,8 +18,8 @@ import joblib
 from vectorkit.errors import InvalidOption
 from vectorkit.progress import progress
 from vectorkit.records import check_range, check_seed
-from vectorkit.sim.coverage import PLACES
-from vectorkit.sim.hunt import VERDICTS, Tally, Trial, try_seed
+from vectorkit.sim.fuzzing.coverage import PLACES
+from vectorkit.sim.fuzzing.hunt import VERDICTS, Tally, Trial, try_seed
 
 _COLUMNS: Final = 100
 _COUNT_WIDTH: Final = 10

@@ -2,11 +2,11 @@
 
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.cpu import CpuCollection
+from vectorkit.collections.factory import load
 from vectorkit.collections.gpu import GpuCollection
-from vectorkit.collections.kinds import load
 from vectorkit.collections.memory import Memory
 from vectorkit.collections.quantized import CodecReport, QuantizedCollection
-from vectorkit.collections.reader import Reader, Snapshot
+from vectorkit.collections.readable import Reader, Snapshot
 from vectorkit.collections.results import BatchMatches, Matches, Row, WriteResult
 from vectorkit.collections.sharded import ShardedCollection
 

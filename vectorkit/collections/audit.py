@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.collections.checks import check_row_count
 from vectorkit.collections.results import BatchMatches, Row
+from vectorkit.collections.validation import check_row_count
 from vectorkit.draws import address, draw_block, fold
 from vectorkit.kernels.canonical import ZERO_NORM, canonical_norms, canonical_scores
 from vectorkit.tabular import Schema, frame_of_rows

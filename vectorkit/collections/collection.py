@@ -12,8 +12,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from vectorkit.collections import files, frames
-from vectorkit.collections.backend import Backend, ReadRows
-from vectorkit.collections.checks import (
+from vectorkit.collections.backends.base import Backend, ReadRows
+from vectorkit.collections.copies import from_bytes, options_of, unpacked
+from vectorkit.collections.execution.guard import Guard
+from vectorkit.collections.execution.jax_context import plain_jax
+from vectorkit.collections.files import Contents
+from vectorkit.collections.filters.filter import Filter
+from vectorkit.collections.memory import Memory
+from vectorkit.collections.readable import Reader, Snapshot, not_found
+from vectorkit.collections.results import WriteResult
+from vectorkit.collections.storage.redo import Change, Head
+from vectorkit.collections.storage.storage import PIECE_ROWS, Storage
+from vectorkit.collections.storage.tables import View
+from vectorkit.collections.validation import (
     check_dim,
     check_id,
     check_ids,
@@ -23,19 +34,8 @@ from vectorkit.collections.checks import (
     check_rows,
     mixed_ids,
 )
-from vectorkit.collections.copies import from_bytes, options_of, unpacked
-from vectorkit.collections.files import Contents
-from vectorkit.collections.filters import Filter
-from vectorkit.collections.guard import Guard
-from vectorkit.collections.jax_context import plain_jax
-from vectorkit.collections.memory import Memory
-from vectorkit.collections.payloads import check_payload, check_payloads
-from vectorkit.collections.reader import Reader, Snapshot, not_found
-from vectorkit.collections.redo import Change, Head
-from vectorkit.collections.results import WriteResult
-from vectorkit.collections.storage import PIECE_ROWS, Storage
-from vectorkit.collections.tables import View
-from vectorkit.collections.values import known_name
+from vectorkit.collections.values.conversion import known_name
+from vectorkit.collections.values.payloads import check_payload, check_payloads
 from vectorkit.errors import InvalidInput, VectorExists
 from vectorkit.operations import (
     CollectionConfig,

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import jax
 
-from vectorkit.collections.backend import Backend
+from vectorkit.collections.backends.base import Backend
+from vectorkit.collections.backends.exact import ExactBackend
 from vectorkit.collections.collection import Collection
-from vectorkit.collections.exact import ExactBackend
 
 
 class CpuCollection(Collection):

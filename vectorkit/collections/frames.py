@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from vectorkit.collections import compiled
+from vectorkit.collections.backends import compiled
 from vectorkit.tabular import Schema, frame_of_columns, frame_of_rows
 from vectorkit.types import Float32Array, Id, Payload
 

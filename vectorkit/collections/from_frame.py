@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from vectorkit.collections.checks import nearest
-from vectorkit.collections.not_storable import short
+from vectorkit.collections.validation import nearest
+from vectorkit.collections.values.not_storable import short
 from vectorkit.errors import InvalidInput, InvalidPayload
 from vectorkit.types import Payload
 

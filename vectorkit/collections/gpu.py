@@ -6,10 +6,10 @@ from typing import ClassVar
 
 import jax
 
-from vectorkit.collections.backend import Backend
+from vectorkit.collections.backends.base import Backend
+from vectorkit.collections.backends.exact import ExactBackend
 from vectorkit.collections.collection import Collection
-from vectorkit.collections.exact import ExactBackend
-from vectorkit.collections.not_storable import short
+from vectorkit.collections.values.not_storable import short
 from vectorkit.errors import DeviceNotFound, InvalidOption
 
 

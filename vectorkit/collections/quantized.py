@@ -8,17 +8,22 @@ from typing import ClassVar, Final, cast
 import jax
 import numpy as np
 
-from vectorkit.collections.backend import Backend, ReadRows
-from vectorkit.collections.checks import check_dim, nearest
+from vectorkit.collections.backends.base import Backend, ReadRows
+from vectorkit.collections.backends.quantized import (
+    SAMPLE_ROWS,
+    QuantizedBackend,
+    QuantizedState,
+    RowsPlace,
+)
 from vectorkit.collections.codecs import Codec, codec_of
-from vectorkit.collections.coded import SAMPLE_ROWS, QuantizedBackend, QuantizedState, RowsPlace
 from vectorkit.collections.collection import Collection
+from vectorkit.collections.execution.jax_context import plain_jax
 from vectorkit.collections.gpu import check_device
-from vectorkit.collections.jax_context import plain_jax
-from vectorkit.collections.not_storable import short
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.tables import View
-from vectorkit.collections.values import known_name, whole_number
+from vectorkit.collections.storage.tables import View
+from vectorkit.collections.validation import check_dim, nearest
+from vectorkit.collections.values.conversion import known_name, whole_number
+from vectorkit.collections.values.not_storable import short
 from vectorkit.display import record_table
 from vectorkit.errors import InvalidOption
 from vectorkit.operations import CollectionConfig, SetCodebook

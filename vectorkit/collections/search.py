@@ -15,10 +15,10 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vectorkit.collections.backend import SELECTION_PRODUCTS, Backend, Candidates, Pending
+from vectorkit.collections.backends.base import SELECTION_PRODUCTS, Backend, Candidates, Pending
+from vectorkit.collections.backends.state import padded_size
 from vectorkit.collections.results import BatchMatches
-from vectorkit.collections.state import padded_size
-from vectorkit.collections.tables import View
+from vectorkit.collections.storage.tables import View
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 

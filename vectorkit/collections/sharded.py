@@ -11,14 +11,14 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
-from vectorkit.collections import compiled
-from vectorkit.collections.backend import Backend, Block, Learned, ReadRows, Step, padded_move
-from vectorkit.collections.checks import nearest
+from vectorkit.collections.backends import compiled
+from vectorkit.collections.backends.base import Backend, Block, Learned, ReadRows, Step, padded_move
+from vectorkit.collections.backends.exact import Chunks, ExactBackend
+from vectorkit.collections.backends.state import CAPACITY_MIN, grown_capacity, padded, padded_size
 from vectorkit.collections.collection import Collection
 from vectorkit.collections.copies import packed, rebuilt
-from vectorkit.collections.exact import Chunks, ExactBackend
-from vectorkit.collections.not_storable import short
-from vectorkit.collections.state import CAPACITY_MIN, grown_capacity, padded, padded_size
+from vectorkit.collections.validation import nearest
+from vectorkit.collections.values.not_storable import short
 from vectorkit.errors import InvalidOption
 from vectorkit.kernels.canonical import ScaledQueries, stored_norms
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from vectorkit.sim import Block, Fault, Partition
-from vectorkit.sim.faults import LinkFault
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.faults.faults import LinkFault
+from vectorkit.sim.world.trace_events import (
     FaultChanged,
     HealthChanged,
     NodeCrashed,

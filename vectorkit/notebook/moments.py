@@ -30,9 +30,9 @@ from vectorkit.sim import (
     StalledDisk,
     fault_from_dict,
 )
-from vectorkit.sim.faults import LinkFault
-from vectorkit.sim.inject import cut_by
-from vectorkit.sim.trace_events import RoleTaken
+from vectorkit.sim.faults.faults import LinkFault
+from vectorkit.sim.world.inject import cut_by
+from vectorkit.sim.world.trace_events import RoleTaken
 from vectorkit.types import Float64Array
 from vectorkit.units import ns_to_ms
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     NODE_EVENTS,
     AckSent,
     DiskFlushed,

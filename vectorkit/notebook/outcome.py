@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from vectorkit.display import facts_table
 from vectorkit.sim import Findings
 from vectorkit.sim.checks.acknowledged import lost_writes
-from vectorkit.sim.outcome import masterless_ns
+from vectorkit.sim.sweeps.summary import masterless_ns
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from vectorkit.plot.contrast import readable
 from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, write_beside
-from vectorkit.sim.sweep_statistics import wilson
+from vectorkit.sim.sweeps.intervals import wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vectorkit.plot.contrast import background, contrast, is_dark, readable
 from vectorkit.plot.style import BLUE, VERMILION, axes, explain_empty, finish, size_pt, write_beside
-from vectorkit.sim import sweep_statistics
+from vectorkit.sim.sweeps import intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def plot_sweep(
     'replicas'
     """
     is_rate = of not in frame or pd.api.types.is_bool_dtype(frame[of].dtype)
-    count = sweep_statistics.rates if is_rate else sweep_statistics.medians
+    count = intervals.rates if is_rate else intervals.medians
     what = "rate" if is_rate else "median"
     table = count(frame, [x] if y is None else [x, y], of).rename(
         columns={what: "middle", f"{what}_low": "low", f"{what}_high": "high"}

@@ -1,10 +1,12 @@
 """Master-replica replication as pure state machines: no clock, no network, no randomness."""
 
 from vectorkit.replication.candidate import Promotion
-from vectorkit.replication.concern import WriteConcern, majority
-from vectorkit.replication.detectors import Failover
-from vectorkit.replication.durable import Image
-from vectorkit.replication.effects import (
+from vectorkit.replication.master.master import MasterNode
+from vectorkit.replication.monitoring.health import ReplicaStatus, status_of
+from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.node import Node
+from vectorkit.replication.protocol.durable import Image
+from vectorkit.replication.protocol.effects import (
     Appended,
     Applied,
     Effect,
@@ -15,13 +17,11 @@ from vectorkit.replication.effects import (
     SetTimer,
     SyncChanged,
 )
-from vectorkit.replication.health import ReplicaStatus, status_of
-from vectorkit.replication.log import Position, Record, ReplicationLog
-from vectorkit.replication.master import MasterNode
-from vectorkit.replication.node import Node
-from vectorkit.replication.options import ReplicationOptions
-from vectorkit.replication.replica import ReplicaNode
-from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.protocol.failure_detectors import Failover
+from vectorkit.replication.protocol.log import Position, Record, ReplicationLog
+from vectorkit.replication.protocol.options import ReplicationOptions
+from vectorkit.replication.protocol.write_concern import WriteConcern, majority
+from vectorkit.replication.replica.replica import ReplicaNode
 from vectorkit.replication.status import NodeStatus, node_status
 
 __all__ = [

@@ -8,10 +8,17 @@ from functools import partial
 from typing import ClassVar, Final, Literal
 
 from vectorkit.display import record_table
-from vectorkit.replication.effects import RoleChanged
-from vectorkit.replication.identity import epoch_of, round_of, slot_of
 from vectorkit.replication.member import Member
-from vectorkit.replication.messages import Announce, Message, Prepare, Promise, Reject, Stand
+from vectorkit.replication.protocol.effects import RoleChanged
+from vectorkit.replication.protocol.epochs import epoch_of, round_of, slot_of
+from vectorkit.replication.protocol.messages import (
+    Announce,
+    Message,
+    Prepare,
+    Promise,
+    Reject,
+    Stand,
+)
 from vectorkit.replication.role import Reason, Role, RoleName, earliest
 from vectorkit.units import NS_PER_MS
 

@@ -10,7 +10,9 @@ from typing import Any, Final, Literal, Protocol
 from vectorkit.atomic import at_once
 from vectorkit.errors import VectorKitError
 from vectorkit.operations import Operation
-from vectorkit.replication.durable import (
+from vectorkit.replication.monitoring.stats import Counters
+from vectorkit.replication.outbox import Also, Outbox, Place, nothing
+from vectorkit.replication.protocol.durable import (
     AppendRecords,
     Checkpoint,
     Frame,
@@ -25,13 +27,11 @@ from vectorkit.replication.durable import (
     frame_of,
     intact_frames,
 )
-from vectorkit.replication.effects import Appended, Applied, Noted
-from vectorkit.replication.identity import SLOT_BITS, KnownIndices, index_of, owner_of
-from vectorkit.replication.log import Entry, Position, Record, ReplicationLog
-from vectorkit.replication.messages import Ack, StartFull, TellPromise
-from vectorkit.replication.options import ReplicationOptions
-from vectorkit.replication.outbox import Also, Outbox, Place, nothing
-from vectorkit.replication.stats import Counters
+from vectorkit.replication.protocol.effects import Appended, Applied, Noted
+from vectorkit.replication.protocol.epochs import SLOT_BITS, KnownIndices, index_of, owner_of
+from vectorkit.replication.protocol.log import Entry, Position, Record, ReplicationLog
+from vectorkit.replication.protocol.messages import Ack, StartFull, TellPromise
+from vectorkit.replication.protocol.options import ReplicationOptions
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
 from vectorkit.store.commit import Journal
 from vectorkit.units import NS_PER_MS

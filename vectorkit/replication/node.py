@@ -9,14 +9,17 @@ from typing import Any, Final, Literal, cast
 from vectorkit.errors import DiskFull, InvalidInput, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
 from vectorkit.replication.candidate import CandidateNode, Promotion
-from vectorkit.replication.durable import Image
-from vectorkit.replication.effects import Appended, Applied, Effect, Noted
-from vectorkit.replication.health import ReplicaStatus
-from vectorkit.replication.identity import FIRST_EPOCH, KnownIndices, owner_of, slot_of
-from vectorkit.replication.log import ReplicationLog
-from vectorkit.replication.master import MasterNode
+from vectorkit.replication.master.master import MasterNode
+from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
-from vectorkit.replication.messages import (
+from vectorkit.replication.monitoring.health import ReplicaStatus
+from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.outbox import Place
+from vectorkit.replication.protocol.durable import Image
+from vectorkit.replication.protocol.effects import Appended, Applied, Effect, Noted
+from vectorkit.replication.protocol.epochs import FIRST_EPOCH, KnownIndices, owner_of, slot_of
+from vectorkit.replication.protocol.log import ReplicationLog
+from vectorkit.replication.protocol.messages import (
     Announce,
     AskPromise,
     ClientRead,
@@ -33,16 +36,13 @@ from vectorkit.replication.messages import (
     index_of_sender,
     known_of,
 )
-from vectorkit.replication.options import ReplicationOptions
-from vectorkit.replication.outbox import Place
-from vectorkit.replication.peer import Peer
+from vectorkit.replication.protocol.options import ReplicationOptions
+from vectorkit.replication.protocol.wire import wire_size
 from vectorkit.replication.reads import refused, serve
-from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.replica.replica import ReplicaNode
 from vectorkit.replication.report import node_stats, replica_info
-from vectorkit.replication.returning import ReturningNode
 from vectorkit.replication.role import Reason, Role
-from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
-from vectorkit.replication.wire import wire_size
+from vectorkit.replication.state_loss import ReturningNode
 from vectorkit.store import VectorStore
 from vectorkit.units import NS_PER_MS
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from vectorkit.atomic import Calls
-from vectorkit.replication.durable import Change, size_of
-from vectorkit.replication.effects import Effect, Persist, Send, SetTimer, Writer
-from vectorkit.replication.log import Position
-from vectorkit.replication.messages import Message
-from vectorkit.replication.stats import Counters
-from vectorkit.replication.wire import wire_size
+from vectorkit.replication.monitoring.stats import Counters
+from vectorkit.replication.protocol.durable import Change, size_of
+from vectorkit.replication.protocol.effects import Effect, Persist, Send, SetTimer, Writer
+from vectorkit.replication.protocol.log import Position
+from vectorkit.replication.protocol.messages import Message
+from vectorkit.replication.protocol.wire import wire_size
 
 Then = Callable[[], None]
 

@@ -7,10 +7,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from vectorkit.replication.log import Position
 from vectorkit.replication.member import Member
-from vectorkit.replication.messages import AskConfirmed, ClientRead, ClientReply
-from vectorkit.replication.options import ReplicationOptions
+from vectorkit.replication.protocol.log import Position
+from vectorkit.replication.protocol.messages import AskConfirmed, ClientRead, ClientReply
+from vectorkit.replication.protocol.options import ReplicationOptions
 from vectorkit.replication.role import Role
 from vectorkit.store import StoreSnapshot, VectorStore
 from vectorkit.types import Id

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from vectorkit.replication.identity import round_of, slot_of
-from vectorkit.replication.master import MasterNode
+from vectorkit.replication.master.master import MasterNode
+from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
-from vectorkit.replication.peer import Peer
-from vectorkit.replication.replica import ReplicaNode
+from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats
+from vectorkit.replication.protocol.epochs import round_of, slot_of
+from vectorkit.replication.replica.replica import ReplicaNode
 from vectorkit.replication.role import Role
-from vectorkit.replication.stats import ReplicaInfo, ReplicationStats
 from vectorkit.units import ns_to_ms
 
 

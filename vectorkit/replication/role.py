@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.replication.member import Member
-from vectorkit.replication.messages import Announce, Message, Seek, Stand
+from vectorkit.replication.protocol.messages import Announce, Message, Seek, Stand
 
 RoleName = Literal["master", "replica", "candidate", "returning"]
 Reason = Literal["command", "silence", "served_last", "told", "promise"]

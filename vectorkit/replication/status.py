@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from vectorkit.display import record_table
+from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats, Role
 from vectorkit.replication.node import Node
-from vectorkit.replication.stats import ReplicaInfo, ReplicationStats, Role
 
 
 @dataclass(frozen=True, slots=True)

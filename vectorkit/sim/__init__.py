@@ -1,11 +1,11 @@
 """A deterministic simulation of a replicated vector store: virtual time, faults as data."""
 
 from vectorkit.replication import Failover, WriteConcern, majority
+from vectorkit.sim.analysis.explain import Explanation, explain
 from vectorkit.sim.checks import Finding, Findings
 from vectorkit.sim.cluster import Cluster
-from vectorkit.sim.explain import Explanation, explain
-from vectorkit.sim.fault_lists import fault_from_dict
-from vectorkit.sim.faults import (
+from vectorkit.sim.faults.codec import fault_from_dict
+from vectorkit.sim.faults.faults import (
     CURRENT_MASTER,
     Block,
     ClockDrift,
@@ -28,9 +28,7 @@ from vectorkit.sim.faults import (
     SlowDisk,
     StalledDisk,
 )
-from vectorkit.sim.kept_seed import KeptSeed
-from vectorkit.sim.lab import fault_lab
-from vectorkit.sim.nemeses import (
+from vectorkit.sim.faults.patterns import (
     flapping_link,
     isolate_master,
     majorities_ring,
@@ -38,16 +36,18 @@ from vectorkit.sim.nemeses import (
     rolling_restart,
     swizzle_clog,
 )
+from vectorkit.sim.faults.random_faults import random_faults
+from vectorkit.sim.fuzzing.random_scenario import random_scenario
+from vectorkit.sim.fuzzing.regression import KeptSeed
+from vectorkit.sim.fuzzing.shrink import Shrunk, shrink
+from vectorkit.sim.lab import fault_lab
+from vectorkit.sim.load.workload import Request, Workload
 from vectorkit.sim.options import ClusterOptions, Disk, Link
-from vectorkit.sim.random_faults import random_faults
-from vectorkit.sim.random_scenario import random_scenario
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
-from vectorkit.sim.shrink import Shrunk, shrink
 from vectorkit.sim.simulate import simulate
-from vectorkit.sim.statistics import compare, medians, rates
-from vectorkit.sim.sweep import sweep
-from vectorkit.sim.workload import Request, Workload
+from vectorkit.sim.sweeps.statistics import compare, medians, rates
+from vectorkit.sim.sweeps.sweep import sweep
 
 __all__ = [
     "CURRENT_MASTER",

@@ -24,21 +24,21 @@ from vectorkit.replication import (
     ReplicationStats,
     node_status,
 )
-from vectorkit.sim.clients import Clients
-from vectorkit.sim.engine import Engine
-from vectorkit.sim.fault_lists import check_faults
-from vectorkit.sim.faults import ClockOffset, Fault, Partition
-from vectorkit.sim.garbage import uncollected
-from vectorkit.sim.inject import Injector, clock_offsets_ns
-from vectorkit.sim.liveness import stuck_nodes
-from vectorkit.sim.network import LinkCounts
-from vectorkit.sim.observer import Observer
+from vectorkit.sim.analysis.observer import Observer
+from vectorkit.sim.analysis.recall_probe import RecallProbe
+from vectorkit.sim.analysis.stuck import stuck_nodes
+from vectorkit.sim.faults.codec import check_faults
+from vectorkit.sim.faults.faults import ClockOffset, Fault, Partition
+from vectorkit.sim.load.clients import Clients
+from vectorkit.sim.load.requests import Requests
+from vectorkit.sim.load.workload import Workload, check_read_policy
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.recall import RecallProbe
-from vectorkit.sim.requests import Requests
 from vectorkit.sim.run import Run
-from vectorkit.sim.trace_events import DigestTaken
-from vectorkit.sim.workload import Workload, check_read_policy
+from vectorkit.sim.world.engine import Engine
+from vectorkit.sim.world.garbage import uncollected
+from vectorkit.sim.world.inject import Injector, clock_offsets_ns
+from vectorkit.sim.world.network import LinkCounts
+from vectorkit.sim.world.trace_events import DigestTaken
 from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
 

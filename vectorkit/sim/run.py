@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, final
 from vectorkit.accessors import load
 from vectorkit.display import counted, facts_table
 from vectorkit.replication import ReplicaInfo, ReplicationStats
-from vectorkit.sim import run_frames
+from vectorkit.sim.analysis import frames
+from vectorkit.sim.analysis.explain import Explanation, explain
+from vectorkit.sim.analysis.observer import HealthSample, LogSample
+from vectorkit.sim.analysis.recall_probe import AnswerSample, RecallSample
+from vectorkit.sim.analysis.stuck import StuckNode
 from vectorkit.sim.checks import Facts, Findings, check
-from vectorkit.sim.explain import Explanation, explain
-from vectorkit.sim.faults import Fault
-from vectorkit.sim.liveness import StuckNode
-from vectorkit.sim.observer import HealthSample, LogSample
+from vectorkit.sim.faults.faults import Fault
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.recall import AnswerSample, RecallSample
 from vectorkit.sim.scenario import Scenario
-from vectorkit.sim.trace import Trace
-from vectorkit.sim.trace_events import DigestTaken
+from vectorkit.sim.world.trace import Trace
+from vectorkit.sim.world.trace_events import DigestTaken
 
 if TYPE_CHECKING:
     from vectorkit.accessors import Axes, NotebookView
@@ -92,17 +92,17 @@ class Run:
     @property
     def health(self) -> DataFrame:
         """A row per replica and sample, and per change of status."""
-        return run_frames.health(self)
+        return frames.health(self)
 
     @property
     def operations(self) -> DataFrame:
         """A row per record that a master has written: every stage's time, and its fate."""
-        return run_frames.operations(self)
+        return frames.operations(self)
 
     @property
     def reads(self) -> DataFrame:
         """A row per read of a client: what it found where, and how stale that was."""
-        return run_frames.reads(self)
+        return frames.reads(self)
 
     @property
     def recall(self) -> DataFrame:
@@ -110,32 +110,32 @@ class Run:
 
         Empty without a workload and `ClusterOptions(recall_every_ms=…)`.
         """
-        return run_frames.recall(self)
+        return frames.recall(self)
 
     @property
     def messages(self) -> DataFrame:
         """A row per message: from whom to whom, when it was sent, when it arrived or why not."""
-        return run_frames.messages(self)
+        return frames.messages(self)
 
     @property
     def roles(self) -> DataFrame:
         """A row per stretch of time in which a node was master, replica, candidate, … or down."""
-        return run_frames.roles(self)
+        return frames.roles(self)
 
     @property
     def fault_windows(self) -> DataFrame:
         """A row per fault that befell the cluster: what, whom, from when to when."""
-        return run_frames.fault_windows(self)
+        return frames.fault_windows(self)
 
     @property
     def syncs(self) -> DataFrame:
         """A row per sync that a master began: kind, reason, how long it took, how it ended."""
-        return run_frames.syncs(self)
+        return frames.syncs(self)
 
     @property
     def nodes(self) -> DataFrame:
         """A row per node at the end: offset, digest and its ReplicationStats."""
-        return run_frames.nodes(self)
+        return frames.nodes(self)
 
     def dashboard(self, *, at_ms: float | None = None) -> NotebookView:
         """The run under a slider: nodes, links, health, logs and faults at any time.

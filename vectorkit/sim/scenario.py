@@ -19,11 +19,11 @@ from vectorkit.records import (
     short_repr,
     to_plain,
 )
-from vectorkit.sim.code import code_of
-from vectorkit.sim.fault_lists import check_faults, fault_from_dict
-from vectorkit.sim.faults import Fault
+from vectorkit.sim.faults.codec import check_faults, fault_from_dict
+from vectorkit.sim.faults.faults import Fault
+from vectorkit.sim.load.workload import Request, Workload
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.workload import Request, Workload
+from vectorkit.sim.python_source import code_of
 from vectorkit.store import VectorStore
 from vectorkit.units import MIB
 

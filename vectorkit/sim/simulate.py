@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from vectorkit.errors import InvalidOption
 from vectorkit.sim.cluster import Cluster
-from vectorkit.sim.faults import Fault
+from vectorkit.sim.faults.faults import Fault
+from vectorkit.sim.load.workload import Workload
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario, warn_of_endless_syncs
-from vectorkit.sim.workload import Workload
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 _STEP_MS: Final = 1_000.0

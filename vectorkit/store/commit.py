@@ -10,9 +10,9 @@ from operator import call, length_hint
 from typing import Any, Protocol
 
 from vectorkit.collections import WriteResult
-from vectorkit.collections.guard import Guard
-from vectorkit.collections.jax_context import plain_jax
-from vectorkit.collections.redo import Change
+from vectorkit.collections.execution.guard import Guard
+from vectorkit.collections.execution.jax_context import plain_jax
+from vectorkit.collections.storage.redo import Change
 from vectorkit.operations import Operation
 
 Subscriber = Callable[[Operation], None]

@@ -8,7 +8,7 @@ from typing import Final
 import xxhash
 
 from vectorkit.collections import Snapshot
-from vectorkit.collections.reader import readers_table
+from vectorkit.collections.readable import readers_table
 from vectorkit.operations import CreateCollection, Operation, SetCodebook, Upsert
 
 _SNAPSHOT_ROWS: Final = 4096

@@ -7,7 +7,6 @@ from contextlib import suppress
 from copy import copy as copied
 from typing import Any, Literal
 
-from vectorkit.cache import QueryCache, check_cache
 from vectorkit.collections import (
     BatchMatches,
     Collection,
@@ -15,13 +14,13 @@ from vectorkit.collections import (
     Row,
     WriteResult,
 )
-from vectorkit.collections.checks import check_name
 from vectorkit.collections.copies import from_bytes, options_of
-from vectorkit.collections.guard import Guard
-from vectorkit.collections.jax_context import plain_jax
-from vectorkit.collections.kinds import config_of, make_collection
-from vectorkit.collections.reader import readers_table
-from vectorkit.collections.redo import Change
+from vectorkit.collections.execution.guard import Guard
+from vectorkit.collections.execution.jax_context import plain_jax
+from vectorkit.collections.factory import config_of, make_collection
+from vectorkit.collections.readable import readers_table
+from vectorkit.collections.storage.redo import Change
+from vectorkit.collections.validation import check_name
 from vectorkit.errors import (
     CollectionExists,
     CollectionNotFound,
@@ -42,6 +41,7 @@ from vectorkit.operations import (
     Upsert,
     encode,
 )
+from vectorkit.store.cache import QueryCache, check_cache
 from vectorkit.store.commit import Commit, Journal, Subscriber
 from vectorkit.store.snapshot import StoreSnapshot, store_digest
 from vectorkit.types import KEEP, Id, Keep, Payload, Where

@@ -9,7 +9,7 @@ from vectorkit.collections.codecs.base import NOTHING, Codec, Parameters
 from vectorkit.collections.codecs.binary import BinaryCodec
 from vectorkit.collections.codecs.int8 import Int8Codec
 from vectorkit.collections.codecs.pq import PqCodec
-from vectorkit.collections.values import known_name
+from vectorkit.collections.values.conversion import known_name
 from vectorkit.errors import InvalidOption
 
 CODECS: Final[dict[str, type[Codec]]] = {

@@ -8,7 +8,7 @@ from itertools import pairwise
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import Place
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     AckSent,
     EpochPromised,
     NodeCrashed,

@@ -7,7 +7,7 @@ from collections import defaultdict
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     DigestTaken,
     DiskFlushed,
     HistoryApplied,

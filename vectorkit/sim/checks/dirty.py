@@ -12,7 +12,7 @@ from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import Place
 from vectorkit.sim.checks.reads import last_write, writes_by_key
 from vectorkit.sim.checks.requests import Request
-from vectorkit.sim.trace_events import OffsetConfirmed
+from vectorkit.sim.world.trace_events import OffsetConfirmed
 from vectorkit.units import ns_to_ms
 
 Fate = Literal["confirmed", "kept", "lost"]

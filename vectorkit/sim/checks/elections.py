@@ -9,7 +9,7 @@ from typing import Final
 
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     MESSAGE_EVENTS,
     EpochPromised,
     HistoryApplied,

@@ -10,9 +10,9 @@ from typing import Protocol
 from vectorkit.sim.checks.guarantee import Guarantee
 from vectorkit.sim.checks.history import History
 from vectorkit.sim.checks.requests import Request, foreign_records, requests_of
-from vectorkit.sim.faults import ClockDrift, ClockJump
+from vectorkit.sim.faults.faults import ClockDrift, ClockJump
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.trace_events import MESSAGE_EVENTS, FaultChanged, TraceEvent
+from vectorkit.sim.world.trace_events import MESSAGE_EVENTS, FaultChanged, TraceEvent
 
 
 class Sample(Protocol):

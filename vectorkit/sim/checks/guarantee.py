@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from vectorkit.sim.options import ClusterOptions
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     NODE_EVENTS,
     HistoryApplied,
     IndexRetired,

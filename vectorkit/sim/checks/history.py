@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     HistoryApplied,
     NodeCrashed,
     RecordAppended,

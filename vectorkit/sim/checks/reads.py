@@ -10,7 +10,7 @@ from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
 from vectorkit.sim.checks.requests import Request
-from vectorkit.sim.trace_events import EpochPromised, RecordAppended, RoleTaken
+from vectorkit.sim.world.trace_events import EpochPromised, RecordAppended, RoleTaken
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.world.trace_events import (
     AnswerSent,
     RecordAppended,
     RequestCompleted,

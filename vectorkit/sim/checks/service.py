@@ -8,8 +8,8 @@ from typing import Final
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.faults import Degrade, FlipBit
-from vectorkit.sim.trace_events import (
+from vectorkit.sim.faults.faults import Degrade, FlipBit
+from vectorkit.sim.world.trace_events import (
     DiskFlushed,
     FaultChanged,
     HistoryApplied,

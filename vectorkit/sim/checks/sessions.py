@@ -9,7 +9,7 @@ from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import NOWHERE, Place
 from vectorkit.sim.checks.requests import Request
-from vectorkit.sim.trace_events import HistoryApplied, NodeCrashed, NodeStarted
+from vectorkit.sim.world.trace_events import HistoryApplied, NodeCrashed, NodeStarted
 from vectorkit.units import ns_to_ms
 
 

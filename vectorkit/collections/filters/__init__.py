@@ -1,0 +1,1 @@
+"""The filters of `where`: grammar, tree, predicates, and payloads by column."""

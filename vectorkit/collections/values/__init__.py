@@ -1,0 +1,1 @@
+"""Convert what callers pass to what collections store."""

@@ -1,0 +1,1 @@
+"""The master's role: its replicas, their streams and snapshots, and waiting requests."""

@@ -1,0 +1,1 @@
+"""The figures of a node and the health of its replicas."""

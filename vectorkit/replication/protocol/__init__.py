@@ -1,0 +1,1 @@
+"""What nodes exchange and keep: messages, effects, log, disk image, epochs, options."""

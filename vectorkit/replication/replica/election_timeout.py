@@ -1,0 +1,58 @@
+"""When a replica stands by itself: a detector's suspicion, or the memory of having served."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from vectorkit.replication.member import Member
+from vectorkit.replication.protocol.failure_detectors import Detector
+from vectorkit.replication.protocol.options import ReplicationOptions
+from vectorkit.units import NS_PER_MS
+
+
+class Suspicion:
+    """When a node stands by itself: silence of its master, or none found after a restart.
+
+    `stands_at_ns` is for a node that has served before it restarted; the first master that shows
+    itself ends it. A node that has stood in vain waits for longer each time, up to what an attempt
+    may take: where suspicion is quicker than an election, none would ever come to its end.
+    """
+
+    def __init__(self, member: Member, stands_at_ns: int | None = None) -> None:
+        self._member = member
+        options = member.options
+        self._wait_ns = _pause_ns(member.vain_stands, options)
+        self._stands_at_ns = None if stands_at_ns is None else stands_at_ns + self._wait_ns
+        self._detector: Detector | None = None
+        failover = options.failover
+        if failover is not None:
+            self._wait_ns += member.slot * failover.stagger_ms * NS_PER_MS
+            self._detector = failover.new_detector(options.heartbeat_ms, member.now_ns)
+
+    def heard(self, now_ns: int, *, is_beat: bool = False) -> None:
+        """The master has shown that it lives; `is_beat`: by a heartbeat."""
+        self._stands_at_ns = None
+        self._member.vain_stands = 0
+        if self._detector is not None:
+            self._detector.heard(now_ns, is_beat=is_beat)
+
+    @property
+    def reason(self) -> Literal["silence", "served_last"]:
+        """Why it stands: its master is silent, or none has shown itself to one that has served."""
+        return "silence" if self._stands_at_ns is None else "served_last"
+
+    @property
+    def due_ns(self) -> int | None:
+        """When silence from now on is enough; None for never."""
+        if self._detector is None:
+            return self._stands_at_ns
+        suspected_ns = self._detector.suspects_at_ns() + self._wait_ns
+        return suspected_ns if self._stands_at_ns is None else min(suspected_ns, self._stands_at_ns)
+
+
+def _pause_ns(vain_stands: int, options: ReplicationOptions) -> int:
+    """Doubles with each stand in vain, from `backoff_ms_min` to `stand_timeout_ms`."""
+    if not vain_stands:
+        return 0
+    pause_ms = options.backoff_ms_min << min(vain_stands - 1, 16)
+    return min(pause_ms, options.stand_timeout_ms) * NS_PER_MS

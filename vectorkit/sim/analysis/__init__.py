@@ -1,0 +1,1 @@
+"""What a run shows: samples, recall, the history of each write, stuck nodes."""

@@ -1,0 +1,240 @@
+"""The life of one write, in words and as rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from vectorkit.display import paragraph, rows_table
+from vectorkit.errors import InvalidInput
+from vectorkit.sim.analysis.write_history import Life, lives_of
+from vectorkit.sim.checks import Facts
+from vectorkit.sim.checks.acknowledged import lost_writes
+from vectorkit.sim.checks.history import Place
+from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.world.trace_events import ConcernDegraded, ConcernTimedOut, RecordAppended
+from vectorkit.tabular import Schema, frame_of_rows
+from vectorkit.units import ns_to_ms
+
+if TYPE_CHECKING:
+    from vectorkit.tabular import DataFrame
+
+EXPLANATION: Final[Schema] = {
+    "time_ms": "float64",
+    "stage": "str",
+    "node": "str",
+    "detail": "str",
+}
+"""Columns and dtypes of `Explanation.to_frame()`."""
+
+
+class Judged(Protocol):
+    """A run: whatever has the facts that checks may know."""
+
+    @property
+    def facts(self) -> Facts:
+        """What they know."""
+        ...
+
+
+class Step(NamedTuple):
+    """One thing that happened to a write."""
+
+    time_ms: float
+    stage: str
+    node: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What became of one write; printed, it is a text.
+
+    >>> from vectorkit import sim
+    >>> cluster = sim.Cluster(sim.ClusterOptions(replicas=1))
+    >>> _ = cluster.store.create_collection("words", dim=2)
+    >>> cluster.advance(ms=100)
+    >>> print(cluster.finish().explain(2))
+    Offset 2 of node-0@1 (CreateCollection) is kept: the final history holds it.
+           0.000 ms  written    node-0    CreateCollection
+           0.000 ms  applied    node-0    by append
+           1.000 ms  flushed    node-0    its disk holds it
+           1.000 ms  confirmed  node-0    the write concern holds
+           9.000 ms  flushed    node-1    its disk holds it
+           9.000 ms  applied    node-1    by snapshot
+           9.000 ms  acked      node-1    to its master
+    """
+
+    headline: str
+    is_kept: bool
+    steps: tuple[Step, ...]
+
+    def to_frame(self) -> DataFrame:
+        """One row a step, in order of time."""
+        return frame_of_rows(self.steps, EXPLANATION)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{step.time_ms:12,.3f} ms  {step.stage:<10} {step.node:<9} {step.detail}".rstrip()
+            for step in self.steps
+        ]
+        return "\n".join([self.headline, *lines])
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.headline})"
+
+    def _repr_html_(self) -> str:
+        rows = [(f"{s.time_ms:,.3f}", s.stage, s.node, s.detail) for s in self.steps]
+        return paragraph(self.headline) + rows_table(("time (ms)", "stage", "node", "detail"), rows)
+
+
+def explain(run: Judged, offset: int, *, epoch: int | None = None) -> Explanation:
+    """The life of the record at an offset: of the final history, or of the history of `epoch`.
+
+    Raises InvalidInput where there is none.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
+    >>> sim.explain(run, 1).is_kept
+    True
+    """
+    return explain_facts(run.facts, offset, epoch=epoch)
+
+
+def explain_facts(facts: Facts, offset: int, *, epoch: int | None = None) -> Explanation:
+    """The same, from what the checks know of a run."""
+    history = facts.history
+    tip = history.final if epoch is None else (epoch, offset)
+    place = history.at(tip, offset)
+    lives = lives_of(facts)
+    if place not in lives or (epoch is None and offset > tip[1]):
+        others = [each for each in lives if each[1] == offset]
+        raise InvalidInput(
+            "the run has no such record",
+            got=f"offset {offset}" + ("" if epoch is None else f" of epoch {epoch}"),
+            wanted=f"an offset that a master has written, up to {history.final[1]}",
+            remedy="; ".join(f"pass epoch={each[0]}" for each in others)
+            or "look at run.operations",
+        )
+    life = lives[place]
+    steps = sorted(
+        [*_asked(life), *_copied(life), *_answered(facts, life)], key=lambda step: step.time_ms
+    )
+    reads = [each for each in facts.requests if _tells(each, life)]
+    if reads:
+        first = min(reads, key=lambda each: each.completed_index or 0)
+        steps.append(_read(first))
+    headline, last = _fate(facts, life)
+    steps = sorted([*steps, *last], key=lambda step: step.time_ms)
+    others = [each for each in lives if each[1] == offset and each != place]
+    if others:
+        headline += " Other histories have another write there: " + ", ".join(
+            facts.epoch_name(each[0]) for each in others
+        )
+        headline += "."
+    return Explanation(headline, life.is_kept, tuple(steps))
+
+
+def _asked(life: Life) -> list[Step]:
+    steps = [Step(ns_to_ms(life.written_ns), "written", life.master, life.operation)]
+    if (request := life.request) is not None:
+        detail = f"{request.kind} {request.number} of {request.key!r}, to {request.node}"
+        steps.insert(0, Step(ns_to_ms(request.invoked_ns), "asked", request.client, detail))
+    return steps
+
+
+def _copied(life: Life) -> list[Step]:
+    steps = [
+        Step(ns_to_ms(time_ns), "flushed", node, "its disk holds it")
+        for node, time_ns in life.flushed_ns.items()
+    ]
+    steps += [
+        Step(ns_to_ms(time_ns), "applied", node, f"by {source}")
+        for node, (time_ns, source) in life.applied_ns.items()
+    ]
+    steps += [
+        Step(ns_to_ms(time_ns), "acked", node, "to its master")
+        for node, time_ns in life.acked_ns.items()
+    ]
+    return steps
+
+
+def _answered(facts: Facts, life: Life) -> list[Step]:
+    steps = []
+    if life.confirmed_ns is not None:
+        detail = "the write concern holds"
+        steps.append(Step(ns_to_ms(life.confirmed_ns), "confirmed", life.master, detail))
+    offset, begin = life.place[1], facts.history.appended[life.place].index
+    for event in facts.trace[begin + 1 :]:
+        match event:
+            case RecordAppended(node=life.master, offset=again) if again <= offset:
+                break  # Another epoch of the same master: its records are others.
+            case ConcernDegraded(node=life.master, offset=late) if late == offset:
+                steps.append(_late(event, "degraded"))
+            case ConcernTimedOut(node=life.master, offset=late) if late == offset:
+                steps.append(_late(event, "timed out"))
+            case _:
+                pass
+    if (request := life.request) is not None and request.completed_ns is not None:
+        end_ms = ns_to_ms(request.completed_ns)
+        if life.answered_ns is not None:
+            detail = f"{request.outcome}, by {request.node}"
+            steps.append(Step(end_ms, "answered", request.client, detail))
+        elif life.outcome == "silent":
+            steps.append(Step(end_ms, "given up", request.client, "no answer came in time"))
+        else:
+            detail = f"{request.outcome}, by {request.node}: not about this record of a late copy"
+            steps.append(Step(end_ms, "answered", request.client, detail))
+    return steps
+
+
+def _late(event: ConcernDegraded | ConcernTimedOut, stage: str) -> Step:
+    detail = f"{event.replica_count} replicas had confirmed it"
+    return Step(ns_to_ms(event.time_ns), stage, event.node, detail)
+
+
+def _tells(read: Request, life: Life) -> bool:
+    request = life.request
+    return (
+        request is not None
+        and request.kind == "write"
+        and not read.is_write
+        and read.is_ok
+        and read.value == request.number
+    )
+
+
+def _read(read: Request) -> Step:
+    detail = f"first read of it, at {read.node}"
+    return Step(ns_to_ms(read.completed_ns or 0), "read", read.client, detail)
+
+
+def _fate(facts: Facts, life: Life) -> tuple[str, list[Step]]:
+    what = f"Offset {life.place[1]} of {facts.epoch_name(life.place[0])} ({life.operation})"
+    if life.is_kept:
+        return f"{what} is kept: the final history holds it.", []
+    history = facts.history
+    own = set(history.epochs(life.place))
+    other = next((epoch for epoch in history.epochs(history.final) if epoch not in own), 0)
+    if not other:
+        return f"{what} is lost: the final history ends before it.", []
+    promise = _promise(facts, life.place)
+    shared = history.shared(history.final, life.place)
+    name, node = facts.epoch_name(other), history.master_of[other]
+    detail = f"{name} began from offset {shared}"
+    step = Step(ns_to_ms(history.began_ns(other)), "lost", node, detail)
+    return f"{what} is lost: {name} began without it. {promise}", [step]
+
+
+def _promise(facts: Facts, place: Place) -> str:
+    lost = next((each for each in lost_writes(facts) if each.place == place), None)
+    if lost is None:
+        return "It had not been acknowledged."
+    if lost.is_degraded:
+        return "It had been acknowledged as degraded, which promises nothing."
+    guarantee = facts.guarantee
+    if guarantee.is_in_force(lost.lost_ns):
+        return "It had been acknowledged, and was promised to stay."
+    return (
+        f"It had been acknowledged; not promised: {guarantee.unpromised or guarantee.void_reason}."
+    )

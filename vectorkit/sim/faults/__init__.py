@@ -1,0 +1,1 @@
+"""Faults as data: single faults, patterns, and random lists of them."""

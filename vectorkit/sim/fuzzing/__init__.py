@@ -1,0 +1,1 @@
+"""The search for failing seeds: random scenarios, coverage, shrinking, kept seeds."""

@@ -1,0 +1,247 @@
+"""From a run that broke a promise to the smallest scenario that still breaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from vectorkit.display import counted, facts_table, preformatted
+from vectorkit.errors import InvalidInput
+from vectorkit.records import check_range, check_type
+from vectorkit.sim.checks import Finding
+from vectorkit.sim.checks.run_all import findings_of, owner_of
+from vectorkit.sim.fuzzing.reducer import Reducer, Reduction
+from vectorkit.sim.run import Run
+from vectorkit.sim.scenario import Scenario
+from vectorkit.sim.simulate import run_scenario
+from vectorkit.sim.world.trace_events import (
+    NodeCrashed,
+    RequestCompleted,
+    RequestInvoked,
+    RoleTaken,
+    TraceEvent,
+)
+from vectorkit.tabular import Schema, frame_of_rows
+from vectorkit.units import ns_to_ms
+
+if TYPE_CHECKING:
+    from vectorkit.accessors import Axes
+    from vectorkit.tabular import DataFrame
+
+REDUCTIONS: Final[Schema] = {
+    "runs": "int64",
+    "what": "str",
+    "before": "str",
+    "after": "str",
+}
+"""Columns and dtypes of `Shrunk.steps`."""
+
+_AFTER_MS: Final = 2_000
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """The smallest scenario that was found to break a check; printed, it is the JSON.
+
+    `sim.simulate(sim.Scenario.from_json(shrunk.to_json()))` runs it again.
+
+    >>> from vectorkit import sim
+    >>> scenario = sim.Scenario(sim.ClusterOptions(replicas=1), duration_ms=500)
+    >>> run = sim.simulate(scenario)
+    >>> found = run.check()["nodes_converge"]
+    >>> sim.Shrunk(found.name, scenario, run, found, runs=0, is_minimal=False)
+    Shrunk(nodes_converge: 0 faults, 2 nodes, 0 clients, 0 operations, 500 ms; 0 runs, not minimal)
+    """
+
+    check: str
+    scenario: Scenario
+    run: Run
+    """Its run."""
+    finding: Finding | None
+    """What the check says of it; None where a function has decided."""
+    runs: int
+    """How many candidates were simulated to find it."""
+    is_minimal: bool
+    """Whether nothing more could be taken away; else `runs_max` came first."""
+    reductions: tuple[Reduction, ...] = ()
+
+    @property
+    def fault_count(self) -> int:
+        """How many faults are left."""
+        return len(self.scenario.faults)
+
+    @property
+    def node_count(self) -> int:
+        """How many nodes are left."""
+        return len(self.scenario.options.node_ids)
+
+    @property
+    def client_count(self) -> int:
+        """How many clients are left."""
+        load = self.scenario.workload
+        return 0 if load is None else load.clients
+
+    @property
+    def operation_count(self) -> int:
+        """How many writes and reads the clients make."""
+        return len(self.run.trace.of(RequestInvoked))
+
+    @property
+    def duration_ms(self) -> float:
+        """How long the scenario lasts."""
+        return self.scenario.duration_ms
+
+    @property
+    def steps(self) -> DataFrame:
+        """A row per thing that was made smaller: after how many runs, from what, to what."""
+        return frame_of_rows(self.reductions, REDUCTIONS)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """The scenario as a text that `Scenario.from_json` reads."""
+        return self.scenario.to_json(indent)
+
+    def plot_timeline(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """The space-time diagram of the requests and faults that are left; `from_ms=`, `to_ms=`."""
+        from_ms, to_ms = _window_ms(self.run, self.scenario)
+        window = {"from_ms": from_ms, "to_ms": to_ms, **kwargs}
+        return self.run.plot_timeline(ax=ax, **window)
+
+    def __str__(self) -> str:
+        evidence = "" if self.finding is None else f": {self.finding.evidence[0]}"
+        return f"{self.to_json()}\n{self.check}{evidence}"
+
+    def _facts(self) -> dict[str, object]:
+        return {
+            "check": self.check.replace("_", " "),
+            "faults": self.fault_count,
+            "nodes": self.node_count,
+            "clients": self.client_count,
+            "operations": self.operation_count,
+            "virtual time": f"{self.duration_ms:,.0f} ms",
+            "runs": f"{self.runs:,}",
+            "minimal": "yes" if self.is_minimal else "not yet",
+        }
+
+    def __repr__(self) -> str:
+        sizes = (
+            counted(self.fault_count, "fault"),
+            counted(self.node_count, "node"),
+            counted(self.client_count, "client"),
+            counted(self.operation_count, "operation"),
+        )
+        minimal = "minimal" if self.is_minimal else "not minimal"
+        line = "Shrunk({}: {}, {virtual time}; {runs} runs, {})"
+        return line.format(self.check, ", ".join(sizes), minimal, **self._facts())
+
+    def _repr_html_(self) -> str:
+        facts = self._facts()
+        if self.finding is not None:
+            facts["evidence"] = self.finding.evidence[0]
+        return facts_table(facts) + preformatted(self.to_json())
+
+
+def shrink(
+    run: Run,
+    check: str | Callable[[Run], bool],
+    *,
+    runs_max: int = 1_000,
+    progress: Callable[[int], None] | None = None,
+) -> Shrunk:
+    """Take away from a run's scenario whatever a broken check can be broken without.
+
+    Faults, nodes, clients and requests go, options return to their defaults, times become shorter
+    and rounder, as long as the very same check stays broken. The same run gives the same answer.
+    After `runs_max` simulations the best so far is given. `progress(runs)` is called after each.
+    In place of a check's name a function of a run may say whether what matters is still there.
+
+    Raises InvalidInput for a run that was stepped by hand, for a check that there is not or that is
+    not broken, and for a function that says no of the run.
+
+    >>> from vectorkit import sim
+    >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
+    >>> try:
+    ...     sim.shrink(run, "nodes_converge")
+    ... except InvalidInput as error:
+    ...     print(error.got)
+    nodes_converge, which is held
+    """
+    check_type("run", run, Run)
+    check_range("runs_max", runs_max, 1, 1 << 40)
+    if not isinstance(check, str) and not callable(check):
+        raise InvalidInput(
+            "nobody can say what must stay broken",
+            got=f"check={check!r}",
+            wanted="the name of a check, or a function of a run that is true or false",
+            remedy="pass one of run.check().broken by its name",
+        )
+    is_broken = _by_name(run, check) if isinstance(check, str) else check
+    if run.scenario is None:
+        raise InvalidInput(
+            "this run has no scenario that could be made smaller",
+            got="a run of a Cluster that was stepped by hand",
+            wanted="a run of sim.simulate",
+            remedy="let sim.simulate do the same, with a workload and faults",
+        )
+    name = check if isinstance(check, str) else getattr(check, "__name__", repr(check))
+    if not is_broken(run):
+        raise _not_broken(run, name, has_check=isinstance(check, str))
+    search = Reducer(run, run.scenario, is_broken, runs_max, progress)
+    is_minimal = search.go()
+    last = run_scenario(search.scenario)
+    return Shrunk(
+        check=name,
+        scenario=search.scenario,
+        run=last,
+        finding=last.check()[check] if isinstance(check, str) else None,
+        runs=search.runs,
+        is_minimal=is_minimal,
+        reductions=tuple(search.reductions),
+    )
+
+
+def _by_name(run: Run, check: str) -> Callable[[Run], bool]:
+    """Whether the check of a name is broken; only the function that finds it is asked."""
+    owner = owner_of(run.check()[check].name, run.facts)
+
+    def is_broken(candidate: Run) -> bool:
+        findings = findings_of(owner, candidate.facts)
+        return any(each.name == check and each.verdict == "broken" for each in findings)
+
+    return is_broken
+
+
+def _not_broken(run: Run, name: str, *, has_check: bool) -> InvalidInput:
+    if not has_check:
+        return InvalidInput(
+            "there is nothing to keep",
+            got=f"{name}, which says no of this run",
+            wanted="a function that says yes of the run that is to be made smaller",
+            remedy="pass a run in which it happens",
+        )
+    others = ", ".join(each.name for each in run.check().broken)
+    return InvalidInput(
+        "only a broken check can be kept broken",
+        got=f"{name}, which is {run.check()[name].verdict}",
+        wanted=f"one of {others}" if others else "a run that has broken a check",
+        remedy="pass one that is broken" if others else "look for another seed",
+    )
+
+
+def _window_ms(run: Run, scenario: Scenario) -> tuple[float, float]:
+    """From shortly before the first request or fault to shortly after the last of what follows."""
+    seen = [ns_to_ms(event.time_ns) for event in run.trace.events if _is_shown(event)]
+    begun = [each.at_ms for each in scenario.faults if each.at_ms > 0]
+    first_ms = min([*begun, *seen], default=0.0)
+    soon_ms = scenario.duration_ms + _AFTER_MS
+    last_ms = max((each for each in (*begun, *seen) if each <= soon_ms), default=soon_ms)
+    margin_ms = max(5.0, (last_ms - first_ms) / 20)
+    return max(0.0, first_ms - margin_ms), min(run.duration_ms, last_ms + margin_ms)
+
+
+def _is_shown(event: TraceEvent) -> bool:
+    """Whether a diagram of the smallest scenario has to show an event beside the faults."""
+    if isinstance(event, RoleTaken):
+        return event.time_ns > 0 and event.role != "candidate"
+    shown = (RequestInvoked, RequestCompleted, NodeCrashed)
+    return isinstance(event, shown) and event.time_ns > 0

@@ -1,0 +1,1 @@
+"""The load: workloads, requests, key distributions, clients."""

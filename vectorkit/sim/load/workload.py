@@ -1,0 +1,201 @@
+"""What clients ask of a cluster, as data."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from vectorkit.collections.factory import config_of
+from vectorkit.collections.validation import check_metric
+from vectorkit.display import options_table
+from vectorkit.errors import InvalidOption
+from vectorkit.records import check_choice, check_not_negative, check_range, check_type, short_repr
+from vectorkit.replication.reads import proves_reads
+from vectorkit.replication.routing import POLICIES, Policy
+from vectorkit.sim.load.distributions import KEY_LAWS, KeyLaw
+from vectorkit.sim.options import ClusterOptions
+
+CLIENTS_MAX: Final = 500
+
+_DATA_SETS: Final = "glove|fashion_mnist|patches|minilm"
+_SOURCE: Final = re.compile(rf"(?:{_DATA_SETS}):[1-9]\d*|uniform:[1-9]\d*x[1-9]\d*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request that its client makes at `at_ms`: its `index`-th write or read, counted from 0.
+
+    Which row that is for and what it writes depend on the seed, the client and the index only.
+
+    >>> Request(at_ms=250, client="client-1", is_read=True, index=3).client
+    'client-1'
+    """
+
+    at_ms: float
+    client: str = "client-0"
+    is_read: bool = False
+    index: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a time before the start, and a number that no request has."""
+        check_not_negative("at_ms", self.at_ms)
+        check_type("client", self.client, str)
+        check_choice("is_read", self.is_read, (True, False))
+        check_range("index", self.index, 0, 1 << 40)
+
+    def _repr_html_(self) -> str:
+        return options_table(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Clients "client-0" … that write and read rows of a collection, each by itself.
+
+    The rows of `source` are there at the start. Then each client makes `writes_per_s` writes and
+    `reads_per_s` reads a second. Request i of a client depends on the seed, the client and i only:
+    another client more or less changes nothing of it. No client ever repeats a request.
+
+    >>> Workload(writes_per_s=100, source="uniform:2000x16").collection
+    'uniform'
+    """
+
+    writes_per_s: float = 100.0
+    reads_per_s: float = 0.0
+    """The rates of each client; in a closed loop only their ratio counts."""
+    source: str = "uniform:2000x16"
+    """ "glove:50000", "minilm:…", "fashion_mnist:…" or "patches:…" for so many real vectors, or
+    "uniform:2000x16" for so many rows of so many drawn numbers."""
+    metric: str = "cosine"
+    kind: str = "cpu"
+    codec: str | None = None
+    """Metric, kind and, where it is quantized, codec of the collection."""
+    preload: int | None = None
+    """How many of the rows are there at the start; None for all."""
+    keys: KeyLaw = "uniform"
+    """How a request chooses its row: any, the first ones more often, or one after the other."""
+    zipf_exponent: float = 1.0
+    insert_share: float = 0.0
+    delete_share: float = 0.0
+    """The shares of writes that write a row whole, whether or not it is there, and that take it
+    out. The others update a row: they are refused where there is none."""
+    moves_vectors: bool = True
+    """Whether an update moves the vector, a quarter of the way from its first place towards
+    another row's; else it changes the payload only."""
+    payload_bytes: int = 0
+    """How much is added to the payload of each write, which tells the request's number as "w"."""
+    clients: int = 1
+    loop: Literal["open", "closed"] = "open"
+    """Whether requests come by the clock, or each `think_ms` after the end of the one before."""
+    arrivals: Literal["fixed", "exponential"] = "fixed"
+    """How the times between the requests of an open loop are spread."""
+    think_ms: float = 10.0
+    read_policy: Policy = "master"
+    bound_ms: int = 1_000
+    """How stale a read of the policy "bounded_staleness" may be."""
+    client_timeout_ms: int = 10_000
+    """A request without an answer for so long is given up: its outcome is unknown."""
+    avoid_ms: int = 5_000
+    """How long reads are routed around a node that has left a request without an answer."""
+    requests: Sequence[Request] | None = None
+    """The only requests that are made, each at its time; None for those that come by `loop`. The
+    rates, `loop`, `arrivals` and `think_ms` then say nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse loads that cannot be."""
+        for name in ("writes_per_s", "reads_per_s", "zipf_exponent", "think_ms"):
+            check_not_negative(name, getattr(self, name))
+        for name in ("insert_share", "delete_share"):
+            check_not_negative(name, getattr(self, name))
+        if self.insert_share + self.delete_share > 1:
+            raise InvalidOption(
+                "the shares of writes exceed the whole",
+                got=f"insert_share={self.insert_share}, delete_share={self.delete_share}",
+                wanted="a sum of at most 1",
+                remedy="pass fractions, 0.1 for one write in ten",
+            )
+        check_metric(self.metric)
+        if not isinstance(self.source, str) or not _SOURCE.fullmatch(self.source):
+            raise InvalidOption(
+                "there is no such source of vectors",
+                got=f"source={self.source!r}",
+                wanted='"glove:50000", "uniform:2000x16", or minilm, fashion_mnist or patches '
+                "with a number of rows",
+                remedy="name the data and how many rows of it",
+            )
+        config_of(self.kind, 8, self.metric, codec=self.codec)
+        check_range("clients", self.clients, 1, CLIENTS_MAX)
+        check_range("payload_bytes", self.payload_bytes, 0, 1 << 24)
+        if self.preload is not None:
+            check_range("preload", self.preload, 0, self.row_count)
+        for name in ("bound_ms", "client_timeout_ms", "avoid_ms"):
+            check_range(name, getattr(self, name), 1, 1 << 40)
+        check_choice("keys", self.keys, KEY_LAWS)
+        check_choice("loop", self.loop, ("open", "closed"))
+        check_choice("arrivals", self.arrivals, ("fixed", "exponential"))
+        check_choice("read_policy", self.read_policy, POLICIES)
+        check_choice("moves_vectors", self.moves_vectors, (True, False))
+        if self.requests is not None:
+            object.__setattr__(self, "requests", self._check_requests(self.requests))
+
+    @property
+    def collection(self) -> str:
+        """The name of the collection that it writes to."""
+        return self.source.partition(":")[0]
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the source has."""
+        return int(self.source.partition(":")[2].partition("x")[0])
+
+    @property
+    def client_ids(self) -> tuple[str, ...]:
+        """The names of the clients on the network."""
+        return tuple(f"client-{number}" for number in range(self.clients))
+
+    def __repr__(self) -> str:
+        return short_repr(self)
+
+    def _repr_html_(self) -> str:
+        return options_table(self)
+
+    def _check_requests(self, requests: object) -> tuple[Request, ...]:
+        if not isinstance(requests, Sequence) or not all(type(x) is Request for x in requests):
+            raise InvalidOption(
+                "requests come as a list",
+                got=f"requests={requests!r}",
+                wanted="a list of sim.Request(…)",
+                remedy="pass requests=[sim.Request(at_ms=250)], or None",
+            )
+        counts = Counter((each.client, each.is_read, each.index) for each in requests)
+        for each in requests:
+            if each.client not in self.client_ids:
+                raise InvalidOption(
+                    "a request is of a client that there is not",
+                    got=f"{each}",
+                    wanted=f"client-0 to client-{self.clients - 1}",
+                    remedy="pass more clients, or name another",
+                )
+            if counts[each.client, each.is_read, each.index] > 1:
+                raise InvalidOption(
+                    "a request is made once",
+                    got=f"{each}, and another of this index",
+                    wanted="each index once for the writes of a client, and once for its reads",
+                    remedy="give one of them another index",
+                )
+        return tuple(requests)
+
+
+def check_read_policy(workload: Workload, options: ClusterOptions) -> None:
+    """Raise InvalidOption for linearizable reads of a cluster that cannot prove them."""
+    protocol = options.protocol
+    if workload.read_policy == "linearizable" and not proves_reads(protocol, options.replicas + 1):
+        concern = protocol.write_concern
+        raise InvalidOption(
+            "this cluster cannot prove a read linearizable",
+            got=f"read_policy='linearizable', {concern}",
+            wanted="a write concern of one replica or more, flushed or later, and durable logs",
+            remedy="pass write_concern=sim.majority(), or another read_policy",
+        )

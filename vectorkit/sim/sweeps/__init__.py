@@ -1,0 +1,1 @@
+"""Many runs: grids of settings, one row for each run, results on disk, statistics."""

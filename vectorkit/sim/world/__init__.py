@@ -1,0 +1,1 @@
+"""The simulated cluster: clock, network, machines, disks, injected faults, trace."""
