@@ -9,7 +9,7 @@ import pytest
 from tests.collections.kinds import KINDS
 from tests.collections.reference import METRICS, everything, filled, reference_score
 from vectorkit.collections import CpuCollection, search
-from vectorkit.collections.backends import base, compiled
+from vectorkit.collections.backends import compiled, exact
 from vectorkit.collections.storage.storage import Storage
 
 A = np.array([1, 2, 3, 4], np.float32)
@@ -123,9 +123,9 @@ def test_u5b_slots_of_a_dispatched_search_are_translated_with_their_own_tables()
     payloads = collection.snapshot().payloads()
 
     def dispatch(view):
-        arrays, scale = (view.state.rows, view.state.norms), np.ones(1, np.float32)
+        scale, count = np.ones(1, np.float32), np.int32(view.count)
         return compiled.search(
-            arrays, QUERY[None, :], scale, np.int32(view.count), None, metric="dot", width=40
+            view.state, QUERY[None, :], scale, count, None, metric="dot", width=40
         )
 
     view, (_, slots, rows) = collection._read(dispatch)
@@ -160,14 +160,14 @@ def test_u5b_a_batch_whose_proof_comes_too_late_is_answered_whole_from_the_later
     collection = CpuCollection(dim=4, metric="dot")
     collection.insert(range(300), [A] * 300)
     collection.upsert(range(10), [B * (100 + number) for number in range(10)])
-    real = base.best_possible_outside
+    real = exact.best_possible_outside
 
     def prove_after_deletes(*arrays):
-        monkeypatch.setattr(base, "best_possible_outside", real)
+        monkeypatch.setattr(exact, "best_possible_outside", real)
         collection.delete([number for number in range(300) if number not in (7, 9, 11)])
         return real(*arrays)
 
-    monkeypatch.setattr(base, "best_possible_outside", prove_after_deletes)
+    monkeypatch.setattr(exact, "best_possible_outside", prove_after_deletes)
     late = collection.search_many([A, B], k=5)
     after = collection.search_many([A, B], k=5)
     assert late.ids.tolist() == after.ids.tolist()
