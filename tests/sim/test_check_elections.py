@@ -146,6 +146,24 @@ def test_what_the_life_before_has_told_does_not_stand_for_the_one_that_is_back()
     assert told(found) == ("broken", 1)
 
 
+def test_of_two_nodes_the_only_other_one_need_not_be_heard_once_it_was_ever_retired():
+    """A late command reaches a node without state: no third one can say that 257 is back."""
+    scenario = sim.Scenario(
+        options=sim.ClusterOptions(
+            replicas=1, disk=None, write_concern=sim.WriteConcern(count="majority", stage="applied")
+        ),
+        faults=[
+            sim.Crash(at_ms=10, for_ms=20, node="node-1"),
+            sim.Replace(at_ms=20, node="node-1"),
+            sim.Crash(at_ms=100, for_ms=10, node="node-0"),
+            sim.Clog(at_ms=100, target="node-0"),
+            sim.Retire(at_ms=180, node="node-1"),
+        ],
+        duration_ms=700,
+    )
+    assert sim.simulate(scenario).check()["replacements_are_heard"].verdict == "held"
+
+
 def test_with_too_many_nodes_without_state_nothing_is_promised():
     tape = lost(lost(Tape().begin(), 30, "node-2", 258), 31, "node-1", 257)
     found = goes_on(tape)

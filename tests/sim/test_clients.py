@@ -290,9 +290,9 @@ def reply(outcome, *, master="", position=None):
 
 def test_a_client_follows_the_hint_of_who_is_master_and_else_tries_the_next():
     client = Client(0, ("node-0", "node-1", "node-2"), (1.0, 1.0, 1.0))
-    client.heard("node-0", reply("not_master", master="node-2"), asks_master=True)
+    client.heard("node-0", reply("not_master", master="node-2"), asks_master=True, is_read=False)
     assert client.master == "node-2"
-    client.heard("node-2", reply("not_master"), asks_master=True)
+    client.heard("node-2", reply("not_master"), asks_master=True, is_read=False)
     assert client.master == "node-0"
     client.missed("node-0", 10, asks_master=True)
     client.missed("node-0", 10, asks_master=True)  # A second request to it: it has turned away.
@@ -307,7 +307,7 @@ def test_a_client_avoids_whom_it_missed_until_it_hears_of_it_or_time_has_passed(
     client.missed("node-1", 20, asks_master=False)
     assert client.view(9, 0).silent == {"node-0", "node-1"}
     assert client.view(10, 0).silent == {"node-1"}
-    client.heard("node-1", reply("refused"), asks_master=False)
+    client.heard("node-1", reply("refused"), asks_master=False, is_read=True)
     assert client.view(11, 0).silent == frozenset()
 
 
@@ -322,8 +322,16 @@ def test_the_token_is_the_newest_history_that_an_acknowledgement_or_a_read_has_n
         ("ok", 3, 1),
     ):
         here = Position(epoch, offset)
-        client.heard("node-0", reply(outcome, position=here), asks_master=False)
-    assert client.token == Position(3, 1)
+        client.heard("node-0", reply(outcome, position=here), asks_master=False, is_read=False)
+    assert client.token == client.written == Position(3, 1)
+
+
+def test_a_read_of_newer_history_does_not_replace_the_position_of_the_last_own_write():
+    client = Client(0, ("node-0", "node-1"), (1.0, 1.0))
+    for epoch, offset, is_read in ((2, 6, False), (4, 5, True), (3, 7, False), (1, 9, False)):
+        answer = reply("ok", position=Position(epoch, offset))
+        client.heard("node-0", answer, asks_master=not is_read, is_read=is_read)
+    assert (client.token, client.written) == (Position(4, 5), Position(3, 7))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Final
 from vectorkit.sim.checks.facts import Facts
 from vectorkit.sim.checks.findings import Finding, Tally
 from vectorkit.sim.checks.history import Place
+from vectorkit.sim.checks.patience import WORDS
 from vectorkit.sim.world.trace_events import (
     MESSAGE_EVENTS,
     NODE_EVENTS,
@@ -166,7 +167,8 @@ def check_promptness(facts: Facts) -> Finding:
     waits in the inbox of a busy node is not known yet. Acks count that came by the connection that
     the replica still has, and that name a record of the master's own epoch. Those of a node that
     was retired, or has lost its state since, need not be counted; nor those of a node that takes a
-    full sync: the master's log may not reach back to the record that they name.
+    full sync, or acks of a record before the master's log: it cannot compare the history; nor those
+    of a connection by which nothing came for `connection_timeout_ms`, since the master gives it up.
     """
     tally = Tally("confirmations_are_prompt")
     node_ids = facts.options.node_ids
@@ -221,10 +223,15 @@ class _Watch:
         self._has_disks = protocol.has_durable_log
         self._patience_ns = ms_to_ns(protocol.connection_timeout_ms)
         self._epoch = epoch
-        self._mark = self._confirmed = self.expected = 0
+        self._mark = self._confirmed = self.expected = self._head = 0
+        self._log_operations = protocol.log_capacity_operations
+        self._shows_later = self._stage == "visible" and protocol.refresh_ms > 0
+        self._shown = 0
         self._reached: dict[str, int] = {}
         self._uncounted: set[str] = set()
         """Nodes in a full sync, and those whose connection the master has closed."""
+        self._alive_ns: dict[str, int] = {}
+        """When something last came by the connection of each node."""
         self._since_ns: int | None = None
 
     def forget(self, node: str) -> None:
@@ -238,9 +245,11 @@ class _Watch:
         if self._since_ns is not None and event.time_ns - self._since_ns > self._patience_ns:
             late_ns, self._since_ns = event.time_ns - self._since_ns, None
             self._confirmed = self.expected  # Told once.
+        self._give_up_silent(event)
         match event:
             case MessageDelivered() if ack is not None:
-                if ack.epoch == self._epoch and ack.node not in self._uncounted:
+                is_in_log = ack.flushed_offset + self._log_operations >= self._head
+                if is_in_log and ack.epoch == self._epoch and ack.node not in self._uncounted:
                     reached = _reached(ack, self._stage)
                     self._reached[ack.node] = max(self._reached.get(ack.node, 0), reached)
             case MessageDelivered(message="Hello") | MessageSent(message="Close") | SyncReported():
@@ -249,18 +258,34 @@ class _Watch:
                 self._mark = event.offset
             case OffsetConfirmed():
                 self._confirmed = max(self._confirmed, event.offset)
-            case RecordAppended() if not self._has_disks:
-                self._mark = event.offset
+            case RecordAppended():
+                self._head = event.offset
+                self._mark = self._mark if self._has_disks else event.offset
+            case HistoryShown():
+                self._shown = event.offset
             case _:
                 return late_ns
         offsets = sorted(self._reached.values(), reverse=True)
         backed = offsets[self._count - 1] if 0 < self._count <= len(offsets) else 0
-        self.expected = min(self._mark, backed) if self._count else self._mark
+        own = min(self._mark, self._shown) if self._shows_later else self._mark
+        self.expected = min(own, backed) if self._count else own
         if self.expected <= self._confirmed:
             self._since_ns = None
         elif self._since_ns is None:
             self._since_ns = event.time_ns
         return late_ns
+
+    def _give_up_silent(self, event: TraceEvent) -> None:
+        for node, alive_ns in self._alive_ns.items():
+            if event.time_ns - alive_ns >= self._patience_ns and node not in self._uncounted:
+                self._uncounted.add(node)
+                self.forget(node)
+        match event:
+            case MessageDelivered(source=node) if event.message in WORDS:
+                if node in self._alive_ns and node not in self._uncounted:
+                    self._alive_ns[node] = event.time_ns
+            case _:
+                pass
 
     def _note_connection(self, event: TraceEvent) -> None:
         """A connection begins or ends, or its full sync does: whose acks count from now on."""
@@ -270,9 +295,11 @@ class _Watch:
             case MessageSent(target=node):
                 self._uncounted.add(node)
             case SyncReported(kind="full", phase="started", peer=node):
+                self._alive_ns.pop(node, None)
                 self._uncounted.add(node)
                 self._reached.pop(node, None)
             case SyncReported(phase="started" | "finished", peer=node):
+                self._alive_ns[node] = event.time_ns
                 self._uncounted.discard(node)
             case _:
                 pass

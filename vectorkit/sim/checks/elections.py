@@ -65,7 +65,9 @@ def check_durable_promises(facts: Facts) -> Finding:
 def check_replacements(facts: Facts) -> Finding:
     """A node without state follows a master only once every slot with state told its promise.
 
-    It need not hear a slot whose machine is retired and whose replacement has no state yet.
+    It need not hear a slot whose machine is retired and whose replacement has no state yet. With
+    two nodes no third one can name the replacement, so there any retired machine will do; the only
+    master that such a node can follow is the replacement itself.
     """
     guarantee = facts.guarantee
     tally = Tally("replacements_are_heard", unpromised=guarantee.unpromised)
@@ -103,11 +105,13 @@ class _Returns:
 
     def unheard(self, node: str) -> list[str]:
         """Return the nodes whose promise the node needed and did not hear."""
-        heard = self._heard[node]
+        heard, is_pair = self._heard[node], len(self._node_ids) == 2
         return [
             other
             for other, index in self._whole.items()
-            if other != node and heard.get(other, -1) < index and self._retired[other] < index
+            if other != node
+            and heard.get(other, -1) < index
+            and self._retired[other] < (0 if is_pair else index)
         ]
 
     def take(self, event: TraceEvent) -> None:

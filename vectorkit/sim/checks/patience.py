@@ -28,7 +28,8 @@ from vectorkit.units import ms_to_ns, ns_to_ms
 _LIFE: Final = ("MasterHeartbeat", "Records", "StartPartial", "StartFull", "Chunk")
 """What a replica takes for a sign of life of its master."""
 
-_WORDS: Final = ("Ack", "ReplicaHeartbeat", "Resume", "RequestChunks")
+_SLOT_MASK: Final = 0xFF
+WORDS: Final = ("Ack", "ReplicaHeartbeat", "Resume", "RequestChunks")
 """What keeps a replica's connection with its master alive."""
 
 
@@ -73,7 +74,7 @@ def check_silence(facts: Facts) -> Finding:
 
     Only what comes by their present connection counts. It begins with a handshake that the master
     accepts, and is over when the master closes it, hears nothing by it for `connection_timeout_ms`
-    or takes another role, and when the node loses its state.
+    or takes another role, and when the node loses its state or its index is retired.
     """
     protocol = facts.options.protocol
     limit_ns = ms_to_ns(protocol.disconnected_after_ms)
@@ -110,7 +111,7 @@ class _Heartbeats:
 
     def take(self, index: int, event: TraceEvent) -> None:
         match event:
-            case MessageSent() | MessageLost() | MessageDelivered() if event.message in _WORDS:
+            case MessageSent() | MessageLost() | MessageDelivered() if event.message in WORDS:
                 self._take_word(index, event)
             case MessageSent(message="Close"):
                 self._begun.pop((event.source, event.target), None)
@@ -126,6 +127,8 @@ class _Heartbeats:
             case StateLost(node=node):
                 for master in self._node_ids:
                     self._begun.pop((master, node), None)
+            case IndexRetired(node=master, index=index) if index & _SLOT_MASK < len(self._node_ids):
+                self._begun.pop((master, self._node_ids[index & _SLOT_MASK]), None)
             case _:
                 pass
 

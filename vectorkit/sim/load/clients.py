@@ -50,6 +50,12 @@ class Client:
         self.master = node_ids[0]
         self.token = Position()
         """The newest history that an answer to it has named."""
+        self.written = Position()
+        """The newest position of its own answered writes.
+
+        A later master may have discarded it. So the token of a read names this position, also where
+        the client has read newer history that does not hold its write.
+        """
         self.waiting: dict[int, _Waiting] = {}
         self.turn = 0
         self.counts = {False: 0, True: 0}
@@ -68,15 +74,15 @@ class Client:
             self._node_ids, self._distances, self.master, frozenset(silent), self.number, index
         )
 
-    def heard(self, node_id: str, reply: ClientReply, *, asks_master: bool) -> None:
+    def heard(self, node_id: str, reply: ClientReply, *, asks_master: bool, is_read: bool) -> None:
         """Learn from an answer: that the node lives, who is master, how far history has come."""
         self._silent_until_ns.pop(node_id, None)
         if reply.outcome == "not_master" and asks_master:
             self._turn_from(node_id, reply.master)
         elif reply.outcome in _DONE:
-            here = reply.position
-            if (here.epoch, here.offset) > (self.token.epoch, self.token.offset):
-                self.token = here
+            self.token = _newer(self.token, reply.position)
+            if not is_read:
+                self.written = _newer(self.written, reply.position)
 
     def missed(self, node_id: str, until_ns: int, *, asks_master: bool) -> None:
         """A node has not answered: pass it over for a while, and look for another master."""
@@ -91,6 +97,10 @@ class Client:
         elif node_id == self.master:
             place = self._node_ids.index(node_id) + 1
             self.master = self._node_ids[place % len(self._node_ids)]
+
+
+def _newer(one: Position, other: Position) -> Position:
+    return max(one, other, key=lambda position: (position.epoch, position.offset))
 
 
 class Clients:
@@ -194,7 +204,7 @@ class Clients:
         key = self._requests.read(client.number, index)
         epoch = offset = 0
         if self._carries_token:
-            epoch, offset = client.token.epoch, client.token.offset
+            epoch, offset = client.written.epoch, client.written.offset
         number = request_number(client.number, index, is_read=True)
         message = ClientRead(number, policy, load.collection, key, load.bound_ms, epoch, offset)
         self._send(client, node_id, message, "read", key, policy)
@@ -233,7 +243,8 @@ class Clients:
         waiting = client.waiting.pop(message.request, None)
         if waiting is None:
             return  # Given up, or a copy.
-        client.heard(node_id, message, asks_master=waiting.asks_master)
+        is_read = waiting.kind == "read"
+        client.heard(node_id, message, asks_master=waiting.asks_master, is_read=is_read)
         value = 0
         if waiting.kind == "write":
             value = message.request
