@@ -42,6 +42,7 @@ CODES = {
     "OperationTooOld": "operation_too_old",
     "ReentrantCall": "reentrant_call",
     "ForkedProcess": "forked_process",
+    "ClusterInterrupted": "cluster_interrupted",
     "LimitReached": "limit_reached",
 }
 by_class = pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

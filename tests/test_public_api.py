@@ -71,6 +71,7 @@ VectorKitError vectorkit_error
     OperationTooOld operation_too_old
     ReentrantCall reentrant_call
     ForkedProcess forked_process
+    ClusterInterrupted cluster_interrupted
     LimitReached limit_reached
 """
 

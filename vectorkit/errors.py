@@ -30,6 +30,7 @@
     ├── OperationTooOld           the log no longer holds what was asked for
     ├── ReentrantCall             a signal handler or finalizer called amid another call
     ├── ForkedProcess             JAX runs in the process that this one was forked from
+    ├── ClusterInterrupted        an exception has stopped a simulated cluster in an event
     └── LimitReached              a bound of the simulator was met
 
 Each error says what it got, what it wanted and what to do about it, has a stable `code`, and
@@ -41,6 +42,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 __all__ = [
+    "ClusterInterrupted",
     "CollectionExists",
     "CollectionNotFound",
     "CorruptSnapshot",
@@ -291,6 +293,12 @@ class ForkedProcess(VectorKitError):
     """A fork of a process in which JAX runs cannot use collections; it would hang."""
 
     code = "forked_process"
+
+
+class ClusterInterrupted(VectorKitError):
+    """An exception has stopped a simulated cluster in the middle of an event."""
+
+    code = "cluster_interrupted"
 
 
 class LimitReached(VectorKitError):

@@ -193,7 +193,13 @@ class Node:
         `force` goes on with what has answered in time: acknowledged writes may be lost. Raises
         PromotionRefused for a master and for a node without state.
         """
+        self.check_promotable()
         self.member.now_ns = now_ns
+        self._become(self._stand("command", is_forced=force, max_lag_operations=max_lag_operations))
+        return self._drain()
+
+    def check_promotable(self) -> None:
+        """Raise PromotionRefused where a command cannot make this node master now."""
         if isinstance(self.role, MasterNode | CandidateNode | ReturningNode) or self.member.is_lost:
             raise PromotionRefused(
                 f"{self.id} cannot be promoted now",
@@ -201,8 +207,6 @@ class Node:
                 wanted="a replica with its state",
                 remedy="promote another node, or wait",
             )
-        self._become(self._stand("command", is_forced=force, max_lag_operations=max_lag_operations))
-        return self._drain()
 
     def stop(self, why: Literal["paused", "crashed", ""]) -> None:
         """Tell the node why its process does not run: its store takes no writes; "" where it runs.

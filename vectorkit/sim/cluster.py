@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from vectorkit.display import counted, facts_table
 from vectorkit.errors import (
+    ClusterInterrupted,
     InvalidInput,
     InvalidOption,
     PromotionRefused,
@@ -55,6 +57,9 @@ class Cluster:
     and `promote` nodes, look at `stats` and `replicas`, and `finish` to get the run. Everything
     that `simulate` does is this, stepped to the end.
 
+    An exception in the middle of an event, such as KeyboardInterrupt, leaves the cluster half done.
+    Every later call raises ClusterInterrupted; the same seed, options and calls give the same run.
+
     >>> cluster = Cluster(ClusterOptions(replicas=1), seed=7)
     >>> words = cluster.store.create_collection("words", dim=2)
     >>> _ = words.upsert(["king"], [[1, 0]])
@@ -79,7 +84,7 @@ class Cluster:
         self.seed = seed
         self._client_ids = () if workload is None else workload.client_ids
         self.faults = check_faults(faults, self.options.node_ids, self._client_ids)
-        self._engine = Engine(
+        self._world = Engine(
             self.options,
             seed=seed,
             client_ids=self._client_ids,
@@ -149,21 +154,21 @@ class Cluster:
         """Let so much virtual time pass. Raises LimitReached beyond `event_count_max` events."""
         check_not_negative("ms", ms)
         until_ns = self._engine.now_ns + ms_to_ns(ms)
-        self._engine.flush()
-        with uncollected():
-            self._engine.run(until_ns)
+        self._flush()
+        uncollected(partial(self._engine.run, until_ns))
         self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:
         """Cut these nodes and clients, as a group, off from all others, until `heal`."""
         self._check_known(node_ids, has_clients=True)
-        self._engine.flush()
-        self._injector.begin(Partition(at_ms=self.now_ms, isolate=node_ids))
+        fault = Partition(at_ms=self.now_ms, isolate=node_ids)
+        self._flush()
+        self._engine.do(self._injector.begin, fault)
 
     def heal(self) -> None:
         """End every fault of the network."""
-        self._engine.flush()
-        self._injector.end_network()
+        self._flush()
+        self._engine.do(self._injector.end_network)
 
     def inject(self, fault: Fault) -> None:
         """Let a fault happen, `at_ms` from now on; `finish` ends it if nothing did before."""
@@ -175,7 +180,7 @@ class Cluster:
                 wanted="ClockJump or ClockDrift",
                 remedy="pass the offset as one of the faults that the cluster begins with",
             )
-        self._injector.add(fault)
+        self._engine.do(self._injector.add, fault)
 
     def crash(self, node_id: str, *, lose_unsynced: bool = True, lose_disk: bool = False) -> None:
         """End a node's life: its memory is lost, with `lose_disk` its disk too.
@@ -183,13 +188,17 @@ class Cluster:
         Without `lose_unsynced` some records that the disk had not confirmed may have got there.
         """
         self._check_known([node_id])
-        self._engine.flush()
-        self._engine.crash(node_id, keeps_unsynced=not lose_unsynced, loses_disk=lose_disk)
+        engine, is_torn = self._engine, not lose_unsynced
+        self._flush()
+        engine.do(engine.crash, node_id, keeps_unsynced=is_torn, loses_disk=lose_disk)
 
     def restart(self, node_id: str) -> None:
         """Start a node again from what its disk holds."""
         self._check_known([node_id])
-        self._engine.restart(node_id)
+        engine = self._engine
+        if not engine.machines[node_id].is_up:
+            engine.machines[node_id].next_incarnation()  # It refuses before anything has changed.
+        engine.do(engine.restart, node_id)
 
     def promote(
         self, node_id: str, *, force: bool = False, max_lag_operations: int | None = None
@@ -200,7 +209,7 @@ class Cluster:
         another has the greater log and has been told to stand, or where the lag is too great.
         """
         self._check_known([node_id])
-        self._engine.flush()
+        self._flush()
         machine = self._engine.machines[node_id]
         if not machine.is_up:
             raise PromotionRefused(
@@ -216,9 +225,8 @@ class Cluster:
                 wanted="a node that runs",
                 remedy="advance the time until the pause is over, or promote another",
             )
-        local_ns = machine.clock.local_ns(self._engine.now_ns)
-        effects = machine.node.promote(local_ns, force=force, max_lag_operations=max_lag_operations)
-        self._engine.perform(node_id, effects)
+        machine.node.check_promotable()
+        self._engine.do(self._promote, node_id, force, max_lag_operations)
         promotion = machine.node.promotion
         life = machine.life
         while promotion is not None and promotion.state == "asking":
@@ -229,6 +237,12 @@ class Cluster:
             raise _refused(node_id, promotion)
         return promotion
 
+    def _promote(self, node_id: str, force: bool, max_lag_operations: int | None) -> None:
+        engine, machine = self._engine, self._engine.machines[node_id]
+        local_ns = machine.clock.local_ns(engine.now_ns)
+        effects = machine.node.promote(local_ns, force=force, max_lag_operations=max_lag_operations)
+        engine.perform(node_id, effects)
+
     def confirm(self) -> int:
         """Advance until the write concern holds for all that was written; the offset it reaches.
 
@@ -238,7 +252,7 @@ class Cluster:
         Raises WriteConcernTimeout after the concern's time: its `details` are `required`,
         `confirmed` and `offset`; and WriteRefused where a node ceases to be master meanwhile.
         """
-        self._engine.flush()
+        self._flush()
         head_offset = self._engine.node(self._master_id()).log.head.offset
         written = self._written(head_offset)
         concern = self.options.protocol.write_concern
@@ -306,22 +320,14 @@ class Cluster:
         All faults end, and all nodes that are down start. A run that is not equal after
         `SETTLE_MS_MAX` says so in `run.is_converged`, and in `run.stuck` which node hangs and why.
         """
-        self._is_writing = False
-        if self._clients is not None:
-            self._clients.stop()
-        self._engine.flush()
-        self._injector.end_all()
+        self._engine.do(self._end_load_and_faults)
         settled_ms = 0
         while not self._is_settled() and settled_ms < SETTLE_MS_MAX:
             self.advance(ms=_SETTLE_STEP_MS)
             settled_ms += _SETTLE_STEP_MS
         is_settled = self._observer.is_settled()
-        engine, now_ns = self._engine, self._engine.now_ns
-        for node_id, machine in engine.machines.items():
-            here, digest = machine.node.member.applied, machine.node.store.digest()
-            history = int.from_bytes(here.hash[:8], "little")
-            engine.trace.add(DigestTaken(now_ns, node_id, "end", here.offset, history, digest))
-        self._observer.sample_all()
+        engine = self._engine
+        engine.do(self._take_digests)
         return Run(
             options=self.options,
             seed=self.seed,
@@ -349,14 +355,17 @@ class Cluster:
     def _facts(self) -> dict[str, object]:
         return {
             "nodes": len(self.options.node_ids),
-            "master": self.master or "—",
-            "virtual time": f"{self.now_ms:,.0f} ms",
+            "master": self._world.master_id or "—",
+            "virtual time": f"{ns_to_ms(self._world.now_ns):,.0f} ms",
             "seed": self.seed,
+            **({"state": "interrupted"} if self._world.is_interrupted else {}),
         }
 
     def __repr__(self) -> str:
         replicas = counted(self.options.replicas, "replica")
-        return "Cluster({}, seed {seed}, at {virtual time})".format(replicas, **self._facts())
+        line = "Cluster({}, seed {seed}, at {virtual time}{})"
+        state = ", interrupted" if self._world.is_interrupted else ""
+        return line.format(replicas, state, **self._facts())
 
     def _repr_html_(self) -> str:
         return facts_table(self._facts())
@@ -370,6 +379,38 @@ class Cluster:
         self._injector = Injector(engine, self.faults)
         engine.start()
         self._observer.start()
+
+    @property
+    def _engine(self) -> Engine:
+        """The engine, unless an exception has left it half way through an event or a command."""
+        if self._world.is_interrupted:
+            raise ClusterInterrupted(
+                "this cluster was interrupted in the middle of an event",
+                got=repr(self),
+                wanted="a cluster whose events have all ended",
+                remedy="make a new cluster with the same options, seed, workload and faults, and "
+                "repeat the calls: it replays the same run",
+            )
+        return self._world
+
+    def _flush(self) -> None:
+        self._engine.do(self._engine.flush)
+
+    def _end_load_and_faults(self) -> None:
+        self._is_writing = False
+        if self._clients is not None:
+            self._clients.stop()
+        self._engine.flush()
+        self._injector.end_all()
+
+    def _take_digests(self) -> None:
+        engine = self._engine
+        for node_id, machine in engine.machines.items():
+            here, digest = machine.node.member.applied, machine.node.store.digest()
+            history = int.from_bytes(here.hash[:8], "little")
+            event = DigestTaken(engine.now_ns, node_id, "end", here.offset, history, digest)
+            engine.trace.add(event)
+        self._observer.sample_all()
 
     def _is_settled(self) -> bool:
         is_answered = self._clients is None or not self._clients.are_waiting

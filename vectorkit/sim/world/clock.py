@@ -24,6 +24,8 @@ class Scheduler:
     def __init__(self, event_count_max: int) -> None:
         self.now_ns = 0
         self.event_count = 0
+        self.is_in_event = False
+        """Whether an event has been taken out whose handler has not returned."""
         self._event_count_max = event_count_max
         self._heap: list[Event] = []
         self._inserted = 0
@@ -35,20 +37,25 @@ class Scheduler:
         heappush(self._heap, (due_ns, self._inserted, kind, data))
 
     def pop(self, until_ns: int) -> Event | None:
-        """Move to the next event up to `until_ns`, or to that time where there is none."""
+        """Move to the next event up to `until_ns`, or to that time where there is none.
+
+        Sets `is_in_event`, which the caller clears after the event. Raises LimitReached, with the
+        event still to come.
+        """
         if not self._heap or self._heap[0][0] > until_ns:
             self.now_ns = until_ns
             return None
-        event = heappop(self._heap)
-        self.now_ns = event[0]
-        self.event_count += 1
-        if self.event_count > self._event_count_max:
+        if self.event_count >= self._event_count_max:  # First, so that no event is lost.
             raise LimitReached(
                 "the run has too many events",
                 got=f"more than {self._event_count_max:,} before {until_ns / 1e6:,.0f} ms",
                 wanted="a run within its bound",
                 remedy="simulate less time or load, or raise event_count_max",
-                event_count=self.event_count,
-                now_ns=self.now_ns,
+                event_count=self.event_count + 1,
+                now_ns=self._heap[0][0],
             )
+        self.is_in_event = True  # Before the event leaves the heap: then only its handler has it.
+        event = heappop(self._heap)
+        self.now_ns = event[0]
+        self.event_count += 1
         return event

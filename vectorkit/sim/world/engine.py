@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from vectorkit.draws import address, fold
 from vectorkit.replication import (
@@ -38,6 +38,9 @@ from vectorkit.sim.world.trace_events import (
 _CRASH_STREAM: Final = 6
 _NEVER: Final = 1 << 62
 _NO_TIMER: Final = (-1, 0)
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 Handler = Callable[[Any], None]
 
@@ -80,6 +83,8 @@ class Engine:
         self.on_fault: Callable[[], None] = lambda: None
         """Called after a fault has begun or ended, with the trace's event for it."""
         self.on_appended: Callable[[str, Position], None] = lambda *_: None
+        self.is_interrupted = False
+        """Whether an exception has stopped an event or a step: what is there now is half done."""
         self.master_id: str | None = None
         """The node that serves the highest epoch; None where none does."""
         self._note_master()
@@ -116,10 +121,27 @@ class Engine:
         self._handlers[kind] = handler
 
     def run(self, until_ns: int) -> None:
-        """Let everything happen up to a time."""
-        pop, handlers = self.scheduler.pop, self._handlers
-        while (event := pop(until_ns)) is not None:
-            handlers[event[2]](event[3])
+        """Let everything happen up to a time.
+
+        An exception between two events leaves the engine whole: it can run on.
+        """
+        scheduler, pop, handlers = self.scheduler, self.scheduler.pop, self._handlers
+        try:
+            while (event := pop(until_ns)) is not None:
+                handlers[event[2]](event[3])
+                scheduler.is_in_event = False
+        except BaseException:
+            if scheduler.is_in_event:
+                self.is_interrupted = True
+            raise
+
+    def do(self, step: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
+        """Take a step between events. An exception out of it leaves the engine interrupted."""
+        try:
+            return step(*arguments, **options)
+        except BaseException:
+            self.is_interrupted = True
+            raise
 
     def start(self) -> None:
         """Start every machine for the first time."""

@@ -85,18 +85,23 @@ class Machine:
         """Whether what comes has to wait in its inbox."""
         self.inbox: deque[tuple[str, Any]] = deque()
 
-    def restart(self, now_ns: int) -> list[Effect]:
-        """Start again from what the disk holds."""
-        self.is_up = True
+    def next_incarnation(self) -> int:
+        """Return the number of the next life. Raises LimitReached after the last one."""
         taken = self.node.member.index >> SLOT_BITS  # It may have given an index up while it ran.
-        self.incarnation = max(self.incarnation, taken) + 1
-        if self.incarnation > INCARNATIONS_MAX:
+        number = max(self.incarnation, taken) + 1
+        if number > INCARNATIONS_MAX:
             raise LimitReached(
                 "a node has started too often",
-                got=f"{self.incarnation} restarts of {self.id}",
+                got=f"{number} restarts of {self.id}",
                 wanted=f"at most {INCARNATIONS_MAX}",
                 remedy="crash it less often",
             )
+        return number
+
+    def restart(self, now_ns: int) -> list[Effect]:
+        """Start again from what the disk holds."""
+        self.incarnation = self.next_incarnation()
+        self.is_up = True
         if not self._protocol.has_durable_log:
             self.drive.image = Image()
         self.node = self._new_node(self.drive.image, now_ns)

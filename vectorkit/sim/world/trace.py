@@ -70,8 +70,8 @@ class Trace:
     def events(self) -> Sequence[TraceEvent]:
         """All events so far."""
         if self._typed_count < len(self._events):
-            with uncollected():
-                self._events[self._typed_count :] = map(_typed, self._events[self._typed_count :])
+            plain = self._events[self._typed_count :]
+            self._events[self._typed_count :] = uncollected(lambda: list(map(_typed, plain)))
             self._typed_count = len(self._events)
         return self._events
 
