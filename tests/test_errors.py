@@ -1,4 +1,4 @@
-"""E1: one tree of errors, each with a stable code, what it got and wanted, and the remedy."""
+"""One tree of errors, each with a stable code, what it got and wanted, and the remedy."""
 
 import json
 import pickle
@@ -64,7 +64,7 @@ def drawn_tree():
     return tree
 
 
-def test_e1_the_tree_is_as_drawn():
+def test_the_tree_is_as_drawn():
     real = {}
     for kind in CLASSES:
         parent, *builtin = kind.__bases__
@@ -72,13 +72,13 @@ def test_e1_the_tree_is_as_drawn():
     assert drawn_tree() == real
 
 
-def test_e1_codes_are_stable_and_unique():
+def test_codes_are_stable_and_unique():
     assert {kind.__name__: kind.code for kind in CLASSES} == CODES
     assert len(set(CODES.values())) == len(CODES)
 
 
 @by_class
-def test_e1_an_error_turns_into_json(kind):
+def test_an_error_turns_into_json(kind):
     error = make(kind)
     assert json.loads(json.dumps(error.to_dict())) == {
         "type": kind.__name__,
@@ -89,18 +89,18 @@ def test_e1_an_error_turns_into_json(kind):
 
 
 @by_class
-def test_e1_an_error_survives_pickling(kind):
+def test_an_error_survives_pickling(kind):
     error = pickle.loads(pickle.dumps(make(kind)))
     assert type(error) is kind
     assert error.to_dict() == make(kind).to_dict()
 
 
 @by_class
-def test_e1_the_text_says_got_wanted_and_remedy(kind):
+def test_the_text_says_got_wanted_and_remedy(kind):
     assert str(make(kind)) == "no: got a, wanted b; do c"
 
 
-def test_u2_vector_not_found_is_a_key_error_with_a_readable_text():
+def test_vector_not_found_is_a_key_error_with_a_readable_text():
     error = make(VectorNotFound)
     assert isinstance(error, KeyError)
     assert str(error) != str(KeyError(*error.args))

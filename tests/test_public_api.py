@@ -24,15 +24,18 @@ EXPORTS: dict[ModuleType, str] = {
         Dataset fashion_mnist glove minilm patches
     """,
     vectorkit.replication: """
-        Appended Applied Effect Failover Image MasterNode Node NodeStatus Noted Persist Position
-        Promotion Record ReplicaInfo ReplicaNode ReplicaStatus ReplicationLog ReplicationOptions
+        Appended Applied Effect Failover Image MasterNode MasterRole Node NodeStatus Noted
+        Persist Position
+        Promotion Record ReplicaInfo ReplicaNode ReplicaRole ReplicaStatus
+        ReplicationLog ReplicationOptions
         ReplicationStats RoleChanged Send SetTimer SyncChanged WriteConcern majority node_status
         status_of
     """,
     vectorkit.sim: """
         CURRENT_MASTER Block ClockDrift ClockJump ClockOffset Clog Cluster ClusterOptions Crash Cut
         Degrade Disk Explanation Failover Fault Finding Findings FlipBit FullDisk KeptSeed Link
-        Partition Pause Promote Replace Request Restart Retire Run Scenario Shrunk SlowCpu SlowDisk
+        Partition Pause PlannedRequest Promote Replace Restart Retire Run Scenario Shrunk SlowCpu
+        SlowDisk
         StalledDisk Workload WriteConcern compare explain fault_from_dict fault_lab
         flapping_link isolate_master majorities_ring majority medians random_faults random_scenario
         rare_paths rates rolling_restart shrink simulate sweep swizzle_clog

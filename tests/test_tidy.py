@@ -181,6 +181,17 @@ def cycle_findings(modules: list[Module]) -> Iterator[str]:
         yield f"import cycle: {' -> '.join(reversed(error.args[1]))}"
 
 
+def class_findings(modules: list[Module]) -> Iterator[str]:
+    """One class name, one meaning: a reader, or a search, must not find two classes."""
+    first: dict[str, str] = {}
+    for module in modules:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ClassDef):
+                place = f"{module.path}:{node.lineno}"
+                if (other := first.setdefault(node.name, place)) != place:
+                    yield f"{place}: class {node.name} is defined in {other} too"
+
+
 def findings(sources: Mapping[str, str]) -> list[str]:
     """Everything untidy in a package, given as its paths and their texts."""
     modules = [Module(path, source) for path, source in sources.items()]
@@ -189,7 +200,7 @@ def findings(sources: Mapping[str, str]) -> list[str]:
         found += size_findings(module)
         found += layer_findings(module)
         found += name_findings(module)
-    return found + list(cycle_findings(modules))
+    return [*found, *cycle_findings(modules), *class_findings(modules)]
 
 
 def test_the_package_is_tidy() -> None:
@@ -236,6 +247,10 @@ PLANTED = {
     "long module": ({"store.py": "\n" * (MODULE_LINES_MAX + 1)}, "501 lines"),
     "long function": ({"store.py": LONG_FUNCTION}, "f has 71 lines"),
     "long method": ({"store.py": "class A:\n  async " + LONG_FUNCTION}, "f has 71 lines"),
+    "class name twice": (
+        {"sim/a.py": "class A: ...", "store.py": "def f():\n  class A: ..."},
+        "store.py:2: class A is defined in sim/a.py:1 too",
+    ),
     "wide line": ({"store.py": "#" * (COLUMNS_MAX + 1)}, "store.py:1: 101 columns"),
     "jit": ({"kernels/a.py": "import jax\ny = jax.jit(f)"}, "kernels/a.py:2: jax.jit"),
     "jit, imported": ({"collections/cpu.py": "from jax import jit"}, "jax.jit"),

@@ -23,7 +23,7 @@ FRAMES = {
 def told(tape, *, end_ms=100.0):
     """What frames may know of a run, from a trace made by hand."""
     return SimpleNamespace(
-        trace=tape.trace(), facts=tape.facts(), options=tape.options, duration_ms=end_ms
+        trace=tape.trace(), evidence=tape.evidence(), options=tape.options, duration_ms=end_ms
     )
 
 

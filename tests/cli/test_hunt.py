@@ -12,8 +12,8 @@ import pytest
 from vectorkit import sim
 from vectorkit.cli import main
 from vectorkit.cli.hunt import report
-from vectorkit.sim.fuzzing.coverage import PLACES
-from vectorkit.sim.fuzzing.hunt import Tally, try_seed
+from vectorkit.sim.fuzzing.coverage import COVERAGE_GOALS
+from vectorkit.sim.fuzzing.hunt import HuntTally, try_seed
 
 BRIEF = ("hunt", "--minutes", "0.001")
 
@@ -37,7 +37,7 @@ def test_a_hunt_in_several_processes_tries_the_same_seeds(tmp_path, capsys):
         main([*BRIEF, "--first-seed", "14", "--jobs", "2", "--out", str(tmp_path), "--json"]) == 0
     )
     told = json.loads(capsys.readouterr().out)
-    expected = Tally()
+    expected = HuntTally()
     for seed in range(14, 14 + told["seeds"]):
         expected.add(try_seed(seed))
     assert told == expected.to_dict()
@@ -65,7 +65,7 @@ def test_the_report_as_json_names_the_finds(tmp_path, capsys):
 
 
 def test_the_report_is_a_table_for_a_terminal():
-    tally = Tally()
+    tally = HuntTally()
     for seed in (5, 14):
         tally.add(try_seed(seed))
     lines = report(tally, Path("out")).splitlines()
@@ -74,7 +74,7 @@ def test_the_report_is_a_table_for_a_terminal():
     assert f"{'lag_is_never_negative':42} 2 0 0 0".split() in [line.split() for line in lines]
     assert max(map(len, lines)) <= 100
     text = " ".join(" ".join(lines).split())
-    for place in PLACES:
+    for place in COVERAGE_GOALS:
         assert f"{place.name} {tally.places[place]}" in text
 
 

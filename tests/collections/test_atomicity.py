@@ -1,4 +1,4 @@
-"""U4, E2: whatever step of a write fails, the old state stands, and trying again succeeds."""
+"""Whatever step of a write fails, the old state stands, and trying again succeeds."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ CASES = [(owner, name, write) for owner, name, writes in STEPS for write in writ
 @pytest.mark.parametrize(
     ("owner", "name", "write"), CASES, ids=[f"{name}-{write}" for _, name, write in CASES]
 )
-def test_u4_a_write_whose_step_fails_changes_nothing_and_may_be_repeated(
+def test_a_write_whose_step_fails_changes_nothing_and_may_be_repeated(
     vectors, owner, name, write, monkeypatch
 ):
     expected = filled(CpuCollection)
@@ -83,7 +83,7 @@ def test_u4_a_write_whose_step_fails_changes_nothing_and_may_be_repeated(
 @pytest.mark.parametrize(
     ("name", "write"), [("write_copy", "direct update"), ("move_copy", "delete")]
 )
-def test_u4_a_copying_write_that_fails_leaves_collection_and_snapshot(name, write, monkeypatch):
+def test_a_copying_write_that_fails_leaves_collection_and_snapshot(name, write, monkeypatch):
     vectors, expected = filled(CpuCollection, count=200), filled(CpuCollection, count=200)
     WRITES[write](expected)
     snapshot, before = vectors.snapshot(), everything(vectors)
@@ -114,7 +114,7 @@ READS = {
 
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize(("owner", "name"), FLUSH_STEPS, ids=["padded", "norms", "scatter"])
-def test_e2_an_accepted_write_outlives_a_read_that_fails(vectors, owner, name, read, monkeypatch):
+def test_an_accepted_write_outlives_a_read_that_fails(vectors, owner, name, read, monkeypatch):
     expected = filled(CpuCollection)
     for each in (vectors, expected):
         each.update_vector("1", ROW)
@@ -128,7 +128,7 @@ def test_e2_an_accepted_write_outlives_a_read_that_fails(vectors, owner, name, r
 
 @pytest.mark.parametrize("write", ["delete", "insert that grows", "large upsert"])
 @pytest.mark.parametrize(("owner", "name"), FLUSH_STEPS, ids=["padded", "norms", "scatter"])
-def test_u4_a_write_whose_flush_fails_keeps_what_was_accepted_before(
+def test_a_write_whose_flush_fails_keeps_what_was_accepted_before(
     vectors, owner, name, write, monkeypatch
 ):
     expected = filled(CpuCollection)
@@ -141,7 +141,7 @@ def test_u4_a_write_whose_flush_fails_keeps_what_was_accepted_before(
     assert everything(vectors) == everything(expected)
 
 
-def test_u4_a_full_buffer_that_cannot_be_flushed_refuses_the_next_write(monkeypatch):
+def test_a_full_buffer_that_cannot_be_flushed_refuses_the_next_write(monkeypatch):
     rows = np.multiply.outer(np.arange(buffer.BUFFER_ROWS + 10, dtype=np.float32), ROW)
     vectors = CpuCollection(dim=4, metric="dot")
     vectors.insert(range(len(rows)), rows)
@@ -163,7 +163,7 @@ def test_u4_a_full_buffer_that_cannot_be_flushed_refuses_the_next_write(monkeypa
     assert vectors.snapshot().vectors().tolist() == rows.tolist()
 
 
-def test_e2_a_digest_that_fails_may_be_asked_again(vectors, monkeypatch):
+def test_a_digest_that_fails_may_be_asked_again(vectors, monkeypatch):
     expected = vectors.snapshot().digest()
     with monkeypatch.context() as patch:
         patch.setattr(digest, "row_hashes", fail)
@@ -172,7 +172,7 @@ def test_e2_a_digest_that_fails_may_be_asked_again(vectors, monkeypatch):
     assert vectors.digest() == expected
 
 
-def test_e2_a_search_that_fails_lets_go_of_its_tables(vectors, monkeypatch):
+def test_a_search_that_fails_lets_go_of_its_tables(vectors, monkeypatch):
     tables = vectors._storage.tables
     with monkeypatch.context() as patch:
         patch.setattr(compiled, "search", fail)

@@ -241,7 +241,7 @@ def checks(report):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_c10_two_kinds_are_equal_after_the_same_operations(metric):
+def test_two_kinds_are_equal_after_the_same_operations(metric):
     a, b = pair(metric=metric)
     for each in (a, b):
         each.update_vector("3", [1, 2, 3, 4])
@@ -265,7 +265,7 @@ DIFFERENCES = {
 
 
 @pytest.mark.parametrize("check", DIFFERENCES)
-def test_c10_every_difference_is_found_and_named(check):
+def test_every_difference_is_found_and_named(check):
     a, b = pair()
     DIFFERENCES[check](b)
     report = vk.parity_report(a, b).set_index("check")
@@ -274,7 +274,7 @@ def test_c10_every_difference_is_found_and_named(check):
     assert not report["is_equal"]["version"]
 
 
-def test_c10_differences_are_measured():
+def test_differences_are_measured():
     a, b = pair()
     vector = a.get("3").vector
     vector[2] += 5
@@ -285,7 +285,7 @@ def test_c10_differences_are_measured():
     assert report["example"]["search ids"] == report["example"]["search scores"] == 0
 
 
-def test_c10_a_negative_zero_is_another_bit():
+def test_a_negative_zero_is_another_bit():
     a, b = vk.CpuCollection(dim=1), vk.CpuCollection(dim=1)
     a.insert(["a"], [[0.0]])
     b.insert(["a"], [[-0.0]])
@@ -294,7 +294,7 @@ def test_c10_a_negative_zero_is_another_bit():
     assert report["largest_difference"]["vectors"] == 0
 
 
-def test_c10_another_order_of_slots_is_a_difference_of_order_only():
+def test_another_order_of_slots_is_a_difference_of_order_only():
     a, b = vk.CpuCollection(dim=1), vk.CpuCollection(dim=1)
     a.insert(["a", "b"], [[1], [-2]])
     b.insert(["b", "a"], [[-2], [1]])
@@ -302,7 +302,7 @@ def test_c10_another_order_of_slots_is_a_difference_of_order_only():
     assert [check for check, is_equal in found.items() if not is_equal] == ["slot order"]
 
 
-def test_c10_empty_collections_are_equal_and_differ_from_others():
+def test_empty_collections_are_equal_and_differ_from_others():
     empty = vk.CpuCollection(dim=4, metric="dot")
     assert vk.parity_report(empty, vk.CpuCollection(dim=4, metric="dot"))["is_equal"].all()
     found = checks(vk.parity_report(filled(vk.CpuCollection), empty))
@@ -311,14 +311,14 @@ def test_c10_empty_collections_are_equal_and_differ_from_others():
     ]  # fmt: skip
 
 
-def test_c10_two_metrics_are_a_difference():
+def test_two_metrics_are_a_difference():
     a, b = (filled(vk.CpuCollection, metric=metric) for metric in ("dot", "cosine"))
     found = checks(vk.parity_report(a, b))
     assert not found["metric"]
     assert found["vectors"]
 
 
-def test_c10_the_queries_are_drawn_from_the_seed_or_given():
+def test_the_queries_are_drawn_from_the_seed_or_given():
     a, b = pair()
     assert vk.parity_report(a, b, sample=5).set_index("check")["compared"]["search ids"] == 5
     given = vk.parity_report(a, b, np.ones((3, 4)), k=2).set_index("check")

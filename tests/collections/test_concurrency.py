@@ -1,4 +1,4 @@
-"""U5, U5b, U6: readers in threads see whole states, and every write that has returned."""
+"""Readers in threads see whole states, and every write that has returned."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def read_while_writing(write, read, readers=3):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_u5_every_score_read_while_a_row_flips_is_the_one_before_or_after(metric):
+def test_every_score_read_while_a_row_flips_is_the_one_before_or_after(metric):
     collection = CpuCollection(dim=4, metric=metric)
     collection.insert(["x"], [A])
     allowed = {float(reference_score(row, QUERY, metric)) for row in (A, B)}
@@ -55,7 +55,7 @@ def test_u5_every_score_read_while_a_row_flips_is_the_one_before_or_after(metric
     assert set.union(*seen) <= allowed
 
 
-def test_u5_every_row_got_while_it_flips_is_whole():
+def test_every_row_got_while_it_flips_is_whole():
     collection = filled(CpuCollection, count=10)
     collection.upsert(["5"], [A], payloads=[{"is": "A"}])
     whole = {(A.tobytes(), "A"), (B.tobytes(), "B")}
@@ -71,7 +71,7 @@ def test_u5_every_row_got_while_it_flips_is_whole():
     assert set.union(*read_while_writing(write, read)) <= whole
 
 
-def test_u5_a_batch_of_100_rows_is_seen_whole_or_not_at_all():
+def test_a_batch_of_100_rows_is_seen_whole_or_not_at_all():
     collection = CpuCollection(dim=4, metric="dot")
     names = [str(number) for number in range(100)]
     collection.insert(names, [A] * 100)
@@ -88,7 +88,7 @@ def test_u5_a_batch_of_100_rows_is_seen_whole_or_not_at_all():
     assert set.union(*seen) <= scores
 
 
-def test_u5_deletes_and_inserts_under_readers_never_mislabel_a_row():
+def test_deletes_and_inserts_under_readers_never_mislabel_a_row():
     """Every row scores its own number, so that a slot translated wrongly shows."""
     collection = CpuCollection(dim=1, metric="dot")
     rows = np.arange(64, dtype=np.float32)[:, None]
@@ -117,7 +117,7 @@ def churn(collection):
     collection.delete(["39", "n1"])
 
 
-def test_u5b_slots_of_a_dispatched_search_are_translated_with_their_own_tables():
+def test_slots_of_a_dispatched_search_are_translated_with_their_own_tables():
     collection = filled(CpuCollection)
     expected = collection.search(QUERY, k=40).ids
     payloads = collection.snapshot().payloads()
@@ -138,9 +138,7 @@ def test_u5b_slots_of_a_dispatched_search_are_translated_with_their_own_tables()
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_u5b_a_search_answers_from_the_state_it_ran_on_when_writes_come_between(
-    metric, monkeypatch
-):
+def test_a_search_answers_from_the_state_it_ran_on_when_writes_come_between(metric, monkeypatch):
     collection = filled(CpuCollection, metric=metric)
     expected, real = list(collection.search(QUERY, k=40)), search.canonical_scores
 
@@ -154,7 +152,7 @@ def test_u5b_a_search_answers_from_the_state_it_ran_on_when_writes_come_between(
     assert list(collection.search(QUERY, k=40)) != expected
 
 
-def test_u5b_a_batch_whose_proof_comes_too_late_is_answered_whole_from_the_later_state(
+def test_a_batch_whose_proof_comes_too_late_is_answered_whole_from_the_later_state(
     monkeypatch,
 ):
     collection = CpuCollection(dim=4, metric="dot")
@@ -177,7 +175,7 @@ def test_u5b_a_batch_whose_proof_comes_too_late_is_answered_whole_from_the_later
     assert late.scores[0, 3:].tolist() == [-np.inf, -np.inf]
 
 
-def test_u6_a_write_is_seen_by_the_next_read_of_the_same_thread():
+def test_a_write_is_seen_by_the_next_read_of_the_same_thread():
     collection = filled(CpuCollection)
     for number in range(1, 50):
         row = A * number
@@ -191,7 +189,7 @@ def test_u6_a_write_is_seen_by_the_next_read_of_the_same_thread():
         assert collection.digest() == collection.snapshot().digest()
 
 
-def test_u6_a_write_is_seen_by_the_next_read_of_every_other_thread():
+def test_a_write_is_seen_by_the_next_read_of_every_other_thread():
     collection = CpuCollection(dim=4, metric="dot")
     collection.insert(["x"], [A])
     asks = [
@@ -206,7 +204,7 @@ def test_u6_a_write_is_seen_by_the_next_read_of_every_other_thread():
             assert seen == [number] * 3
 
 
-def test_u6_a_thread_sees_its_own_writes_while_others_read_and_write():
+def test_a_thread_sees_its_own_writes_while_others_read_and_write():
     collection = filled(CpuCollection)
 
     def write(thread):
@@ -235,7 +233,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_u5_every_call_holds_the_lock_while_it_touches_the_storage(call, monkeypatch):
+def test_every_call_holds_the_lock_while_it_touches_the_storage(call, monkeypatch):
     collection, held = filled(CpuCollection), []
 
     def spy_on(name):
@@ -254,7 +252,7 @@ def test_u5_every_call_holds_the_lock_while_it_touches_the_storage(call, monkeyp
     assert all(held)
 
 
-def test_u6_writes_of_several_threads_all_count():
+def test_writes_of_several_threads_all_count():
     collection = filled(CpuCollection)
 
     def write(thread):
@@ -271,7 +269,7 @@ def test_u6_writes_of_several_threads_all_count():
     assert collection.digest() == collection.snapshot().digest()
 
 
-def test_u5_snapshots_and_digests_taken_during_writes_belong_to_one_version():
+def test_snapshots_and_digests_taken_during_writes_belong_to_one_version():
     collection = filled(CpuCollection)
     digests, lock = {1: collection.digest()}, threading.Lock()
 
@@ -302,7 +300,7 @@ def test_u5_snapshots_and_digests_taken_during_writes_belong_to_one_version():
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "cpu"])
-def test_u5_every_kind_shows_a_flipping_row_whole(kind):
+def test_every_kind_shows_a_flipping_row_whole(kind):
     collection = KINDS[kind](dim=4, metric="dot")
     collection.insert(["x", "y"], [A, B])
     allowed = {float(reference_score(collection.get(name).vector, QUERY, "dot")) for name in "xy"}

@@ -1,4 +1,4 @@
-"""U1–U7, C3–C9: one contract for every kind of collection, metric and form of input.
+"""One contract for every kind of collection, metric and form of input.
 
 Exact kinds answer as float64 NumPy does, bit for bit. Coded kinds answer with true scores of the
 rows that they show, and with the best rows wherever they look at all of them.
@@ -111,7 +111,7 @@ class Model:
     [("float32", metric) for metric in METRICS]
     + [(form, "cosine") for form in FORMS if form != "float32"],
 )
-def test_c2_c9_every_write_and_read_agrees_with_a_plain_reading(kind, metric, form):
+def test_every_write_and_read_agrees_with_a_plain_reading(kind, metric, form):
     make = FORMS[form]
     model = Model(KINDS[kind](dim=DIM, metric=metric))
     names, queries = [f"row {number}" for number in range(50)], make(drawn(9, 9))
@@ -127,7 +127,7 @@ def test_c2_c9_every_write_and_read_agrees_with_a_plain_reading(kind, metric, fo
 
 @by_kind
 @by_metric
-def test_c4_empty_one_row_k_of_zero_and_k_beyond_the_count(kind, metric):
+def test_empty_one_row_k_of_zero_and_k_beyond_the_count(kind, metric):
     collection, query = KINDS[kind](dim=DIM, metric=metric), np.ones(DIM, np.float32)
     for k in (0, 10):
         assert list(collection.search(query, k)) == []
@@ -142,7 +142,7 @@ def test_c4_empty_one_row_k_of_zero_and_k_beyond_the_count(kind, metric):
 
 @by_kind
 @by_metric
-def test_c4_equal_rows_come_by_slot_and_follow_their_rows_into_holes(kind, metric):
+def test_equal_rows_come_by_slot_and_follow_their_rows_into_holes(kind, metric):
     collection, query = KINDS[kind](dim=DIM, metric=metric), np.arange(DIM, dtype=np.float32)
     collection.insert(range(40), np.tile(query, (40, 1)))
     assert collection.search(query, 30).ids == tuple(range(30))
@@ -153,7 +153,7 @@ def test_c4_equal_rows_come_by_slot_and_follow_their_rows_into_holes(kind, metri
 
 
 @by_kind
-def test_c4_unused_and_deleted_slots_take_no_place_among_the_candidates(kind):
+def test_unused_and_deleted_slots_take_no_place_among_the_candidates(kind):
     """The query is nearer to them than to any row: zeros of new room, leftovers of deletes."""
     collection, query = KINDS[kind](dim=DIM, metric="euclidean"), np.zeros(DIM, np.float32)
     rows = np.concatenate([drawn(14, 20) + 50, drawn(15, 180)]).astype(np.float32)
@@ -165,7 +165,7 @@ def test_c4_unused_and_deleted_slots_take_no_place_among_the_candidates(kind):
 
 
 @by_kind
-def test_c9_a_zero_row_scores_zero_under_cosine_and_a_zero_query_scores_zero_with_all(kind):
+def test_a_zero_row_scores_zero_under_cosine_and_a_zero_query_scores_zero_with_all(kind):
     collection = KINDS[kind](dim=DIM)
     rows = drawn(4, 30).astype(np.float32)
     collection.insert(range(30), rows)
@@ -176,7 +176,7 @@ def test_c9_a_zero_row_scores_zero_under_cosine_and_a_zero_query_scores_zero_wit
 
 
 @by_kind
-def test_c6_a_held_snapshot_answers_as_before_through_every_write(kind):
+def test_a_held_snapshot_answers_as_before_through_every_write(kind):
     collection = KINDS[kind](dim=4, metric="dot")
     rows = drawn(5, 40, 4).astype(np.float32)
     collection.insert([str(number) for number in range(40)], rows, payloads=[{"n": 1}] * 40)
@@ -219,7 +219,7 @@ REFUSED = [
 
 
 @by_kind
-def test_u2_u4_c8_a_refused_call_changes_nothing(kind):
+def test_a_refused_call_changes_nothing(kind):
     collection = KINDS[kind](dim=DIM, metric="dot")
     for error, call in REFUSED[:5]:
         with pytest.raises(error):
@@ -235,7 +235,7 @@ def test_u2_u4_c8_a_refused_call_changes_nothing(kind):
 
 
 @by_kind
-def test_u1_u7_one_part_changes_and_the_other_is_kept(kind):
+def test_one_part_changes_and_the_other_is_kept(kind):
     collection, payload = KINDS[kind](dim=DIM, metric="euclidean"), {"n": 1, "tags": ["a"]}
     rows = drawn(7, 20).astype(np.float32)
     collection.insert(range(20), rows, payloads=[payload] * 20)
@@ -259,7 +259,7 @@ def test_u1_u7_one_part_changes_and_the_other_is_kept(kind):
 
 
 @by_kind
-def test_q2_a_cached_answer_is_the_fresh_one_after_every_kind_of_write(kind):
+def test_a_cached_answer_is_the_fresh_one_after_every_kind_of_write(kind):
     """Exact kinds are patched, coded ones are searched again; filtered answers too."""
     collection, cache = KINDS[kind](dim=DIM, metric="dot"), vk.QueryCache()
     rows, query = drawn(16, 50).astype(np.float32), np.ones(DIM, np.float32)
@@ -297,7 +297,7 @@ WHERES = {
 @by_kind
 @by_metric
 @pytest.mark.parametrize("path", ["gathered", "scanned"])
-def test_c3_the_best_come_from_among_the_matches(kind, metric, path, monkeypatch):
+def test_the_best_come_from_among_the_matches(kind, metric, path, monkeypatch):
     if path == "scanned":
         monkeypatch.setattr(search, "GATHERED_NUMBERS_MAX", -1)
     collection, count = KINDS[kind](dim=DIM, metric=metric), 70

@@ -1,4 +1,4 @@
-"""C2: every answer equals the float64 reference, by every path, on rows made to mislead."""
+"""Every answer equals the float64 reference, by every path, on rows made to mislead."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def assert_exact(reader, rows, queries, k):
     dim=st.sampled_from([1, 2, 9]),
     k=st.sampled_from([0, 1, 2, 10, 100]),
 )
-def test_c2_search_equals_the_float64_reference(metric, kind, asked, seed, count, dim, k):
+def test_search_equals_the_float64_reference(metric, kind, asked, seed, count, dim, k):
     rows = hard_rows(kind, seed, count, dim)
     queries = np.concatenate([hard_rows(asked, seed + 1, 3, dim), rows[:3], -rows[:2]])
     assert_exact(make_collection(rows, metric), rows, queries, k)
@@ -52,7 +52,7 @@ def test_c2_search_equals_the_float64_reference(metric, kind, asked, seed, count
 @by_metric
 @settings(max_examples=25)
 @given(kind=kinds, seed=seeds, batch=st.integers(1, 40), k=st.sampled_from([1, 10]))
-def test_c2_search_and_search_many_give_equal_bits(metric, kind, seed, batch, k):
+def test_search_and_search_many_give_equal_bits(metric, kind, seed, batch, k):
     rows = hard_rows(kind, seed, 40, 5)
     queries = hard_rows(kind, seed + 1, batch, 5)
     collection = make_collection(rows, metric)
@@ -65,7 +65,7 @@ def test_c2_search_and_search_many_give_equal_bits(metric, kind, seed, batch, k)
 
 @by_metric
 @given(kind=kinds, seed=seeds)
-def test_c2_answers_stay_exact_while_the_capacity_doubles(metric, kind, seed):
+def test_answers_stay_exact_while_the_capacity_doubles(metric, kind, seed):
     rows = hard_rows(kind, seed, 70, 3)
     queries = hard_rows(kind, seed + 1, 2, 3)
     collection = CpuCollection(dim=3, metric=metric)
@@ -76,7 +76,7 @@ def test_c2_answers_stay_exact_while_the_capacity_doubles(metric, kind, seed):
 
 @by_metric
 @given(kind=kinds, seed=seeds)
-def test_c2_answers_stay_exact_while_most_rows_go(metric, kind, seed):
+def test_answers_stay_exact_while_most_rows_go(metric, kind, seed):
     rows = hard_rows(kind, seed, 70, 3)
     collection = make_collection(rows, metric)
     collection.delete(range(10, 69))
@@ -89,7 +89,7 @@ def test_c2_answers_stay_exact_while_most_rows_go(metric, kind, seed):
 
 @by_metric
 @given(kind=kinds, seed=seeds)
-def test_c2_a_snapshot_and_an_updated_collection_are_exact(metric, kind, seed):
+def test_a_snapshot_and_an_updated_collection_are_exact(metric, kind, seed):
     rows, others = hard_rows(kind, seed, 40, 3), hard_rows(kind, seed + 1, 40, 3)
     collection = make_collection(rows, metric)
     before = collection.snapshot()
@@ -100,14 +100,14 @@ def test_c2_a_snapshot_and_an_updated_collection_are_exact(metric, kind, seed):
     assert_exact(collection, others, rows[:3], k=4)
 
 
-def test_c2_euclidean_ranks_rows_whose_squared_distance_overflows_float32():
+def test_euclidean_ranks_rows_whose_squared_distance_overflows_float32():
     rows = np.zeros((100, 4), np.float32)
     rows[:, 0] = -np.linspace(1.6e19, 1.5e19, 100)
     query = np.array([1.5e19, 0, 0, 0], np.float32)
     assert_exact(make_collection(rows, "euclidean"), rows, query[None, :], k=3)
 
 
-def test_c2_euclidean_finds_a_row_whose_rounded_norm_squares_to_infinity():
+def test_euclidean_finds_a_row_whose_rounded_norm_squares_to_infinity():
     edge = np.array([np.nextafter(np.float32(2.0**64), np.float32(0)), 1.1 * 2.0**52], np.float32)
     rows = np.array([-0.3 * edge] * 40 + [edge], np.float32)
     assert np.float32(np.linalg.norm(edge.astype(np.float64))) == 2.0**64
@@ -115,7 +115,7 @@ def test_c2_euclidean_finds_a_row_whose_rounded_norm_squares_to_infinity():
 
 
 @by_metric
-def test_c2_a_row_at_the_limit_survives_among_unused_slots(metric):
+def test_a_row_at_the_limit_survives_among_unused_slots(metric):
     edge = np.array([np.nextafter(np.float32(2.0**64), np.float32(0)), 1.1 * 2.0**52], np.float32)
     rows = np.concatenate([hard_rows("common", 1, 39, 2), edge[None, :]])
     collection = make_collection(rows, metric)
@@ -125,7 +125,7 @@ def test_c2_a_row_at_the_limit_survives_among_unused_slots(metric):
 
 
 @by_metric
-def test_c2_many_dimensions_score_as_the_reference(metric):
+def test_many_dimensions_score_as_the_reference(metric):
     rows = hard_rows("common", 3, 30, 300)
     assert_exact(make_collection(rows, metric), rows, rows[:3] + np.float32(0.5), k=10)
 
@@ -160,7 +160,7 @@ def test_the_reference_scores_by_hand():
     numbers=st.sampled_from([-1, 1 << 18]),
     k=st.sampled_from([0, 1, 10, 100]),
 )
-def test_c2_a_filtered_search_equals_the_reference_over_the_rows_that_match(
+def test_a_filtered_search_equals_the_reference_over_the_rows_that_match(
     metric, kind, seed, chance, numbers, k
 ):
     rows = hard_rows(kind, seed, 70, 3)
@@ -175,7 +175,7 @@ def test_c2_a_filtered_search_equals_the_reference_over_the_rows_that_match(
         assert list(matches) == [(int(kept[slot]), score) for slot, score in best]
 
 
-def test_c2_a_filter_is_asked_again_of_the_state_that_is_searched_again():
+def test_a_filter_is_asked_again_of_the_state_that_is_searched_again():
     collection = make_collection(np.ones((2000, 4), np.float32), "dot")
     versions = []
 
@@ -194,7 +194,7 @@ def test_c2_a_filter_is_asked_again_of_the_state_that_is_searched_again():
     assert versions == [1, 1, 1, 1]
 
 
-def test_c2_a_filter_that_leaves_few_rows_scans_nothing():
+def test_a_filter_that_leaves_few_rows_scans_nothing():
     rows = hard_rows("common", 1, 300, 4)
     collection = make_collection(rows, "dot")
     with pytest.MonkeyPatch.context() as patch:
@@ -206,7 +206,7 @@ def test_c2_a_filter_that_leaves_few_rows_scans_nothing():
 
 
 @by_metric
-def test_c2_more_queries_than_one_call_takes_are_answered_in_turn(metric, monkeypatch):
+def test_more_queries_than_one_call_takes_are_answered_in_turn(metric, monkeypatch):
     rows = hard_rows("whole numbers", 1, 100, 3)
     collection = make_collection(rows, metric)
     together = collection.search_many(rows, k=10)
@@ -217,7 +217,7 @@ def test_c2_more_queries_than_one_call_takes_are_answered_in_turn(metric, monkey
 
 
 @by_metric
-def test_c2_one_outlier_leaves_every_other_answer_proven_at_once(metric, monkeypatch):
+def test_one_outlier_leaves_every_other_answer_proven_at_once(metric, monkeypatch):
     rows = hard_rows("common", 1, 3000, 16)
     rows[100] *= 1e18
     collection = make_collection(rows, metric)
@@ -228,7 +228,7 @@ def test_c2_one_outlier_leaves_every_other_answer_proven_at_once(metric, monkeyp
 
 @by_metric
 @pytest.mark.parametrize("count", [8192, 9000, 20_000])
-def test_c2_answers_from_several_tiles_are_exact(metric, count):
+def test_answers_from_several_tiles_are_exact(metric, count):
     rows = hard_rows("common", 1, count, 5)
     rows[-3:] = rows[:3]
     queries = rows[-3:] + np.float32(0.001)

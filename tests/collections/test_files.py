@@ -1,4 +1,4 @@
-"""C5: what is saved comes back equal, what is damaged is refused, a failed save harms nothing."""
+"""What is saved comes back equal, what is damaged is refused, a failed save harms nothing."""
 
 import json
 import os
@@ -67,7 +67,7 @@ def saved(collection, path):
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_c5_a_loaded_collection_is_the_saved_one(kind, metric, path):
+def test_a_loaded_collection_is_the_saved_one(kind, metric, path):
     make, device = KINDS[kind]
     collection = filled(make, count=40, metric=metric)
     collection.delete(["3", "17"])
@@ -84,7 +84,7 @@ def test_c5_a_loaded_collection_is_the_saved_one(kind, metric, path):
 
 
 @given(id_lists, st.data())
-def test_c5_any_ids_payloads_and_bits_come_back(ids, data):
+def test_any_ids_payloads_and_bits_come_back(ids, data):
     rows = hard_rows("every magnitude", len(ids), len(ids), 3)
     extra = data.draw(st.lists(payloads, min_size=len(ids), max_size=len(ids)))
     contents = files.Contents("", CollectionConfig(3, "dot", "cpu"), 7, ids, extra, {"rows": rows})
@@ -97,7 +97,7 @@ def test_c5_any_ids_payloads_and_bits_come_back(ids, data):
     assert read.arrays["rows"].tobytes() == rows.tobytes()
 
 
-def test_c5_lone_surrogates_come_back_and_two_of_them_stay_two(path):
+def test_lone_surrogates_come_back_and_two_of_them_stay_two(path):
     c = vk.CpuCollection(dim=1)
     names = ["\ud83d", "\ude00", "\ud83d\ude00", "\U0001f600", ""]
     c.insert(names, [[1]] * 5, [{name: name} for name in names])
@@ -196,7 +196,7 @@ def outcome(data, path):
 
 
 @pytest.mark.parametrize("bit", range(8))
-def test_c5_a_flipped_bit_is_found_or_does_not_matter(bit, path):
+def test_a_flipped_bit_is_found_or_does_not_matter(bit, path):
     whole = saved(small(), path)
     expected = everything(small(), np.ones(2, np.float32))
     start = 8 + int.from_bytes(whole[:8], "little")
@@ -207,14 +207,14 @@ def test_c5_a_flipped_bit_is_found_or_does_not_matter(bit, path):
         assert found is None or (found == expected and place < start), place
 
 
-def test_c5_a_truncated_file_is_refused_wherever_it_is_cut(path):
+def test_a_truncated_file_is_refused_wherever_it_is_cut(path):
     whole = saved(small(), path)
     assert [end for end in range(len(whole)) if outcome(whole[:end], path) is not None] == []
     assert outcome(whole + b"\0", path) is None
 
 
 @given(st.binary(max_size=200))
-def test_c5_any_other_bytes_are_refused(data):
+def test_any_other_bytes_are_refused(data):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "any.vk"
         assert outcome(data, path) is None
@@ -417,7 +417,7 @@ def test_a_gpu_collection_without_an_accelerator_says_so(path):
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 100])
-def test_c11_every_row_comes_exactly_once_whatever_is_written_meanwhile(size):
+def test_every_row_comes_exactly_once_whatever_is_written_meanwhile(size):
     collection = filled(vk.CpuCollection)
     expected = everything(collection)[2]
     rows = []
@@ -432,7 +432,7 @@ def test_c11_every_row_comes_exactly_once_whatever_is_written_meanwhile(size):
     assert rows == expected
 
 
-def test_c11_the_moment_is_that_of_the_call_and_the_rows_are_copies():
+def test_the_moment_is_that_of_the_call_and_the_rows_are_copies():
     collection = filled(vk.CpuCollection)
     digest, batches = collection.digest(), collection.batches()
     collection.delete(collection.ids()[:30])

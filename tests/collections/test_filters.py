@@ -92,7 +92,7 @@ filters = st.recursive(
 
 
 @given(steps, st.lists(filters, min_size=1, max_size=4))
-def test_c3_any_filter_after_any_writes_answers_as_the_rules_read(steps, wheres):
+def test_any_filter_after_any_writes_answers_as_the_rules_read(steps, wheres):
     written = Written()
     written.play(steps)
     states = [*written.snapshots, (written.columns, written.payloads, len(written.payloads))]
@@ -208,7 +208,7 @@ def test_a_mask_is_an_array_of_its_own():
         ({}, {"and": [{}, {"and": []}]}),
     ],
 )
-def test_q5_equal_meaning_has_an_equal_key(one, other):
+def test_equal_meaning_has_an_equal_key(one, other):
     assert parse(one).key == parse(other).key
 
 
@@ -225,7 +225,7 @@ def test_q5_equal_meaning_has_an_equal_key(one, other):
         ({"a": 2**53}, {"a": 2**53 + 1}),
     ],
 )
-def test_q5_another_meaning_has_another_key(one, other):
+def test_another_meaning_has_another_key(one, other):
     assert parse(one).key != parse(other).key
 
 
@@ -264,7 +264,7 @@ def nested(depth):
         (nested(DEPTH_MAX + 1), "where" + "['not']" * (DEPTH_MAX + 1), "nested"),
     ],
 )
-def test_e1_a_filter_without_a_meaning_is_refused_with_its_place(where, path, said):
+def test_a_filter_without_a_meaning_is_refused_with_its_place(where, path, said):
     with pytest.raises(InvalidFilter) as caught:
         parse(where)
     assert caught.value.details["path"] == path
@@ -341,7 +341,7 @@ def test_a_function_that_compares_rows_answers_alike_for_a_few_of_them():
         (lambda _: np.ones(2, bool), "wanted a bool array of shape (3,)", type(None)),
     ],
 )
-def test_e1_a_function_that_gives_no_answer_is_refused_with_its_cause(where, said, cause):
+def test_a_function_that_gives_no_answer_is_refused_with_its_cause(where, said, cause):
     with pytest.raises(InvalidFilter) as caught:
         parse(where).mask(Columns(ROWS), 3)
     assert said in str(caught.value)

@@ -1,4 +1,4 @@
-"""C10: the accelerator's collection on a second virtual device; DeviceNotFound where there is none.
+"""The accelerator's collection on a second virtual device; DeviceNotFound where there is none.
 
 That its answers are those of the CPU is shown by the contract test, which runs over all kinds.
 """
@@ -35,7 +35,7 @@ def test_what_is_not_a_device_is_refused(device):
         GpuCollection(dim=4, device=device)
 
 
-def test_c10_rows_stay_on_the_device_through_every_kind_of_write():
+def test_rows_stay_on_the_device_through_every_kind_of_write():
     collection = GpuCollection(dim=4, metric="dot", device=SECOND)
 
     def devices():

@@ -1,4 +1,4 @@
-"""C7, U8: `memory()` says what the process really holds, and churn does not add to it."""
+"""`memory()` says what the process really holds, and churn does not add to it."""
 
 import gc
 import tracemalloc
@@ -46,7 +46,7 @@ PAYLOADS = {
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 @pytest.mark.parametrize("ids", [texts, numbers])
-def test_c7_memory_is_within_five_percent_of_what_is_held(ids, payload):
+def test_memory_is_within_five_percent_of_what_is_held(ids, payload):
     count, dim = 4_000, 8
     rows = np.random.default_rng(0).normal(size=(count, dim))
     CpuCollection(dim=dim).insert(ids(count), rows)  # Compiles, which is not the collection's.
@@ -67,7 +67,7 @@ def test_c7_memory_is_within_five_percent_of_what_is_held(ids, payload):
     assert memory.total_bytes == memory.host_bytes + memory.device_bytes
 
 
-def test_u8_ten_times_the_rows_in_updates_and_deletes_leave_memory_as_it_was():
+def test_ten_times_the_rows_in_updates_and_deletes_leave_memory_as_it_was():
     collection, rng = filled(CpuCollection, count=500), np.random.default_rng(1)
     collection.digest()
     before = collection.memory()

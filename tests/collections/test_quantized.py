@@ -1,4 +1,4 @@
-"""C7 and the life of codecs: recall on word vectors, memory, ageing and retraining."""
+"""The life of codecs: recall on word vectors, memory, ageing and retraining."""
 
 from dataclasses import replace
 from functools import cache
@@ -51,7 +51,7 @@ RECALLS = [
 
 
 @pytest.mark.parametrize(("options", "floor"), RECALLS, ids=str)
-def test_c7_recall_on_word_vectors_is_above_its_bar(options, floor):
+def test_recall_on_word_vectors_is_above_its_bar(options, floor):
     assert recall_of(**options) >= floor
 
 
@@ -144,7 +144,7 @@ def filled(make, count=6_000, dim=50):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_c7_memory_is_within_five_percent_of_what_every_kind_holds(kind):
+def test_memory_is_within_five_percent_of_what_every_kind_holds(kind):
     filled(KINDS[kind])  # Compiles, which is not the collection's.
     collection, traced, arrays = held_by(lambda: filled(KINDS[kind]))
     memory, on_host = collection.memory(), 0
@@ -221,7 +221,7 @@ def overwrite(collection):
 
 @pytest.mark.parametrize("place", ["device", "host", "none"])
 @pytest.mark.parametrize("held", ["before", "between", "after"])
-def test_c6_a_snapshot_held_around_retraining_stands_through_writes_in_place(place, held):
+def test_a_snapshot_held_around_retraining_stands_through_writes_in_place(place, held):
     collection, taken = drifted(place), {}
     query = np.ones(DIM, np.float32)
 
@@ -287,7 +287,7 @@ def test_an_empty_collection_refuses_to_be_retrained_and_learns_from_its_first_r
 
 
 @pytest.mark.parametrize("kind", CODED)
-def test_c10_codes_lie_on_the_device_and_rows_where_they_were_asked_to_be(kind):
+def test_codes_lie_on_the_device_and_rows_where_they_were_asked_to_be(kind):
     collection = CODED[kind](dim=DIM)
     for first in (0, 300):
         collection.insert(range(first, first + 300), far_rows(first, 300))
@@ -306,7 +306,7 @@ def test_c10_codes_lie_on_the_device_and_rows_where_they_were_asked_to_be(kind):
 
 
 @pytest.mark.parametrize("codec", ["int8", "binary", "pq"])
-def test_u4_a_write_changes_codes_and_rows_by_one_program_or_not_at_all(codec, monkeypatch):
+def test_a_write_changes_codes_and_rows_by_one_program_or_not_at_all(codec, monkeypatch):
     collection = QuantizedCollection(dim=4, codec=codec)
     rows = np.random.default_rng(0).normal(size=(300, 4))
     collection.insert(range(300), rows)

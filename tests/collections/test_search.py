@@ -1,4 +1,4 @@
-"""C4 and the shape of answers: few rows, no rows, ties, and how often the device is asked."""
+"""The shape of answers: few rows, no rows, ties, and how often the device is asked."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def direct(monkeypatch):
 
 @by_metric
 @pytest.mark.parametrize("k", [0, 1, 10, 10_000])
-def test_c4_an_empty_collection_has_no_matches(metric, k):
+def test_an_empty_collection_has_no_matches(metric, k):
     collection = CpuCollection(dim=4, metric=metric)
     found = collection.search(ROW, k)
     assert (found.ids, found.scores.tolist(), len(found)) == ((), [], 0)
@@ -50,7 +50,7 @@ def test_c4_an_empty_collection_has_no_matches(metric, k):
 
 
 @by_metric
-def test_c4_k_of_zero_gives_no_matches(metric):
+def test_k_of_zero_gives_no_matches(metric):
     collection = filled(CpuCollection, metric=metric)
     assert list(collection.search(ROW, k=0)) == []
     many = collection.search_many([ROW] * 3, k=0)
@@ -58,7 +58,7 @@ def test_c4_k_of_zero_gives_no_matches(metric):
 
 
 @by_metric
-def test_c4_one_row_is_found_whatever_the_query(metric):
+def test_one_row_is_found_whatever_the_query(metric):
     collection = filled(CpuCollection, count=1, metric=metric)
     for query in (ROW, [0, 0, 0, 0], [-1, -2, -3, -4]):
         assert collection.search(query, k=3).ids == ("0",)
@@ -66,7 +66,7 @@ def test_c4_one_row_is_found_whatever_the_query(metric):
 
 @by_metric
 @pytest.mark.parametrize("count", [1, 5, 8, 9, 40])
-def test_c4_more_neighbours_than_rows_gives_all_rows_in_order(metric, count):
+def test_more_neighbours_than_rows_gives_all_rows_in_order(metric, count):
     collection = filled(CpuCollection, count=count, metric=metric)
     rows, query = hard_rows("common", 0, count, 4), np.array(ROW, np.float32)
     best = reference_search(rows, query, count, metric)
@@ -79,7 +79,7 @@ def test_c4_more_neighbours_than_rows_gives_all_rows_in_order(metric, count):
 
 @by_metric
 @pytest.mark.parametrize("count", [5, 40, 300])
-def test_c4_ties_go_to_the_lowest_slot(metric, count):
+def test_ties_go_to_the_lowest_slot(metric, count):
     collection = CpuCollection(dim=4, metric=metric)
     collection.insert(range(count), [ROW] * count)
     assert collection.search(ROW, k=5).ids == (0, 1, 2, 3, 4)
@@ -87,14 +87,14 @@ def test_c4_ties_go_to_the_lowest_slot(metric, count):
     assert collection.search(ROW, k=3).ids == tuple(collection.ids()[:3])
 
 
-def test_c4_no_queries_give_an_empty_batch():
+def test_no_queries_give_an_empty_batch():
     collection = filled(CpuCollection)
     for none in ([], np.empty((0, 4))):
         many = collection.search_many(none, k=3)
         assert (len(many), many.ids.shape, list(many)) == (0, (0, 3), [])
 
 
-def test_c9_a_zero_vector_scores_zero_with_everything_under_cosine():
+def test_a_zero_vector_scores_zero_with_everything_under_cosine():
     collection = CpuCollection(dim=2, metric="cosine")
     collection.insert(["zero", "tiny", "east", "west"], [[0, 0], [1e-31, 0], [2, 0], [-3, 0]])
     assert list(collection.search([5, 0], k=4)) == [
@@ -123,16 +123,14 @@ def test_answers_of_different_calls_share_no_memory():
 
 
 @by_metric
-def test_c2_an_ordinary_query_needs_a_single_pass(metric, widths, direct):
+def test_an_ordinary_query_needs_a_single_pass(metric, widths, direct):
     collection = filled(CpuCollection, count=1000, metric=metric)
     collection.search_many(hard_rows("common", 5, 20, 4), k=10)
     assert (widths, direct) == ([16], [])
 
 
 @by_metric
-def test_c2_ties_beyond_the_candidates_widen_the_search_and_end_in_the_formula(
-    metric, widths, direct
-):
+def test_ties_beyond_the_candidates_widen_the_search_and_end_in_the_formula(metric, widths, direct):
     collection = CpuCollection(dim=4, metric=metric)
     collection.insert(range(1000), [ROW] * 1000)
     assert collection.search(ROW, k=10).ids == tuple(range(10))
@@ -140,7 +138,7 @@ def test_c2_ties_beyond_the_candidates_widen_the_search_and_end_in_the_formula(
 
 
 @by_metric
-def test_c2_twenty_ties_are_proven_by_one_widening(metric, widths, direct):
+def test_twenty_ties_are_proven_by_one_widening(metric, widths, direct):
     collection = filled(CpuCollection, count=1000, metric=metric)
     best = np.full(4, 2.0, np.float32)
     far = -best if metric != "euclidean" else best * 100
@@ -150,7 +148,7 @@ def test_c2_twenty_ties_are_proven_by_one_widening(metric, widths, direct):
     assert (widths, direct) == ([16, 64], [])
 
 
-def test_c2_only_the_queries_without_proof_are_asked_again(widths, direct):
+def test_only_the_queries_without_proof_are_asked_again(widths, direct):
     collection = CpuCollection(dim=2, metric="dot")
     rows = hard_rows("common", 1, 1000, 2)
     rows[:400] = 9
@@ -162,7 +160,7 @@ def test_c2_only_the_queries_without_proof_are_asked_again(widths, direct):
         assert list(matches) == reference_search(rows, query, 3, "dot")
 
 
-def test_c2_near_duplicates_around_a_large_offset_reach_the_formula(direct):
+def test_near_duplicates_around_a_large_offset_reach_the_formula(direct):
     rows = hard_rows("near duplicates", 2, 500, 8)
     collection = CpuCollection(dim=8, metric="euclidean")
     collection.insert(range(500), rows)

@@ -1,4 +1,4 @@
-"""C2 over meshes: the sharded collection is CpuCollection, bit for bit, and rows stay in place."""
+"""the sharded collection is CpuCollection, bit for bit, and rows stay in place."""
 
 import re
 
@@ -31,7 +31,7 @@ def make(mesh, dim=4, metric="dot"):
 
 
 @by_mesh
-def test_c2_every_kind_of_write_and_read_equals_cpu_collection(mesh):
+def test_every_kind_of_write_and_read_equals_cpu_collection(mesh):
     assert work(as_cpu(make(mesh, dim=5))) == work(CpuCollection(dim=5, metric="dot"))
 
 
@@ -44,7 +44,7 @@ def test_c2_every_kind_of_write_and_read_equals_cpu_collection(mesh):
     k=st.sampled_from([1, 10, 100]),
     mesh=st.sampled_from(["four", "three"]),
 )
-def test_c2_sharded_search_equals_the_float64_reference(metric, kind, seed, count, k, mesh):
+def test_sharded_search_equals_the_float64_reference(metric, kind, seed, count, k, mesh):
     rows = hard_rows(kind, seed, count, 3)
     rows[count // 2] = rows[0]
     collection = make(MESHES[mesh], dim=3, metric=metric)
@@ -75,7 +75,7 @@ def test_candidates_and_their_ties_are_those_of_one_device(metric, mesh):
         assert [each.tolist() for each in sharded] == [each.tolist() for each in single]
 
 
-def test_c2_a_row_whose_approximate_score_is_minus_infinity_is_not_lost_among_unused_slots():
+def test_a_row_whose_approximate_score_is_minus_infinity_is_not_lost_among_unused_slots():
     edge = np.float32([1.8e19, 0, 0, 0])
     collection = make(MESHES["four"], metric="euclidean")
     collection.reserve(64)

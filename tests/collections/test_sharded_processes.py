@@ -1,4 +1,4 @@
-"""C2: two processes that hold half of the rows each answer as one collection on the CPU does."""
+"""Two processes that hold half of the rows each answer as one collection on the CPU does."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def run_processes(count):
     return [json.loads(out.splitlines()[-1]) for out, _ in outputs]
 
 
-def test_c2_two_processes_answer_as_one_collection():
+def test_two_processes_answer_as_one_collection():
     expected = work(CpuCollection(dim=5, metric="dot"))
     expected |= {"addressable": 2, "device_count": 4}
     assert run_processes(2) == [json.loads(json.dumps(expected))] * 2

@@ -1,4 +1,4 @@
-"""C6: a snapshot answers as before, whatever is written later; only the next write copies."""
+"""A snapshot answers as before, whatever is written later; only the next write copies."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def collection():
     return filled(CpuCollection)
 
 
-def test_c6_a_thousand_writes_leave_a_snapshot_as_it_was(collection):
+def test_a_thousand_writes_leave_a_snapshot_as_it_was(collection):
     snapshot, before = collection.snapshot(), everything(collection)
     for number in range(1000):
         name = str(number % 40)
@@ -64,7 +64,7 @@ def test_c6_a_thousand_writes_leave_a_snapshot_as_it_was(collection):
 
 @pytest.mark.parametrize("first", WRITES)
 @pytest.mark.parametrize("second", WRITES)
-def test_c6_a_snapshot_survives_every_pair_of_writes(collection, first, second):
+def test_a_snapshot_survives_every_pair_of_writes(collection, first, second):
     before, start = everything(collection), collection.snapshot()
     WRITES[first](collection)
     between, middle = everything(collection), collection.snapshot()
@@ -127,7 +127,7 @@ def test_an_old_snapshot_does_not_find_ids_that_came_later(collection):
 
 
 @given(st.lists(st.sampled_from(sorted(WRITES)), max_size=6))
-def test_c6_snapshots_taken_between_writes_all_keep_their_state(names):
+def test_snapshots_taken_between_writes_all_keep_their_state(names):
     collection, kept = filled(CpuCollection, count=40), []
     for name in names:
         kept.append((collection.snapshot(), everything(collection)))

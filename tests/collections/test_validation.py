@@ -1,4 +1,4 @@
-"""U4, C1, C9, E1: what is accepted, what is refused by which name, and that nothing changed."""
+"""What is accepted, what is refused by which name, and that nothing changed."""
 
 import json
 
@@ -67,7 +67,7 @@ ROW_CALLS = {
 
 @pytest.mark.parametrize("call", ROW_CALLS)
 @pytest.mark.parametrize("bad", BAD_ROWS)
-def test_u4_a_bad_vector_is_refused_by_every_call_and_nothing_changes(collection, call, bad):
+def test_a_bad_vector_is_refused_by_every_call_and_nothing_changes(collection, call, bad):
     (row, wanted), (act, shape) = BAD_ROWS[bad], ROW_CALLS[call]
     before = everything(collection)
     with pytest.raises(InvalidVector) as caught:
@@ -81,7 +81,7 @@ def test_u4_a_bad_vector_is_refused_by_every_call_and_nothing_changes(collection
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_u4_arrays_with_values_that_are_not_finite_are_refused(collection, dtype, value):
+def test_arrays_with_values_that_are_not_finite_are_refused(collection, dtype, value):
     row = np.array([0, value, 0, 0], dtype)
     for bad in (row, np.stack([row, row], axis=1)[:, 0]):
         with pytest.raises(InvalidVector):
@@ -89,7 +89,7 @@ def test_u4_arrays_with_values_that_are_not_finite_are_refused(collection, dtype
     assert collection.version == 1
 
 
-def test_u4_one_bad_row_in_10_000_refuses_all_of_them(collection):
+def test_one_bad_row_in_10_000_refuses_all_of_them(collection):
     before = everything(collection)
     rows = np.ones((10_000, 4), np.float32)
     rows[7_777, 2] = np.nan
@@ -100,7 +100,7 @@ def test_u4_one_bad_row_in_10_000_refuses_all_of_them(collection):
     assert everything(collection) == before
 
 
-def test_u4_the_same_id_twice_in_a_batch_is_refused(collection):
+def test_the_same_id_twice_in_a_batch_is_refused(collection):
     with pytest.raises(DuplicateId) as caught:
         collection.upsert(["a", "b", "a"], np.ones((3, 4)))
     assert caught.value.got == "'a' more than once in 3 ids"
@@ -143,7 +143,7 @@ BAD_IDS = {
         lambda c, name: c.get(name),
     ],
 )
-def test_e1_what_cannot_be_an_id_is_refused_by_every_call(collection, call, bad):
+def test_what_cannot_be_an_id_is_refused_by_every_call(collection, call, bad):
     with pytest.raises(InvalidId) as caught:
         call(collection, BAD_IDS[bad])
     assert caught.value.wanted == "a str or an int of at most 64 bits"
@@ -152,7 +152,7 @@ def test_e1_what_cannot_be_an_id_is_refused_by_every_call(collection, call, bad)
 
 
 @pytest.mark.parametrize("ids", ["ab", b"ab", 7, None])
-def test_e1_a_batch_of_ids_must_be_a_list(collection, ids):
+def test_a_batch_of_ids_must_be_a_list(collection, ids):
     with pytest.raises(InvalidId) as caught:
         collection.upsert(ids, [GOOD, GOOD])
     assert caught.value.wanted == "a list of ids"
@@ -224,7 +224,7 @@ BAD_PAYLOADS = {
         lambda c, payload: c.update("1", payload=payload),
     ],
 )
-def test_e1_what_is_no_json_object_is_refused_as_payload(collection, call, bad):
+def test_what_is_no_json_object_is_refused_as_payload(collection, call, bad):
     (payload, remedy), before = BAD_PAYLOADS[bad], everything(collection)
     with pytest.raises(InvalidPayload) as caught:
         call(collection, payload)
@@ -233,7 +233,7 @@ def test_e1_what_is_no_json_object_is_refused_as_payload(collection, call, bad):
 
 
 @pytest.mark.parametrize("payloads", [[None], [{}, {}, {}], {"a": 1}, "ab", 7])
-def test_e1_payloads_must_be_one_for_each_row(collection, payloads):
+def test_payloads_must_be_one_for_each_row(collection, payloads):
     with pytest.raises(InvalidPayload):
         collection.upsert(["a", "b"], [GOOD, GOOD], payloads=payloads)
     assert collection.version == 1
@@ -252,7 +252,7 @@ def test_payloads_are_stored_as_json_would_give_them_back(collection):
 
 
 @pytest.mark.parametrize("dim", [0, -1, 1.5, "3", None, True, 65_537])
-def test_c1_a_bad_dimension_is_refused(dim):
+def test_a_bad_dimension_is_refused(dim):
     with pytest.raises(InvalidDimension) as caught:
         CpuCollection(dim=dim)
     assert caught.value.got == f"dim={dim!r}"
@@ -260,7 +260,7 @@ def test_c1_a_bad_dimension_is_refused(dim):
 
 
 @pytest.mark.parametrize("metric", ["l2", "", None, "Cosine", 1])
-def test_c1_an_unknown_metric_is_refused_and_the_known_are_listed(metric):
+def test_an_unknown_metric_is_refused_and_the_known_are_listed(metric):
     with pytest.raises(UnknownMetric) as caught:
         CpuCollection(dim=2, metric=metric)
     assert caught.value.got == f"metric={metric!r}"
@@ -273,7 +273,7 @@ def test_the_abstract_collection_cannot_be_made():
 
 
 @pytest.mark.parametrize("k", [-1, 1.0, "3", None, True])
-def test_c4_a_bad_k_is_refused(collection, k):
+def test_a_bad_k_is_refused(collection, k):
     for search, asked in ((collection.search, GOOD), (collection.search_many, [GOOD])):
         with pytest.raises(InvalidK) as caught:
             search(asked, k)
@@ -300,7 +300,7 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_c9_rows_of_every_documented_form_are_stored_and_found_alike(way):
+def test_rows_of_every_documented_form_are_stored_and_found_alike(way):
     rows = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
     plain, other = CpuCollection(dim=3), CpuCollection(dim=3)
     plain.insert(["a", "b"], rows)
@@ -311,7 +311,7 @@ def test_c9_rows_of_every_documented_form_are_stored_and_found_alike(way):
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "frame"])
-def test_c9_a_vector_of_every_documented_form_is_stored_alike(way):
+def test_a_vector_of_every_documented_form_is_stored_alike(way):
     row = WAYS[way](np.array([[1, 2, 3]], np.float32))[0]
     collection = CpuCollection(dim=3)
     collection.insert(["a"], [[3, 3, 3]])
@@ -320,7 +320,7 @@ def test_c9_a_vector_of_every_documented_form_is_stored_alike(way):
     assert collection.search(row, k=1).scores.tolist() == [1.0]
 
 
-def test_c9_a_vector_is_not_a_batch_and_a_batch_not_a_vector(collection):
+def test_a_vector_is_not_a_batch_and_a_batch_not_a_vector(collection):
     for call, got in (
         (lambda: collection.upsert(["a"], GOOD), "shape (4,)"),
         (lambda: collection.update_vector("1", [GOOD]), "shape (1, 4)"),
@@ -333,7 +333,7 @@ def test_c9_a_vector_is_not_a_batch_and_a_batch_not_a_vector(collection):
         assert caught.value.got == got
 
 
-def test_e1_every_refusal_of_a_call_is_ready_for_json(collection):
+def test_every_refusal_of_a_call_is_ready_for_json(collection):
     for call in (
         lambda: collection.upsert(["a", "a"], [GOOD, GOOD]),
         lambda: collection.insert(["1"], [GOOD]),
@@ -353,13 +353,13 @@ def test_e1_every_refusal_of_a_call_is_ready_for_json(collection):
 
 
 @pytest.mark.parametrize("k", [K_MAX + 1, 10**18])
-def test_c4_more_neighbours_than_the_limit_are_refused(collection, k):
+def test_more_neighbours_than_the_limit_are_refused(collection, k):
     with pytest.raises(InvalidK) as caught:
         collection.search(GOOD, k)
     assert caught.value.wanted == "an integer from 0 to 1,048,576"
 
 
-def test_c9_bfloat16_rows_are_stored_as_float32(collection):
+def test_bfloat16_rows_are_stored_as_float32(collection):
     rows = jnp.asarray([[1.0, 2.0, 3.0, 4.5]], jnp.bfloat16)
     collection.upsert(["jax"], rows)
     assert collection.get("jax").vector.tolist() == [1.0, 2.0, 3.0, 4.5]
@@ -380,7 +380,7 @@ def test_a_single_query_is_no_batch(collection):
 
 
 @pytest.mark.parametrize("payload", [{1: "a"}, {"x": {1: "a", "1": "b"}}, {"x": [{None: 1}]}])
-def test_u4_payload_keys_are_text_at_every_depth(collection, payload):
+def test_payload_keys_are_text_at_every_depth(collection, payload):
     version = collection.version
     with pytest.raises(InvalidPayload):
         collection.upsert(["new"], [GOOD], payloads=[payload])
@@ -388,7 +388,7 @@ def test_u4_payload_keys_are_text_at_every_depth(collection, payload):
 
 
 @pytest.mark.parametrize("ids", [{"a", "b"}, frozenset({"a", "b"}), np.array("a")])
-def test_u4_ids_without_an_order_are_refused(collection, ids):
+def test_ids_without_an_order_are_refused(collection, ids):
     with pytest.raises(InvalidId):
         collection.upsert(ids, [GOOD, GOOD])
     with pytest.raises(InvalidId):

@@ -1,4 +1,4 @@
-"""U1, U2, U7, C8: what each write changes, and that it changes nothing else."""
+"""What each write changes, and that it changes nothing else."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def collection():
     return filled(CpuCollection)
 
 
-def test_u1_update_vector_replaces_the_vector_and_keeps_id_count_and_payload(collection):
+def test_update_vector_replaces_the_vector_and_keeps_id_count_and_payload(collection):
     assert collection.update_vector("3", ROW) == WriteResult(updated=1, version=2)
     assert len(collection) == 40
     assert collection.get("3").vector.tobytes() == ROW.tobytes()
     assert collection.get("3").payload == {"n": 3}
 
 
-def test_u1_update_vector_lets_search_find_the_new_and_not_the_old():
+def test_update_vector_lets_search_find_the_new_and_not_the_old():
     collection = CpuCollection(dim=2, metric="euclidean")
     collection.insert(["a", "b"], [[0, 0], [5, 5]])
     collection.update_vector("a", [9, 9])
@@ -38,14 +38,14 @@ def test_u1_update_vector_lets_search_find_the_new_and_not_the_old():
     assert list(collection.search([9, 9], k=1)) == [("a", 0.0)]
 
 
-def test_u1_update_vectors_replaces_every_row_it_names(collection):
+def test_update_vectors_replaces_every_row_it_names(collection):
     assert collection.update_vectors(["5", "2"], [ROW, -ROW]) == WriteResult(updated=2, version=2)
     assert collection.get("5").vector.tolist() == ROW.tolist()
     assert collection.get("2").vector.tolist() == (-ROW).tolist()
     assert collection.get("2").payload == {"n": 2}
 
 
-def test_u1_the_last_of_many_updates_of_a_row_stands(collection):
+def test_the_last_of_many_updates_of_a_row_stands(collection):
     for number in range(3000):
         collection.update_vector("7", ROW * number)
     assert collection.get("7").vector.tolist() == (ROW * 2999).tolist()
@@ -64,7 +64,7 @@ def test_u1_the_last_of_many_updates_of_a_row_stands(collection):
         lambda c, name: c.get(name),
     ],
 )
-def test_u2_an_absent_id_is_not_found_and_nothing_changes(collection, call, name):
+def test_an_absent_id_is_not_found_and_nothing_changes(collection, call, name):
     before = everything(collection)
     with pytest.raises(KeyError) as caught:
         call(collection, name)
@@ -76,34 +76,34 @@ def test_u2_an_absent_id_is_not_found_and_nothing_changes(collection, call, name
     assert everything(collection) == before
 
 
-def test_u2_one_absent_id_among_many_refuses_the_whole_batch(collection):
+def test_one_absent_id_among_many_refuses_the_whole_batch(collection):
     before = everything(collection)
     with pytest.raises(VectorNotFound):
         collection.update_vectors(["1", "2", "absent"], [ROW] * 3)
     assert everything(collection) == before
 
 
-def test_u7_an_update_of_the_vector_keeps_the_payload(collection):
+def test_an_update_of_the_vector_keeps_the_payload(collection):
     collection.update("3", vector=ROW)
     assert collection.get("3").vector.tolist() == ROW.tolist()
     assert collection.get("3").payload == {"n": 3}
 
 
-def test_u7_an_update_of_the_payload_keeps_the_vector(collection):
+def test_an_update_of_the_payload_keeps_the_vector(collection):
     before = collection.get("3").vector
     assert collection.update("3", payload={"x": 1}) == WriteResult(updated=1, version=2)
     assert collection.get("3").vector.tobytes() == before.tobytes()
     assert collection.get("3").payload == {"x": 1}
 
 
-def test_u7_none_clears_the_payload_and_keeps_the_vector(collection):
+def test_none_clears_the_payload_and_keeps_the_vector(collection):
     before = collection.get("3").vector
     collection.update("3", payload=None)
     assert collection.get("3").vector.tobytes() == before.tobytes()
     assert collection.get("3").payload is None
 
 
-def test_u7_an_update_of_both_changes_both_in_one_version(collection):
+def test_an_update_of_both_changes_both_in_one_version(collection):
     assert collection.update("3", vector=ROW, payload={}).version == 2
     assert collection.get("3").vector.tolist() == ROW.tolist()
     assert collection.get("3").payload == {}
@@ -116,7 +116,7 @@ def test_an_update_of_nothing_is_refused(collection):
     assert collection.version == 1
 
 
-def test_c8_insert_of_an_id_that_is_there_is_refused_whole(collection):
+def test_insert_of_an_id_that_is_there_is_refused_whole(collection):
     before = everything(collection)
     with pytest.raises(VectorExists) as caught:
         collection.insert(["new", "4", "5"], [ROW] * 3)
@@ -125,7 +125,7 @@ def test_c8_insert_of_an_id_that_is_there_is_refused_whole(collection):
     assert everything(collection) == before
 
 
-def test_c8_upsert_replaces_vector_and_payload_and_adds_what_is_new(collection):
+def test_upsert_replaces_vector_and_payload_and_adds_what_is_new(collection):
     result = collection.upsert(["4", "new"], [ROW, -ROW], payloads=[None, {"y": 2}])
     assert result == WriteResult(inserted=1, updated=1, version=2)
     assert collection.get("4").payload is None
@@ -157,7 +157,7 @@ ACCEPTED = {
 
 @pytest.mark.parametrize("first", ACCEPTED)
 @pytest.mark.parametrize("second", ACCEPTED)
-def test_u1_the_later_of_two_writes_stands_without_a_read_between(first, second):
+def test_the_later_of_two_writes_stands_without_a_read_between(first, second):
     collection = filled(CpuCollection, count=128)
     ACCEPTED[first](collection, ROW)
     ACCEPTED[second](collection, -ROW)
@@ -240,7 +240,7 @@ def test_a_deleted_id_may_return_and_an_emptied_collection_may_change_its_kind_o
 @pytest.mark.parametrize(
     ("ids", "error"), [(["1", "1"], DuplicateId), ([1, "1"], InvalidId), ([1], InvalidId)]
 )
-def test_u4_clashing_ids_in_a_batch_are_refused(collection, ids, error):
+def test_clashing_ids_in_a_batch_are_refused(collection, ids, error):
     before = everything(collection)
     with pytest.raises(error):
         collection.upsert(ids, [ROW] * len(ids))
@@ -314,7 +314,7 @@ def test_a_batch_of_several_pieces_is_one_write(is_held, monkeypatch):
         assert len(snapshot) == 20
 
 
-def test_u4_a_failure_between_the_pieces_of_a_batch_changes_nothing(monkeypatch):
+def test_a_failure_between_the_pieces_of_a_batch_changes_nothing(monkeypatch):
     monkeypatch.setattr(storage, "PIECE_ROWS", 150)
     collection = filled(CpuCollection, count=400)
     before, real, calls = everything(collection), compiled.write_in_place, []

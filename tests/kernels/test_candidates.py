@@ -54,7 +54,7 @@ def outside(rows, queries, metric):
 @by_metric
 @settings(max_examples=200)
 @given(kind=kinds, asked=kinds, seed=seeds, dim=st.sampled_from([1, 2, 9, 64, 1536]))
-def test_c2_no_canonical_score_lies_above_its_bound(metric, kind, asked, seed, dim):
+def test_no_canonical_score_lies_above_its_bound(metric, kind, asked, seed, dim):
     rows = np.concatenate([hard_rows(kind, seed, 16, dim), hard_rows(asked, seed + 1, 16, dim)])
     queries = np.concatenate([hard_rows(asked, seed + 2, 5, dim), rows[:1], -rows[1:2]])
     truth = canonical_scores(rows[None], queries, metric)

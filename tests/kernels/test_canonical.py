@@ -31,7 +31,7 @@ by_metric = pytest.mark.parametrize("metric", METRICS)
 
 @by_metric
 @given(kind=kinds, seed=seeds, dim=st.sampled_from([1, 2, 9, 64]))
-def test_c2_canonical_scores_equal_the_float64_reference(metric, kind, seed, dim):
+def test_canonical_scores_equal_the_float64_reference(metric, kind, seed, dim):
     rows, query = hard_rows(kind, seed, 8, dim), hard_rows(kind, seed + 1, 1, dim)[0]
     expected = [reference_score(row, query, metric) for row in rows]
     assert canonical_scores(rows, query, metric).tolist() == expected

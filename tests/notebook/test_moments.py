@@ -302,7 +302,7 @@ def test_what_is_shown_of_a_random_run_is_what_was_sampled(seed):
     """Of samples in the very moment of an event of the node nothing says which was first."""
     run = sim.simulate(sim.random_scenario(seed))
     moments = Moments(run)
-    busy = {(e.node, e.time_ns / 1e6) for _, e in run.facts.events if hasattr(e, "node")}
+    busy = {(e.node, e.time_ns / 1e6) for _, e in run.evidence.events if hasattr(e, "node")}
     last = {(each.node, each.time_ms): each for each in run.samples}
     shown = {time_ms: moments.at(time_ms) for _, time_ms in last}
     compared = 0

@@ -74,7 +74,7 @@ MAKERS = {
     ).stuck[0],
     "Scenario": lambda: SMALL,
     "Workload": lambda: sim.Workload(writes_per_s=5, payload_bytes=7),
-    "Request": lambda: sim.Request(at_ms=5),
+    "PlannedRequest": lambda: sim.PlannedRequest(at_ms=5),
     "KeptSeed": lambda: sim.KeptSeed(seed=7, check="lag", evidence=(SCRIPT,), scenario=SMALL),
     "ClusterOptions": lambda: SMALL.options,
     "Link": sim.Link,

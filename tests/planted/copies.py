@@ -88,7 +88,7 @@ COPIES = (
         what="a replica asks for one full sync after the other, however many were in vain",
         edits=(
             Edit(
-                "ReplicaNode._reconnect",
+                "ReplicaRole._reconnect",
                 "is_hopeless = self._sync_attempts >= self.member.options.sync_attempts_max",
                 "is_hopeless = False",
             ),
@@ -102,7 +102,7 @@ COPIES = (
         what="a node with its state installs a snapshot from before what it has acked",
         edits=(
             Edit(
-                "ReplicaNode._on_start_full",
+                "ReplicaRole._on_start_full",
                 "if is_below and not self.member.is_lost:",
                 "if False:",
             ),
@@ -163,7 +163,7 @@ COPIES = (
         what="a second copy of a client's write is another write",
         edits=(
             Edit(
-                "Clients._is_copy",
+                "PendingRequests._is_copy",
                 "if request in seen or request <= forgotten:",
                 "if False:",
             ),
@@ -177,13 +177,13 @@ COPIES = (
         what="messages of an earlier connection are taken for those of this one",
         edits=(
             Edit(
-                "ReplicaNode.receive",
+                "ReplicaRole.receive",
                 '        if getattr(message, "generation", None) != self._generation:\n'
                 "            return\n",
                 "",
             ),
             Edit(
-                "MasterNode._on_connection",
+                "MasterRole._on_connection",
                 ' or getattr(message, "generation", None) != peer.generation',
                 "",
             ),
@@ -268,7 +268,7 @@ COPIES = (
         edits=(
             Edit(
                 "Node.append",
-                "        assert isinstance(self.role, MasterNode)\n",
+                "        assert isinstance(self.role, MasterRole)\n",
                 "        if type(operation).__name__ == 'Delete':\n            return\n",
             ),
         ),
@@ -338,7 +338,7 @@ COPIES = (
         what="a gap in the stream is answered by another snapshot",
         edits=(
             Edit(
-                "ReplicaNode._on_records",
+                "ReplicaRole._on_records",
                 "        self.stream.hold(message)\n",
                 "        if self.state == 'streaming' and (\n"
                 "            message.records[0].offset > self.member.received_offset + 1\n"

@@ -33,10 +33,9 @@ class Edit:
 
 def function_of(target):
     """The function itself, also of a property."""
-    module, _, path = PLACES[target].partition(":")
-    found = import_module(f"vectorkit.{module}")
+    found = import_module(f"vectorkit.{PLACES[target]}")
     owner = None
-    for name in path.split("."):
+    for name in target.split("."):
         owner, found = found, inspect.getattr_static(found, name)
     if isinstance(found, property):
         return found.fget

@@ -29,17 +29,18 @@ SAFETY = (
         edits=(
             Edit(
                 "Node._on_prepare",
-                "            self._become(self._follow())\n        elif",
-                "            isinstance(self.role, ReplicaNode) or self._become(self._follow())\n"
+                "            self._switch_role(self._follow())\n        elif",
+                "            if not isinstance(self.role, ReplicaRole):\n"
+                "                self._switch_role(self._follow())\n"
                 "        elif",
             ),
             Edit(
-                "ReplicaNode.receive",
+                "ReplicaRole.receive",
                 "source != self._master_id or self._epoch != self.member.promise",
                 "source != self._master_id",
             ),
             Edit(
-                "ReplicaNode._send_ack",
+                "ReplicaRole._send_ack",
                 "not member.is_lost and self._epoch == member.promise",
                 "not member.is_lost",
             ),
@@ -54,12 +55,13 @@ SAFETY = (
         edits=(
             Edit(
                 "Node._on_prepare",
-                "            self._become(self._follow())\n        elif",
-                "            isinstance(self.role, MasterNode) or self._become(self._follow())\n"
+                "            self._switch_role(self._follow())\n        elif",
+                "            if not isinstance(self.role, MasterRole):\n"
+                "                self._switch_role(self._follow())\n"
                 "        elif",
             ),
             Edit(
-                "Clients.settle",
+                "PendingRequests.settle",
                 "        if member.promise > self._epoch:\n            return\n",
                 "",
             ),
@@ -111,7 +113,7 @@ SAFETY = (
                 "here = self.log.head",
             ),
             Edit(
-                "ReplicaNode._take_held",
+                "ReplicaRole._take_held",
                 "if not is_new or member",
                 "if True or not is_new or member",
             ),
@@ -125,7 +127,7 @@ SAFETY = (
         what="where a node stands at its handshake counts as confirmed, whatever its history",
         edits=(
             Edit(
-                "MasterNode._connect",
+                "MasterRole._connect",
                 "peer.counted = None  # Only acks of this connection confirm.",
                 "peer.counted = Ack(0, hello.position, *4 * [hello.position.offset])",
             ),
@@ -139,12 +141,12 @@ SAFETY = (
         what="what a node acked before it lost its disk counts on after its return",
         edits=(
             Edit(
-                "MasterNode.on_replaced",
+                "MasterRole.on_replaced",
                 "        peer.counted = None\n",
                 "",
             ),
             Edit(
-                "MasterNode._connect",
+                "MasterRole._connect",
                 "        peer.counted = None  # Only acks of this connection confirm.\n",
                 "",
             ),
@@ -165,7 +167,7 @@ SAFETY = (
         what="a write whose concern was not met in time is answered as if it had been",
         edits=(
             Edit(
-                "Clients._give_up",
+                "PendingRequests._give_up",
                 'self._answer(late, "degraded" if',
                 'self._answer(late, "ok" if',
             ),
@@ -193,7 +195,7 @@ SAFETY = (
         what="a node without state hears the promises of N − n nodes only before it returns",
         edits=(
             Edit(
-                "ReturningNode._go_on",
+                "ReturningRole._go_on",
                 "if not self.missing:",
                 "if len(self.member.heard) >= self.member.quorum:",
             ),
@@ -265,17 +267,17 @@ SAFETY = (
         what="a node shakes hands with a master before its promise of that epoch is durable",
         edits=(
             Edit(
-                "ReplicaNode._follow",
+                "ReplicaRole._follow",
                 "if member.durable_promise >= epoch:",
                 "if True:",
             ),
             Edit(
-                "ReplicaNode.receive",
+                "ReplicaRole.receive",
                 "source != self._master_id or self._epoch != self.member.promise",
                 "source != self._master_id",
             ),
             Edit(
-                "ReplicaNode._send_hello",
+                "ReplicaRole._send_hello",
                 "is_known = self._epoch == member.promise",
                 "is_known = True",
             ),
@@ -289,7 +291,7 @@ SAFETY = (
                 "if member.known.refuses(index) and hasattr(message, 'index'):",
             ),
             Edit(
-                "ReplicaNode.on_replaced",
+                "ReplicaRole.on_replaced",
                 "if node_id == self._master_id and is_refused:",
                 "if False:",
             ),
@@ -303,7 +305,7 @@ SAFETY = (
         what="a master that was heard lately by its own clock proves no read to be linearizable",
         edits=(
             Edit(
-                "Clients._proven_round",
+                "PendingRequests._proven_round",
                 "        return sorted(",
                 "        now_ns = self._member.now_ns\n"
                 "        if any(now_ns - each.last_heard_ns < 500 * NS_PER_MS\n"
@@ -321,7 +323,7 @@ SAFETY = (
         what="a master refuses a write for its content by what its store holds now",
         edits=(
             Edit(
-                "Clients.write",
+                "PendingRequests.write",
                 'self._answer_from_state(source, request, "refused", error.code)',
                 'self._reply(source, request, "refused", NOWHERE, error=error.code)',
             ),
@@ -335,7 +337,7 @@ SAFETY = (
         what="a write that changes nothing is answered once the head of the log is confirmed",
         edits=(
             Edit(
-                "Clients._answer_from_state",
+                "PendingRequests._answer_from_state",
                 "number = self._begin_round()",
                 "number = 0",
             ),
@@ -349,7 +351,7 @@ SAFETY = (
         what="with fewer replicas counted than asked for, the master's own copy is enough",
         edits=(
             Edit(
-                "Clients.confirmed_offset",
+                "PendingRequests.confirmed_offset",
                 "            return 0\n",
                 "            return own\n",
             ),

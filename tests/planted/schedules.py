@@ -313,7 +313,7 @@ def asked_of_a_deposed_master(seed, *, policy="linearizable"):
     if policy != "linearizable":  # Another policy is what the cut-off client reads by.
         reads["client-0"] = range(45, 3_500, 30)
     requests = [
-        sim.Request(at_ms=at_ms, client=client, is_read=is_read, index=index)
+        sim.PlannedRequest(at_ms=at_ms, client=client, is_read=is_read, index=index)
         for is_read, listed in ((False, writes), (True, reads))
         for client, times in listed.items()
         for index, at_ms in enumerate(times)

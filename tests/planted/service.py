@@ -42,7 +42,7 @@ SERVICE = (
         what="a replica that cannot connect deposes a master that announces itself",
         edits=(
             Edit(
-                "ReplicaNode.on_master",
+                "ReplicaRole.on_master",
                 "self._suspicion.heard(self.member.now_ns)",
                 "pass",
             ),
@@ -56,7 +56,7 @@ SERVICE = (
         what="a replica deposes a master whose heartbeats come by the connection before",
         edits=(
             Edit(
-                "ReplicaNode.receive",
+                "ReplicaRole.receive",
                 "and self._is_of_epoch(message)",
                 "and message.generation == self._generation",
             ),
@@ -136,7 +136,7 @@ SERVICE = (
         what="a master shows a read under `confirmed` what no replica has confirmed",
         edits=(
             Edit(
-                "Clients.read",
+                "PendingRequests.read",
                 'self._confirmed_reads if message.policy == "confirmed" else self._reads',
                 "self._reads",
             ),
@@ -169,7 +169,7 @@ SERVICE = (
         what="a write waits for every replica, not for as many as were asked for",
         edits=(
             Edit(
-                "Clients.confirmed_offset",
+                "PendingRequests.confirmed_offset",
                 "return min(own, offsets[asked - 1])",
                 "return min(own, offsets[-1])",
             ),
@@ -183,7 +183,7 @@ SERVICE = (
         what="records are sent to a slow replica without waiting for its acks",
         edits=(
             Edit(
-                "Sender.pump",
+                "Sender.send_window",
                 "room_bytes = options.window_bytes",
                 "room_bytes = 1 << 40",
             ),

@@ -52,7 +52,7 @@ def test_all_means_all_that_are_configured_not_all_that_are_connected():
     assert hands.answered() == [(1, "timeout")]
 
 
-def test_r15_a_timeout_tells_how_many_have_confirmed_and_where_the_write_stands():
+def test_a_timeout_tells_how_many_have_confirmed_and_where_the_write_stands():
     hands = Hands(**concern(2))
     hands.cut = {"node-2"}
     assert hands.send(insert(1)) == []
@@ -158,7 +158,7 @@ def test_a_delete_of_what_is_not_there_is_answered_once_that_is_confirmed():
     ]
 
 
-def test_r16_a_replica_makes_no_write_and_names_its_master():
+def test_a_replica_makes_no_write_and_names_its_master():
     hands = Hands()
     (reply,) = hands.send(insert(1), to="node-1")
     assert (reply.outcome, reply.error, reply.master) == ("not_master", "not_master", "node-0")

@@ -33,7 +33,7 @@ def status(silent_ms, lag_ms, is_syncing=False, **options):
     ("lag_ms", "expected"),
     [(0, CONNECTED), (1_000, CONNECTED), (1_000.000001, LAGGING), (1_001, LAGGING)],
 )
-def test_r5_lagging_begins_above_a_second_of_lag_and_not_at_it(lag_ms, expected):
+def test_lagging_begins_above_a_second_of_lag_and_not_at_it(lag_ms, expected):
     assert status(0, lag_ms) is expected
 
 
@@ -41,7 +41,7 @@ def test_r5_lagging_begins_above_a_second_of_lag_and_not_at_it(lag_ms, expected)
     ("silent_ms", "expected"),
     [(0, CONNECTED), (60_000, CONNECTED), (60_000.000001, DISCONNECTED), (60_001, DISCONNECTED)],
 )
-def test_r6_disconnected_begins_after_sixty_seconds_of_silence_and_not_at_them(silent_ms, expected):
+def test_disconnected_begins_after_sixty_seconds_of_silence_and_not_at_them(silent_ms, expected):
     assert status(silent_ms, 0) is expected
 
 
@@ -65,7 +65,7 @@ def beat(pair, digest=None, echo=0, held_ns=0):
     return ReplicaHeartbeat(1, 1, ack, digest or pair.replica.store.digest(), echo, held_ns)
 
 
-def test_r22_a_replica_that_was_never_heard_of_is_syncing_at_offset_zero():
+def test_a_replica_that_was_never_heard_of_is_syncing_at_offset_zero():
     pair = Pair().at(59_000)
     info = pair.info()
     assert (info.status, info.offset, info.operations_synced) == (SYNCING, 0, 0)
@@ -73,7 +73,7 @@ def test_r22_a_replica_that_was_never_heard_of_is_syncing_at_offset_zero():
     assert pair.master.stats(pair.now_ns).connected_replicas == 0
 
 
-def test_r22_a_new_replica_has_zero_stats_and_refuses_writes():
+def test_a_new_replica_has_zero_stats_and_refuses_writes():
     pair = Pair()
     stats = pair.replica.stats(0)
     counted = (
@@ -92,7 +92,7 @@ def test_r22_a_new_replica_has_zero_stats_and_refuses_writes():
         pair.replica.store.create_collection("words", dim=2)
 
 
-def test_r22_a_replica_that_never_comes_is_disconnected_after_sixty_seconds():
+def test_a_replica_that_never_comes_is_disconnected_after_sixty_seconds():
     assert Pair().at(60_000).info().status is SYNCING
     assert Pair().at(60_001).info().status is DISCONNECTED
 
@@ -204,21 +204,21 @@ def test_a_caught_up_replica_of_an_idle_master_is_connected_without_lag_for_ever
 
 
 @pytest.mark.parametrize(("ms", "expected"), [(1_100, CONNECTED), (1_101, LAGGING)])
-def test_r5_a_replica_lags_at_1001_ms_and_not_at_1000(ms, expected):
+def test_a_replica_lags_at_1001_ms_and_not_at_1000(ms, expected):
     pair = Pair().connect()
     pair.at(100).write()
     assert pair.at(ms).info().status is expected
 
 
 @pytest.mark.parametrize(("ms", "expected"), [(60_700, LAGGING), (60_701, DISCONNECTED)])
-def test_r6_a_replica_is_disconnected_after_60_s_and_not_at_them(ms, expected):
+def test_a_replica_is_disconnected_after_60_s_and_not_at_them(ms, expected):
     pair = Pair().connect()
     pair.at(700).to_master(beat(pair))
     pair.write()
     assert pair.at(ms).info().status is expected
 
 
-def test_r7_a_disconnected_replica_stays_listed_with_its_last_known_state():
+def test_a_disconnected_replica_stays_listed_with_its_last_known_state():
     pair = Pair(replica_count=3).connect()
     pair.exchange(pair.write(2))
     pair.at(700).to_master(beat(pair))
@@ -230,7 +230,7 @@ def test_r7_a_disconnected_replica_stays_listed_with_its_last_known_state():
     assert (one.lag_operations, one.operations_synced) == (1, 2)
 
 
-def test_r6_a_disconnected_replica_is_out_of_the_active_set():
+def test_a_disconnected_replica_is_out_of_the_active_set():
     pair = Pair(replica_count=2).connect()
     pair.at(5_000).write()
     assert pair.master.stats(pair.now_ns).connected_replicas == 1
@@ -261,7 +261,7 @@ def test_a_replica_knows_no_lag_while_it_is_at_the_head_that_was_named_last():
     assert (stats.lag_ms, stats.last_sync) == (0, 1_000)
 
 
-def test_r3_a_cut_replicas_lag_grows_while_its_last_sync_stands_still():
+def test_a_cut_replicas_lag_grows_while_its_last_sync_stands_still():
     pair = Pair().connect()
     pair.at(1_000).to_replica(heartbeat(1, 1, 1, 1))
     seen = [pair.at(ms).replica.stats(pair.now_ns) for ms in (3_000, 10_000, 70_000)]
@@ -286,7 +286,7 @@ def test_a_replica_that_catches_up_has_no_lag_and_a_new_last_sync():
     assert (stats.lag_ms, stats.last_sync, stats.replica_offset) == (0, 1_300, 3)
 
 
-def test_r2_a_replica_that_has_just_synced_in_full_knows_when():
+def test_a_replica_that_has_just_synced_in_full_knows_when():
     pair = Pair()
     pair.write(3)
     pair.at(40).connect()
@@ -294,7 +294,7 @@ def test_r2_a_replica_that_has_just_synced_in_full_knows_when():
     assert (stats.lag_ms, stats.last_sync, stats.operations_pending) == (0, 40, 0)
 
 
-def test_r6_the_master_goes_on_without_the_replicas_it_has_lost():
+def test_the_master_goes_on_without_the_replicas_it_has_lost():
     pair = Pair().connect()
     pair.at(100_000).tick_master()
     assert messages(pair.write(3)) == []

@@ -26,7 +26,7 @@ def test_a_read_tells_the_payload_that_there_is_none_or_that_there_is_no_row():
 
 
 @pytest.mark.parametrize("policy", ["nearest", "round_robin", "sticky"])
-def test_r17_policies_without_a_promise_are_served_by_any_node_with_its_own_position(policy):
+def test_policies_without_a_promise_are_served_by_any_node_with_its_own_position(policy):
     hands = Hands()
     hands.send(insert(1))
     hands.cut = {"node-2"}
@@ -38,7 +38,7 @@ def test_r17_policies_without_a_promise_are_served_by_any_node_with_its_own_posi
 
 
 @pytest.mark.parametrize("policy", ["master", "linearizable"])
-def test_r17_reads_of_the_master_are_refused_by_a_replica_which_names_it(policy):
+def test_reads_of_the_master_are_refused_by_a_replica_which_names_it(policy):
     (reply,) = Hands(**ONE).send(read(1, policy), to="node-2")
     assert (reply.outcome, reply.error, reply.master) == ("not_master", "not_master", "node-0")
 
@@ -76,7 +76,7 @@ def test_a_read_that_the_disk_never_lets_go_times_out():
 # Read your writes
 
 
-def test_r18_a_node_serves_only_if_it_shows_the_record_that_the_client_has_seen():
+def test_a_node_serves_only_if_it_shows_the_record_that_the_client_has_seen():
     hands = Hands()
     (written,) = hands.send(insert(1))
     hands.cut = {"node-2"}
@@ -94,7 +94,7 @@ def test_r18_a_node_serves_only_if_it_shows_the_record_that_the_client_has_seen(
     assert found(last) == [(4, "ok", '{"w": 2}')]
 
 
-def test_r18_the_same_offset_of_another_epoch_is_not_the_record():
+def test_the_same_offset_of_another_epoch_is_not_the_record():
     hands = Hands()
     (written,) = hands.send(insert(1))
     other = {"epoch": epoch_of(2, 1), "offset": written.position.offset}

@@ -136,7 +136,7 @@ def test_a_load_that_stops_does_not_look_like_a_master_that_died(phi):
         write_concern=majority(),
         failover=sim.Failover(detector="phi", phi=phi),
     )
-    requests = [sim.Request(at_ms=1_000 + 20 * number, index=number) for number in range(80)]
+    requests = [sim.PlannedRequest(at_ms=1_000 + 20 * number, index=number) for number in range(80)]
     load = sim.Workload(source="uniform:20x4", requests=requests)
     run = sim.simulate(options, workload=load, duration_ms=8_000, seed=3)
     assert not any(row.event == "role" and row.kind == "candidate" for row in run.trace.rows)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from vectorkit.sim.analysis.write_history import lives_of
+from vectorkit.sim.analysis.write_history import write_histories
 from vectorkit.sim.world.trace_events import (
     ConcernDegraded,
     ConcernTimedOut,
@@ -88,7 +88,7 @@ def operations(run):
 def lives(run):
     """On each node a record is flushed, applied and shown in this order."""
     has_disks = run.options.protocol.has_durable_log
-    for life in lives_of(run.facts).values():
+    for life in write_histories(run.evidence).values():
         for node, (applied_ns, source) in life.applied_ns.items():
             flushed_ns = life.flushed_ns.get(node)
             if applied_ns < life.written_ns:
@@ -121,7 +121,7 @@ def reads(run):
     if frame[~good]["fate"].notna().any() or set(frame["fate"].dropna()) - FATES:
         yield f"fates {set(frame['fate'])}, also of reads that failed"
     clean = frame[frame["policy"].isin(["confirmed", "linearizable"]) & frame["fate"].notna()]
-    guarantee = run.facts.guarantee
+    guarantee = run.evidence.guarantee
     is_in_force = not guarantee.unpromised and guarantee.void_ns is None
     if is_in_force and set(clean["fate"]) - {"confirmed"}:
         yield f"reads of what is not confirmed: {clean.to_dict('records')}"
@@ -207,7 +207,7 @@ def nodes(run):
     frame = run.nodes.set_index("node")
     crashed = {event.node for event in run.trace.of(NodeCrashed)}
     applied = dict.fromkeys(frame.index, 0)
-    for life in lives_of(run.facts).values():
+    for life in write_histories(run.evidence).values():
         if life.is_kept:
             for node in life.applied_ns:
                 applied[node] += 1

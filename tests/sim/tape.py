@@ -5,7 +5,7 @@ import json
 from tests.sim.decode import event_of
 from vectorkit.replication import majority
 from vectorkit.sim import ClusterOptions
-from vectorkit.sim.checks import Facts
+from vectorkit.sim.checks import Evidence
 from vectorkit.sim.world.trace import Trace, TraceRow
 from vectorkit.sim.world.trace_events import AnswerSent, FaultChanged, RecordAppended
 from vectorkit.units import ms_to_ns
@@ -49,8 +49,8 @@ class Tape:
             trace.add(event)
         return trace
 
-    def facts(self, *, samples=(), stats=None):
-        return Facts(self.options, self.events, samples, stats or {})
+    def evidence(self, *, samples=(), stats=None):
+        return Evidence(self.options, self.events, samples, stats or {})
 
     # History
 

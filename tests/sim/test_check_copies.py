@@ -35,48 +35,48 @@ def followed():
 
 
 def test_epochs_with_a_master_each_hold():
-    found = check_masters(followed().promote(30, "node-1", SECOND, 5).facts())
+    found = check_masters(followed().promote(30, "node-1", SECOND, 5).evidence())
     assert (told(found), found.evidence) == (("held", 0), ("2 epochs",))
 
 
 def test_a_second_master_of_an_epoch_is_broken():
-    found = check_masters(followed().role(30, "node-2", "master", FIRST).facts())
+    found = check_masters(followed().role(30, "node-2", "master", FIRST).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == "node-2 served node-0@1 at 30.0 ms, which was node-0's"
 
 
 def test_no_master_is_not_exercised():
-    assert check_masters(Tape().facts()).evidence == ("no node was master",)
+    assert check_masters(Tape().evidence()).evidence == ("no node was master",)
 
 
 def test_offsets_that_follow_each_other_across_epochs_hold():
-    found = check_offsets(followed().promote(30, "node-1", SECOND, 5).facts())
+    found = check_offsets(followed().promote(30, "node-1", SECOND, 5).evidence())
     assert (told(found), found.evidence) == (("held", 0), ("4 records",))
 
 
 @pytest.mark.parametrize(("offset", "after"), [(4, 4), (6, 4)])
 def test_an_offset_given_twice_or_left_out_is_broken(offset, after):
-    found = check_offsets(followed().append(30, "node-0", FIRST, offset).facts())
+    found = check_offsets(followed().append(30, "node-0", FIRST, offset).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == f"node-0 gave offset {offset} at 30.0 ms after {after} in node-0@1"
 
 
 def test_an_epoch_that_begins_beyond_its_master_s_history_is_broken():
-    found = check_offsets(followed().promote(30, "node-1", SECOND, 7).facts())
+    found = check_offsets(followed().promote(30, "node-1", SECOND, 7).evidence())
     assert told(found) == ("broken", 1)
 
 
 def test_no_append_is_not_exercised():
-    assert check_offsets(Tape().begin().facts()).evidence == ("nothing was appended",)
+    assert check_offsets(Tape().begin().evidence()).evidence == ("nothing was appended",)
 
 
 def test_equal_records_on_two_nodes_hold():
-    found = check_hashes(followed().facts())
+    found = check_hashes(followed().evidence())
     assert (told(found), found.evidence) == (("held", 0), ("3 pairs of copies",))
 
 
 def test_another_history_at_an_equal_position_is_broken():
-    found = check_hashes(followed().apply(30, "node-2", FIRST, 4, text="other").facts())
+    found = check_hashes(followed().apply(30, "node-2", FIRST, 4, text="other").evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         "node-2 has other at offset 4 of node-0@1, node-0 has hash 65536.4"
@@ -85,12 +85,12 @@ def test_another_history_at_an_equal_position_is_broken():
 
 def test_a_node_that_replays_another_history_than_it_wrote_is_broken():
     tape = followed().crash(30, "node-0").start(31, "node-0")
-    found = check_hashes(tape.apply(31, "node-0", FIRST, 2, by="replay", text="other").facts())
+    found = check_hashes(tape.apply(31, "node-0", FIRST, 2, by="replay", text="other").evidence())
     assert told(found) == ("broken", 1)
 
 
 def test_records_of_one_node_are_not_exercised():
-    found = check_hashes(Tape().begin().append(10, "node-0", FIRST, 2).facts())
+    found = check_hashes(Tape().begin().append(10, "node-0", FIRST, 2).evidence())
     assert (found.verdict, found.evidence) == ("not_exercised", ("no record was on two nodes",))
 
 
@@ -105,12 +105,12 @@ def ended(*digests):
 
 
 def test_equal_ends_converge():
-    found = check_convergence(ended("aa", "aa").facts())
+    found = check_convergence(ended("aa", "aa").evidence())
     assert (told(found), found.evidence) == (("held", 0), ("2 nodes",))
 
 
 def test_an_end_that_differs_from_the_master_s_is_broken():
-    found = check_convergence(ended("aa", "bb").facts())
+    found = check_convergence(ended("aa", "bb").evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == ("node-1 ends at offset 4 with content bb…, node-0 at 4 with aa…")
 
@@ -118,13 +118,13 @@ def test_an_end_that_differs_from_the_master_s_is_broken():
 def test_nodes_without_a_master_need_not_converge():
     tape = ended("aa", "bb")
     tape.crash(40, "node-0")
-    found = check_convergence(tape.facts())
+    found = check_convergence(tape.evidence())
     assert (told(found), found.is_promised) == (("seen_not_promised", 1), False)
     assert found.evidence[0] == "not promised: no node is master at the end"
 
 
 def test_a_run_without_ends_is_not_exercised():
-    assert check_convergence(followed().facts()).verdict == "not_exercised"
+    assert check_convergence(followed().evidence()).verdict == "not_exercised"
 
 
 def test_the_digest_of_a_snapshot_counts_at_its_own_offset():
@@ -133,8 +133,8 @@ def test_the_digest_of_a_snapshot_counts_at_its_own_offset():
     tape.apply(20, "node-1", FIRST, 2, by="snapshot")
     tape.add(21, "digest", "node-1", kind="install", number=2, text="aa")
     tape.add(22, "digest", "node-0", number=3, text="cc")
-    assert told(check_digests(tape.facts())) == ("held", 0)
-    found = check_digests(tape.add(23, "digest", "node-1", number=2, text="bb").facts())
+    assert told(check_digests(tape.evidence())) == ("held", 0)
+    found = check_digests(tape.add(23, "digest", "node-1", number=2, text="bb").evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         "node-1 has content bb… at offset 2 of node-0@1 (23.0 ms), node-0 has aa…"
@@ -142,20 +142,20 @@ def test_the_digest_of_a_snapshot_counts_at_its_own_offset():
 
 
 def test_one_digest_is_not_exercised():
-    assert check_digests(ended("aa").facts()).verdict == "not_exercised"
+    assert check_digests(ended("aa").evidence()).verdict == "not_exercised"
 
 
 # Exactly once
 
 
 def test_a_stream_behind_a_snapshot_holds():
-    found = check_applied(followed().facts())
+    found = check_applied(followed().evidence())
     assert (told(found), found.evidence) == (("held", 0), ("2 operations from a stream",))
 
 
 @pytest.mark.parametrize("offset", [3, 4, 6])
 def test_an_operation_applied_twice_or_left_out_is_broken(offset):
-    found = check_applied(followed().apply(30, "node-1", FIRST, offset).facts())
+    found = check_applied(followed().apply(30, "node-1", FIRST, offset).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         f"node-1 applied offset {offset} from stream at 30.0 ms after offset 4"
@@ -165,36 +165,36 @@ def test_an_operation_applied_twice_or_left_out_is_broken(offset):
 def test_a_restart_replays_from_its_checkpoint_on():
     tape = followed().crash(30, "node-1").start(31, "node-1")
     tape.apply(31, "node-1", FIRST, 3, 4, by="replay").apply(40, "node-1", FIRST, 5)
-    assert told(check_applied(tape.facts())) == ("held", 0)
+    assert told(check_applied(tape.evidence())) == ("held", 0)
 
 
 def test_a_replay_with_a_gap_or_without_a_restart_is_broken():
     tape = followed().crash(30, "node-1").start(31, "node-1")
     tape.apply(31, "node-1", FIRST, 2, 4, by="replay")
-    assert told(check_applied(tape.facts())) == ("broken", 1)
-    found = check_applied(followed().apply(30, "node-1", FIRST, 5, by="replay").facts())
+    assert told(check_applied(tape.evidence())) == ("broken", 1)
+    found = check_applied(followed().apply(30, "node-1", FIRST, 5, by="replay").evidence())
     assert found.evidence[0] == "node-1 applied offset 5 from replay at 30.0 ms without a restart"
 
 
 def test_a_restart_that_goes_on_beyond_what_it_had_is_broken():
     tape = followed().crash(30, "node-1").start(31, "node-1").apply(40, "node-1", FIRST, 6)
-    found = check_applied(tape.facts())
+    found = check_applied(tape.evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0].endswith("having reached only 4 before")
 
 
 def test_a_snapshot_takes_a_node_back_only_for_a_later_epoch_or_without_state():
-    found = check_applied(followed().apply(30, "node-1", FIRST, 3, by="snapshot").facts())
+    found = check_applied(followed().apply(30, "node-1", FIRST, 3, by="snapshot").evidence())
     assert told(found) == ("broken", 1)
     later = followed().apply(30, "node-1", SECOND, 3, by="snapshot")
-    assert told(check_applied(later.facts())) == ("held", 0)
+    assert told(check_applied(later.evidence())) == ("held", 0)
     lost = followed().add(29, "lost_state", "node-1", number=257)
     lost.apply(30, "node-1", FIRST, 3, by="snapshot")
-    assert told(check_applied(lost.facts())) == ("held", 0)
+    assert told(check_applied(lost.evidence())) == ("held", 0)
 
 
 def test_without_a_stream_nothing_is_exercised():
-    assert check_applied(Tape().begin().facts()).verdict == "not_exercised"
+    assert check_applied(Tape().begin().evidence()).verdict == "not_exercised"
 
 
 # Quarantine
@@ -205,29 +205,29 @@ def stopped():
 
 
 def test_an_operation_put_aside_once_and_then_a_full_sync_hold():
-    found = check_quarantine(stopped().apply(40, "node-1", FIRST, 6, by="snapshot").facts())
+    found = check_quarantine(stopped().apply(40, "node-1", FIRST, 6, by="snapshot").evidence())
     assert (told(found), found.evidence) == (("held", 0), ("1 quarantined operations",))
 
 
 def test_an_operation_put_aside_twice_is_broken():
     tape = stopped().add(35, "quarantine", "node-1", number=5, text="vector_not_found")
-    found = check_quarantine(tape.apply(40, "node-1", FIRST, 6, by="snapshot").facts())
+    found = check_quarantine(tape.apply(40, "node-1", FIRST, 6, by="snapshot").evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == "node-1 put offset 5 aside at 35.0 ms, having stopped at 5"
 
 
 def test_a_node_that_skips_what_it_put_aside_is_broken():
-    found = check_quarantine(stopped().apply(40, "node-1", FIRST, 6).facts())
+    found = check_quarantine(stopped().apply(40, "node-1", FIRST, 6).evidence())
     assert told(found) == ("broken", 1)
 
 
 def test_a_node_that_never_goes_on_is_broken():
-    found = check_quarantine(stopped().facts())
+    found = check_quarantine(stopped().evidence())
     assert found.evidence[0] == "node-1 has not gone on from offset 5"
 
 
 def test_without_a_quarantine_nothing_is_exercised():
-    found = check_quarantine(followed().facts())
+    found = check_quarantine(followed().evidence())
     assert found.evidence == ("every operation could be applied",)
 
 
@@ -240,7 +240,7 @@ def acked():
 
 
 def test_positions_in_order_hold():
-    found = check_order(acked().add(27, "visible", "node-1", number=4).facts())
+    found = check_order(acked().add(27, "visible", "node-1", number=4).evidence())
     assert (told(found), found.evidence) == (("held", 0), ("1 acks",))
 
 
@@ -250,7 +250,7 @@ def test_positions_out_of_order_are_broken(positions):
     tape = acked().ack(
         30, "node-1", "node-0", FIRST, 4, received=received, applied=applied, visible=visible
     )
-    found = check_order(tape.facts())
+    found = check_order(tape.evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         f"node-1 acked received {received}, flushed 4, applied {applied}, visible {visible} "
@@ -259,12 +259,12 @@ def test_positions_out_of_order_are_broken(positions):
 
 
 def test_readers_that_see_more_than_is_applied_are_broken():
-    found = check_order(acked().add(30, "visible", "node-1", number=5).facts())
+    found = check_order(acked().add(30, "visible", "node-1", number=5).evidence())
     assert found.evidence[0] == "node-1 showed offset 5 at 30.0 ms, having applied 4"
 
 
 def test_without_acks_positions_are_not_exercised():
-    assert check_order(followed().facts()).evidence == ("no replica acked anything",)
+    assert check_order(followed().evidence()).evidence == ("no replica acked anything",)
 
 
 def flushed():
@@ -276,19 +276,19 @@ def flushed():
 
 def test_what_is_acked_is_on_the_disk_and_still_there_after_a_restart():
     tape = flushed().crash(30, "node-1").start(31, "node-1").flush(32, "node-1", 4)
-    found = check_durability(tape.facts())
+    found = check_durability(tape.evidence())
     assert (told(found), found.evidence) == (("held", 0), ("1 acks",))
 
 
 def test_an_ack_of_what_is_not_flushed_is_broken():
-    found = check_durability(flushed().ack(30, "node-1", "node-0", FIRST, 5).facts())
+    found = check_durability(flushed().ack(30, "node-1", "node-0", FIRST, 5).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == ("node-1 acked 5 as flushed, of which its disk holds 4 at 30.0 ms")
 
 
 def test_an_acked_record_that_a_restart_has_not_is_broken():
     tape = flushed().crash(30, "node-1").start(31, "node-1").flush(32, "node-1", 3)
-    found = check_durability(tape.facts())
+    found = check_durability(tape.evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == "node-1 came back with 3 flushed, having acked 4 at 32.0 ms"
 
@@ -297,14 +297,14 @@ def test_an_acked_record_that_a_restart_has_not_is_broken():
 def test_a_lost_disk_and_a_later_epoch_s_snapshot_end_what_was_acked(kind):
     tape = flushed().crash(30, "node-1", kind=kind if kind == "lost_disk" else "")
     tape.start(31, "node-1").add(31, "lost_state", "node-1", number=257)
-    assert told(check_durability(tape.flush(32, "node-1", 0).facts())) == ("held", 0)
+    assert told(check_durability(tape.flush(32, "node-1", 0).evidence())) == ("held", 0)
     tape = flushed().flush(30, "node-1", 3).apply(30, "node-1", THIRD, 3, by="snapshot")
     tape.crash(40, "node-1").start(41, "node-1").flush(42, "node-1", 3)
-    assert told(check_durability(tape.facts())) == ("held", 0)
+    assert told(check_durability(tape.evidence())) == ("held", 0)
 
 
 def test_a_stream_applied_before_it_is_flushed_is_broken():
-    found = check_durability(flushed().apply(30, "node-1", FIRST, 5).facts())
+    found = check_durability(flushed().apply(30, "node-1", FIRST, 5).evidence())
     assert found.evidence[0] == "node-1 applied offset 5, of which its disk holds 4 at 30.0 ms"
 
 
@@ -312,7 +312,7 @@ def test_nodes_without_disks_are_not_exercised():
     options = ClusterOptions(
         replicas=2, disk=None, replication=ReplicationOptions(has_durable_log=False)
     )
-    found = check_durability(Tape(options).begin().facts())
+    found = check_durability(Tape(options).begin().evidence())
     assert (found.verdict, found.evidence) == ("not_exercised", ("the nodes have no disks",))
     assert SAFE.protocol.has_durable_log
 
@@ -322,7 +322,7 @@ def compared(*answers):
     names = ("node", "offset", "history", "answers")
     named = [dict(zip(names, each, strict=True)) for each in answers]
     samples = [SimpleNamespace(time_ms=500.0, **each) for each in named]
-    return check_answers(replace(followed().facts(), answers=samples))
+    return check_answers(replace(followed().evidence(), answers=samples))
 
 
 def test_equal_histories_that_answer_alike_hold():
@@ -345,16 +345,16 @@ def test_other_histories_may_answer_otherwise():
 
 def test_a_restart_replays_what_the_disk_held_and_the_node_had_not_come_to_apply():
     tape = followed().flush(30, "node-1", 6).crash(31, "node-1").start(40, "node-1")
-    found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").facts())
+    found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").evidence())
     assert told(found) == ("held", 0)
     tape = followed().crash(31, "node-1").start(40, "node-1")
-    found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").facts())
+    found = check_applied(tape.apply(40, "node-1", FIRST, 6, by="replay").evidence())
     assert told(found) == ("broken", 1)
 
 
 def test_a_disk_that_confirms_late_takes_nothing_back_of_what_a_node_had():
     tape = followed().flush(30, "node-0", 2).crash(31, "node-0").start(40, "node-0")
-    found = check_applied(tape.apply(40, "node-0", FIRST, 4, by="replay").facts())
+    found = check_applied(tape.apply(40, "node-0", FIRST, 4, by="replay").evidence())
     assert told(found) == ("held", 0)
 
 

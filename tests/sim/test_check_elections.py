@@ -28,12 +28,14 @@ def promised(tape, *epochs):
 
 
 def test_a_promise_that_grows_holds():
-    found = check_durable_promises(promised(Tape().begin(), FIRST, SECOND, SECOND, THIRD).facts())
+    found = check_durable_promises(
+        promised(Tape().begin(), FIRST, SECOND, SECOND, THIRD).evidence()
+    )
     assert (told(found), found.evidence) == (("held", 0), ("3 promises after another",))
 
 
 def test_a_promise_that_goes_down_is_broken():
-    found = check_durable_promises(promised(Tape().begin(), SECOND, FIRST).facts())
+    found = check_durable_promises(promised(Tape().begin(), SECOND, FIRST).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == "node-2 promised node-0@1 at 11.0 ms, having promised node-1@2"
 
@@ -50,13 +52,13 @@ def test_damage_of_the_log_is_no_excuse_and_a_cluster_without_disks_promises_not
     promised(tape.begin(), SECOND).crash(20, "node-2").start(30, "node-2")
     tape.add(30, "lost_state", "node-2", number=258, text="record 3 is damaged")
     tape.add(40, "promise", "node-2", number=FIRST)
-    assert check_durable_promises(tape.facts()).verdict == verdict
+    assert check_durable_promises(tape.evidence()).verdict == verdict
 
 
 def test_a_lost_disk_takes_the_promise():
     tape = promised(Tape().begin(), SECOND).crash(20, "node-2", kind="lost_disk")
     tape.start(30, "node-2").add(40, "promise", "node-2", number=FIRST)
-    found = check_durable_promises(tape.facts())
+    found = check_durable_promises(tape.evidence())
     assert found.evidence == ("no node promised twice",)
 
 
@@ -89,7 +91,7 @@ def replaced():
 
 
 def goes_on(tape, ms=40):
-    return check_replacements(tape.role(ms, "node-2", "replica", 0).facts())
+    return check_replacements(tape.role(ms, "node-2", "replica", 0).evidence())
 
 
 def test_a_node_that_has_heard_all_others_may_go_on():
@@ -193,7 +195,7 @@ def comes(tape, ms, kind, *, number=1, source="node-0"):
 
 def elected(tape, ms, why="silence"):
     tape.add(ms, "role", "node-1", kind="candidate", number=SECOND, text=why)
-    return check_causes(tape.facts())
+    return check_causes(tape.evidence())
 
 
 LIFE = ["MasterHeartbeat", "Records", "StartPartial", "StartFull", "Chunk", "Close", "Announce"]
@@ -271,8 +273,8 @@ def test_two_heartbeats_of_silence_are_needed_whatever_the_deadline():
     ("why", "before", "verdict"),
     [
         ("command", lambda tape: tape, "held"),
-        ("told", lambda tape: comes(tape, 999, "Stand", source="node-2"), "held"),
-        ("told", lambda tape: tape, "broken"),
+        ("requested", lambda tape: comes(tape, 999, "StartElection", source="node-2"), "held"),
+        ("requested", lambda tape: tape, "broken"),
         ("promise", lambda tape: comes(tape, 999, "Seek", source="node-2"), "broken"),
         ("served_last", lambda tape: tape, "held"),
         ("served_last", lambda tape: comes(tape, 999, "Announce"), "broken"),
@@ -307,4 +309,4 @@ def test_what_promises_no_deadline_is_not_blamed(options, why):
 
 
 def test_without_an_election_there_is_nothing_to_ask():
-    assert check_causes(Tape(WEAK).begin().facts()).evidence == ("no node started an election",)
+    assert check_causes(Tape(WEAK).begin().evidence()).evidence == ("no node started an election",)

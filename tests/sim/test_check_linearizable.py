@@ -15,7 +15,7 @@ from vectorkit.sim.checks.linearizable import (
     check_linearizable,
     is_linearizable,
 )
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.requests import ObservedRequest
 
 
 def write(begin, end, value):
@@ -134,13 +134,13 @@ def told(found):
 
 
 def test_linearizable_reads_of_the_last_value_hold():
-    found = check_linearizable(tape().read(30, 3, FIRST, 3, 2, policy="linearizable").facts())
+    found = check_linearizable(tape().read(30, 3, FIRST, 3, 2, policy="linearizable").evidence())
     assert (told(found), found.evidence) == (("held", True, 0), ("3 calls",))
 
 
 def test_a_stale_linearizable_read_is_broken_and_named():
     stale = tape().read(30, 3, FIRST, 2, 1, policy="linearizable")
-    found = check_linearizable(stale.facts())
+    found = check_linearizable(stale.evidence())
     assert told(found) == ("broken", True, 1)
     assert found.evidence[0] == (
         "the 3 calls of 'a', up to 32.0 ms, have no order that one copy could have answered in: "
@@ -152,22 +152,24 @@ def test_the_first_read_that_cannot_be_placed_is_named():
     reads = tape().read(30, 3, FIRST, 3, 2, policy="linearizable")
     reads.read(40, 4, FIRST, 2, 1, policy="linearizable")
     reads.read(50, 5, FIRST, 2, 1, policy="linearizable")
-    found = check_linearizable(reads.facts())
+    found = check_linearizable(reads.evidence())
     assert found.evidence[0].endswith("the answer that found 1 at 42.0 ms cannot be placed")
 
 
 def test_a_stale_read_is_counted_where_the_write_concern_promises_nothing():
-    found = check_linearizable(tape(WEAK).read(30, 3, FIRST, 2, 1, policy="linearizable").facts())
+    found = check_linearizable(
+        tape(WEAK).read(30, 3, FIRST, 2, 1, policy="linearizable").evidence()
+    )
     assert told(found) == ("seen_not_promised", False, 1)
 
 
 def test_reads_by_other_policies_and_refused_writes_do_not_count():
-    found = check_linearizable(tape().read(30, 3, FIRST, 2, 1, policy="nearest").facts())
+    found = check_linearizable(tape().read(30, 3, FIRST, 2, 1, policy="nearest").evidence())
     idle = "no read under linearizable was answered, and no write by what it found"
     assert found.evidence == (idle,)
     refused = Tape().begin().write(10, 1, FIRST, 2).invoke(20, 2, "write")
     refused.complete(21, 2, "refused").read(30, 3, FIRST, 2, 2, policy="linearizable")
-    assert told(check_linearizable(refused.facts())) == ("broken", True, 1)
+    assert told(check_linearizable(refused.evidence())) == ("broken", True, 1)
 
 
 # Writes that are answered by what they found
@@ -188,7 +190,7 @@ def refused(ms, error, *, key="a", options=SAFE):
     }
     for at_ms in sorted(steps):
         steps[at_ms]()
-    return check_linearizable(tape.facts())
+    return check_linearizable(tape.evidence())
 
 
 @ABSENT
@@ -223,26 +225,26 @@ def deleted_nothing(ms, options=SAFE):
 
 
 def test_a_delete_that_changes_nothing_is_a_read_that_found_no_row():
-    assert told(check_linearizable(deleted_nothing(30).facts())) == ("held", True, 0)
+    assert told(check_linearizable(deleted_nothing(30).evidence())) == ("held", True, 0)
     tape = Tape().begin().write(10, 1, FIRST, 2)
     tape.invoke(20, 2, "delete").complete(21, 2, "ok", FIRST, 2)
-    found = check_linearizable(tape.facts())  # The row is there: no read tells, and none has to.
+    found = check_linearizable(tape.evidence())  # The row is there: no read tells, and none has to.
     assert told(found) == ("broken", True, 1)
 
 
 def test_a_delete_that_changes_nothing_proves_nothing_where_nothing_can_be_proven():
     tape = Tape(WEAK).begin().write(10, 1, FIRST, 2)
     tape.invoke(20, 2, "delete").complete(21, 2, "ok", FIRST, 2)
-    assert told(check_linearizable(tape.facts())) == ("not_exercised", False, 0)
+    assert told(check_linearizable(tape.evidence())) == ("not_exercised", False, 0)
     tape.read(30, 3, FIRST, 2, 1, policy="linearizable")
-    assert told(check_linearizable(tape.facts())) == ("seen_not_promised", False, 1)
+    assert told(check_linearizable(tape.evidence())) == ("seen_not_promised", False, 1)
 
 
 def test_a_write_that_timed_out_with_nothing_written_has_not_happened():
     tape = Tape().begin().write(10, 1, FIRST, 2).invoke(20, 2, "write")
     tape.complete(25, 2, "timeout", error="nothing_written")
     tape.read(30, 3, FIRST, 3, 2, policy="linearizable")
-    assert told(check_linearizable(tape.facts())) == ("broken", True, 1)
+    assert told(check_linearizable(tape.evidence())) == ("broken", True, 1)
 
 
 @pytest.mark.parametrize(
@@ -254,9 +256,11 @@ def test_a_write_that_timed_out_with_nothing_written_has_not_happened():
     ],
 )
 def test_a_copy_that_another_master_has_written_may_happen_at_any_time(outcome, error):
-    request = Request("client-0", 7, "write", "node-0", "a", "", None, 1, 0, 5, 0, outcome)
+    request = ObservedRequest("client-0", 7, "write", "node-0", "a", "", None, 1, 0, 5, 0, outcome)
     request.error = error
-    seen = Request("client-0", 8, "read", "node-1", "a", "linearizable", None, 9, 0, 12, 0, "ok")
+    seen = ObservedRequest(
+        "client-0", 8, "read", "node-1", "a", "linearizable", None, 9, 0, 12, 0, "ok"
+    )
     seen.value = 7
     reads = [] if outcome != "refused" else [Call(1, 5, False, -1)]
     assert calls_of([request, seen], {}) == {"a": [*reads, Call(9, 12, False, 7)]}
@@ -270,12 +274,12 @@ def test_a_write_of_unknown_outcome_may_come_late_or_never(outcome):
     late = Tape().begin().write(10, 1, FIRST, 2).invoke(20, 2, "write")
     late.complete(25, 2, outcome).read(30, 3, FIRST, 2, 1, policy="linearizable")
     late.read(40, 4, FIRST, 2, 2, policy="linearizable")
-    assert told(check_linearizable(late.facts())) == ("held", True, 0)
+    assert told(check_linearizable(late.evidence())) == ("held", True, 0)
 
 
 def test_a_search_that_gives_up_is_not_exercised_and_says_so():
     found = check_linearizable(
-        tape().read(30, 3, FIRST, 3, 2, policy="linearizable").facts(), steps_max=2
+        tape().read(30, 3, FIRST, 3, 2, policy="linearizable").evidence(), steps_max=2
     )
     assert (found.verdict, found.observed_count) == ("not_exercised", 0)
     assert found.evidence == ("gave up on 'a' after 2 steps each: 1 of 1 keys",)
@@ -286,12 +290,12 @@ def test_a_violation_of_one_key_counts_although_another_was_given_up():
     for request, value in ((3, 2), (4, 2), (5, 2)):
         both.read(30 + request, request, FIRST, 3, value, policy="linearizable")
     both.read(50, 6, FIRST, 3, 7, policy="linearizable", key="b")
-    found = check_linearizable(both.facts(), steps_max=3)
+    found = check_linearizable(both.evidence(), steps_max=3)
     assert told(found) == ("broken", True, 1)
 
 
 def test_records_by_other_hands_make_it_not_exercised():
     foreign = tape().append(25, "node-0", FIRST, 4)
-    found = check_linearizable(foreign.read(30, 3, FIRST, 4, 9, policy="linearizable").facts())
+    found = check_linearizable(foreign.read(30, 3, FIRST, 4, 9, policy="linearizable").evidence())
     assert found.verdict == "not_exercised"
     assert found.evidence[0].startswith("1 records were written by other hands")

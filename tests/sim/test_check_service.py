@@ -28,12 +28,12 @@ def behind(until_ms, **more):
 
 
 def test_a_node_that_falls_behind_and_is_called_lagging_holds():
-    found = check_status(Tape().begin().facts(samples=behind(9_000, status="Lagging")))
+    found = check_status(Tape().begin().evidence(samples=behind(9_000, status="Lagging")))
     assert (told(found), found.evidence) == (("held", 0), ("16 samples of nodes that were behind",))
 
 
 def test_a_node_that_is_called_connected_while_its_true_lag_grows_is_broken_once():
-    found = check_status(Tape().begin().facts(samples=behind(9_000)))
+    found = check_status(Tape().begin().evidence(samples=behind(9_000)))
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         "node-1 was Connected from 1,500.0 to 7,000.0 ms and is truly 7,000.0 ms behind"
@@ -41,15 +41,15 @@ def test_a_node_that_is_called_connected_while_its_true_lag_grows_is_broken_once
 
 
 def test_being_called_connected_for_as_long_as_a_connection_takes_to_end_holds():
-    assert told(check_status(Tape().begin().facts(samples=behind(6_500)))) == ("held", 0)
+    assert told(check_status(Tape().begin().evidence(samples=behind(6_500)))) == ("held", 0)
 
 
 def test_nodes_that_are_down_or_without_state_are_not_exercised():
-    assert check_status(Tape().begin().facts(samples=behind(9_000, is_up=False))).verdict == (
+    assert check_status(Tape().begin().evidence(samples=behind(9_000, is_up=False))).verdict == (
         "not_exercised"
     )
     lost = Tape().begin().crash(0, "node-1", kind="lost_disk")
-    found = check_status(lost.facts(samples=behind(9_000)))
+    found = check_status(lost.evidence(samples=behind(9_000)))
     assert found.evidence == ("no node was more than 1,000 ms behind",)
 
 
@@ -59,14 +59,14 @@ STATS = SimpleNamespace(
 
 
 def test_lags_of_zero_and_more_hold():
-    found = check_lag(Tape().facts(samples=[sample(0)], stats={"node-0": STATS}))
+    found = check_lag(Tape().evidence(samples=[sample(0)], stats={"node-0": STATS}))
     assert (told(found), found.evidence) == (("held", 0), ("2 samples",))
 
 
 def test_a_lag_below_zero_is_broken():
     wrong = SimpleNamespace(**vars(STATS) | {"operations_pending": -2})
     samples = [sample(5, lag_ms=-1.0), sample(6)]
-    found = check_lag(Tape().facts(samples=samples, stats={"node-0": wrong}))
+    found = check_lag(Tape().evidence(samples=samples, stats={"node-0": wrong}))
     assert told(found) == ("broken", 2)
     assert found.evidence[:2] == (
         "node-1 at 5.0 ms: lag -1.0 ms, truly 0.0 ms, 0 operations",
@@ -75,7 +75,7 @@ def test_a_lag_below_zero_is_broken():
 
 
 def test_without_samples_lag_is_not_exercised():
-    assert check_lag(Tape().facts()).evidence == ("nothing was sampled",)
+    assert check_lag(Tape().evidence()).evidence == ("nothing was sampled",)
 
 
 # Syncs
@@ -118,9 +118,9 @@ CAUSES = {
 @pytest.mark.parametrize("reason", CAUSES)
 def test_a_full_sync_with_its_cause_holds_and_without_it_is_broken(reason):
     tape, problem = CAUSES[reason]
-    found = check_syncs(tape.facts())
+    found = check_syncs(tape.evidence())
     assert (told(found), found.evidence) == (("held", 0), ("1 full syncs",))
-    found = check_syncs(full(synced(), reason).facts())
+    found = check_syncs(full(synced(), reason).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         f"node-0 began a full sync of node-1 at 50.0 ms for '{reason}': {problem}"
@@ -128,7 +128,7 @@ def test_a_full_sync_with_its_cause_holds_and_without_it_is_broken(reason):
 
 
 def test_a_replica_that_needs_just_the_oldest_record_still_held_is_not_too_old():
-    found = check_syncs(full(synced(SMALL).apply(30, "node-1", FIRST, 5), "too_old").facts())
+    found = check_syncs(full(synced(SMALL).apply(30, "node-1", FIRST, 5), "too_old").evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0].endswith("the log reaches back to its offset, 5")
 
@@ -137,19 +137,19 @@ def test_what_counts_is_what_the_node_had_when_it_asked():
     tape = Tape().begin().append(10, "node-0", FIRST, 2)
     tape.add(11, "send", "node-1", "node-0", "Hello", 7, 40).append(12, "node-1", SECOND, 1)
     tape.add(13, "deliver", "node-0", "node-1", "Hello", 7, 40)
-    assert told(check_syncs(full(tape, "first_sync").facts())) == ("held", 0)
+    assert told(check_syncs(full(tape, "first_sync").evidence())) == ("held", 0)
 
 
 @pytest.mark.parametrize("reason", ["", "because"])
 def test_a_full_sync_without_a_reason_of_the_list_is_broken(reason):
-    found = check_syncs(full(synced(), reason).facts())
+    found = check_syncs(full(synced(), reason).evidence())
     assert told(found) == ("broken", 1)
     assert found.evidence[0].endswith("no reason of the list")
 
 
 def test_partial_syncs_do_not_exercise_the_reasons():
     tape = synced().add(30, "sync", "node-0", "node-1", kind="partial", text="started")
-    assert check_syncs(tape.facts()).evidence == ("no full sync was begun",)
+    assert check_syncs(tape.evidence()).evidence == ("no full sync was begun",)
 
 
 # Links
@@ -171,12 +171,14 @@ def stats(**more):
 
 def test_what_was_sent_has_arrived_or_is_lost_and_the_nodes_count_the_same():
     counted = {"node-0": stats(), "node-1": stats(bytes_sent=0, bytes_received=20)}
-    found = check_links(carried().facts(stats=counted))
+    found = check_links(carried().evidence(stats=counted))
     assert (told(found), found.evidence) == (("held", 0), ("2 messages",))
 
 
 def test_a_message_that_arrives_more_often_than_it_was_sent_is_broken():
-    found = check_links(carried().add(5, "deliver", "node-1", "node-0", "Records", 3, 20).facts())
+    found = check_links(
+        carried().add(5, "deliver", "node-1", "node-0", "Records", 3, 20).evidence()
+    )
     assert told(found) == ("broken", 1)
     assert found.evidence[0] == (
         "Records 3 (20 bytes) from node-0 to node-1 arrived at 5.0 ms more often than it was sent"
@@ -185,10 +187,10 @@ def test_a_message_that_arrives_more_often_than_it_was_sent_is_broken():
 
 def test_a_node_that_counts_other_bytes_than_its_links_is_broken_unless_it_crashed():
     counted = {"node-1": stats(bytes_sent=0, bytes_received=21)}
-    found = check_links(carried().facts(stats=counted))
+    found = check_links(carried().evidence(stats=counted))
     assert found.evidence[0] == "node-1 counts 21 bytes received, its links 20"
-    assert told(check_links(carried().crash(5, "node-1").facts(stats=counted))) == ("held", 0)
+    assert told(check_links(carried().crash(5, "node-1").evidence(stats=counted))) == ("held", 0)
 
 
 def test_without_messages_nothing_is_exercised():
-    assert check_links(Tape().begin().facts()).evidence == ("nothing was sent",)
+    assert check_links(Tape().begin().evidence()).evidence == ("nothing was sent",)

@@ -22,7 +22,7 @@ def told(found):
 
 
 def session(tape, which):
-    return check_sessions(tape.facts())[which]
+    return check_sessions(tape.evidence())[which]
 
 
 def served(options=SAFE):
@@ -216,7 +216,7 @@ def stale(options=SAFE, *, read_at=300, bound_ms=100, promise=FIRST):
 
 
 def test_a_read_is_as_stale_as_the_oldest_record_that_it_lacks():
-    (found,) = staleness_of_reads(stale().facts()).values()
+    (found,) = staleness_of_reads(stale().evidence()).values()
     assert (found.age_ns, found.operation_count) == (202_000_000, 2)
     assert found.is_of_highest_epoch
 
@@ -226,14 +226,14 @@ def test_the_staleness_is_that_of_the_moment_in_which_the_node_answers():
     answered = tape.events.pop()
     tape.answer(301, "node-1", answered.request, answered.epoch, answered.offset)
     tape.append(302, "node-0", FIRST, 5).events.append(answered)
-    (found,) = staleness_of_reads(tape.facts()).values()
+    (found,) = staleness_of_reads(tape.evidence()).values()
     assert (found.age_ns, found.operation_count) == (201_000_000, 2)
 
 
 def test_a_read_within_its_bound_holds_and_one_beyond_it_is_broken():
-    found = check_staleness(stale(bound_ms=202).facts())
+    found = check_staleness(stale(bound_ms=202).evidence())
     assert (told(found), found.evidence) == (("held", True, 0), ("1 bounded reads",))
-    found = check_staleness(stale(bound_ms=201).facts())
+    found = check_staleness(stale(bound_ms=201).evidence())
     assert told(found) == ("broken", True, 1)
     assert found.evidence[0] == (
         "read 1 at node-1 was 202.0 ms and 2 operations old, with a bound of 201 ms"
@@ -243,19 +243,19 @@ def test_a_read_within_its_bound_holds_and_one_beyond_it_is_broken():
 def test_the_bound_is_not_promised_of_a_master_that_is_no_longer_the_highest():
     tape = served().add(4, "promise", "node-1", number=FIRST).promote(5, "node-2", SECOND, 1)
     tape.read(300, 1, FIRST, 2, 0, policy="bounded_staleness", node="node-1", bound_ms=100)
-    found = check_staleness(tape.facts())
+    found = check_staleness(tape.evidence())
     assert told(found) == ("seen_not_promised", False, 1)
 
 
 def test_the_bound_is_not_promised_where_clocks_go_wrong():
     tape = stale().fault(400, sim.ClockDrift(at_ms=400, node="node-1", ppm=500))
-    found = check_staleness(tape.facts())
+    found = check_staleness(tape.evidence())
     assert told(found) == ("seen_not_promised", False, 1)
     assert found.evidence[0] == "not promised: clocks were made to go wrong"
 
 
 def test_other_reads_do_not_exercise_the_bound():
-    found = check_staleness(served().read(10, 1, FIRST, 2, 0).facts())
+    found = check_staleness(served().read(10, 1, FIRST, 2, 0).evidence())
     assert found.evidence == ("no read under bounded_staleness was answered",)
 
 
@@ -263,7 +263,7 @@ def test_other_reads_do_not_exercise_the_bound():
 
 
 def values(tape):
-    return check_values(tape.facts())
+    return check_values(tape.evidence())
 
 
 def test_reads_that_tell_the_last_write_of_their_key_hold():
@@ -347,14 +347,14 @@ def asked_twice(epoch):
 
 
 def test_a_write_that_is_made_once_holds():
-    found = check_writes(served().append(10, "node-0", FIRST, 3).facts())
+    found = check_writes(served().append(10, "node-0", FIRST, 3).evidence())
     assert (told(found), found.evidence) == (("not_exercised", True, 0), ("no client has written",))
-    found = check_writes(served().write(10, 1, FIRST, 3).facts())
+    found = check_writes(served().write(10, 1, FIRST, 3).evidence())
     assert (told(found), found.evidence) == (("held", True, 0), ("1 writes",))
 
 
 def test_a_write_that_one_master_makes_twice_is_broken():
-    found = check_writes(asked_twice(FIRST).facts())
+    found = check_writes(asked_twice(FIRST).evidence())
     assert told(found) == ("broken", True, 1)
     assert found.evidence[0] == (
         "write 1 was made 2 times in node-0@1: offset 3 of node-0@1, offset 4 of node-0@1"
@@ -362,7 +362,7 @@ def test_a_write_that_one_master_makes_twice_is_broken():
 
 
 def test_a_write_that_two_masters_make_is_told_and_not_promised_away():
-    found = check_writes(asked_twice(SECOND).facts())
+    found = check_writes(asked_twice(SECOND).evidence())
     assert told(found) == ("seen_not_promised", False, 1)
     assert found.evidence[1] == (
         "write 1 was made by 2 masters: offset 3 of node-0@1, offset 4 of node-1@2"
@@ -370,4 +370,4 @@ def test_a_write_that_two_masters_make_is_told_and_not_promised_away():
 
 
 def test_the_second_record_of_a_write_is_no_write_of_other_hands():
-    assert asked_twice(FIRST).facts().foreign_count == 0
+    assert asked_twice(FIRST).evidence().foreign_count == 0

@@ -13,7 +13,7 @@ from vectorkit.replication import ReplicaStatus, ReplicationOptions
 from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
 from vectorkit.replication.protocol.messages import Ack
-from vectorkit.replication.replica.replica import ReplicaNode
+from vectorkit.replication.replica.replica import ReplicaRole
 from vectorkit.sim import Cluster, ClusterOptions, Failover, Link, Workload, checks, majority
 from vectorkit.sim.checks.run_all import CHECKS
 
@@ -141,7 +141,7 @@ def ack_before_the_disk(monkeypatch):
 
     def extend(self, records, hashes):
         original(self, records, hashes)
-        if isinstance(self.role, ReplicaNode):
+        if isinstance(self.role, ReplicaRole):
             self.role._send_ack()
 
     original = Member.extend

@@ -200,7 +200,7 @@ def test_a_closed_loop_of_no_rate_asks_nothing():
     assert rows(run, "invoke") == []
 
 
-# R17, R18
+# Reads
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_closed_loop_of_no_rate_asks_nothing():
         ),
     ],
 )
-def test_r17_each_policy_asks_the_nodes_that_it_says(policy, asked):
+def test_each_policy_asks_the_nodes_that_it_says(policy, asked):
     load = Workload(writes_per_s=5, reads_per_s=20, read_policy=policy, clients=2, source=SMALL)
     run = simulate(ClusterOptions(replicas=2), workload=load, duration_ms=2_000, seed=7)
     found = {}
@@ -225,7 +225,7 @@ def test_r17_each_policy_asks_the_nodes_that_it_says(policy, asked):
     assert {end.kind for start, end in requests(run) if start.kind == "read"} == {"ok"}
 
 
-def test_r17_a_node_that_is_down_is_skipped_for_a_time_and_then_asked_again():
+def test_a_node_that_is_down_is_skipped_for_a_time_and_then_asked_again():
     load = Workload(
         writes_per_s=1,
         reads_per_s=20,
@@ -248,7 +248,7 @@ def test_r17_a_node_that_is_down_is_skipped_for_a_time_and_then_asked_again():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_r18_a_client_sees_its_own_writes_on_every_node_that_serves_it(seed):
+def test_a_client_sees_its_own_writes_on_every_node_that_serves_it(seed):
     load = Workload(
         writes_per_s=50,
         reads_per_s=200,

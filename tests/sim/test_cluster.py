@@ -202,7 +202,7 @@ def test_a_link_on_which_no_handshake_can_succeed_is_refused(delay_ms):
         lambda: Cluster().advance(ms="5"),
     ],
 )
-def test_e1_options_of_a_wrong_type_or_form_are_refused_by_name(make):
+def test_options_of_a_wrong_type_or_form_are_refused_by_name(make):
     with pytest.raises(InvalidInput) as caught:
         make()
     assert all((caught.value.got, caught.value.wanted, caught.value.remedy))

@@ -63,7 +63,7 @@ def one_of_each(store):
 
 
 @pytest.mark.parametrize("cut_at", range(8))
-def test_r26_a_cut_at_every_offset_of_every_operation_converges(cut_at):
+def test_a_cut_at_every_offset_of_every_operation_converges(cut_at):
     made = Cluster(ClusterOptions(replicas=1), seed=7)
     made.store.create_collection("a", dim=2)
     made.advance(ms=100)

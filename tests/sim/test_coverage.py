@@ -8,14 +8,14 @@ from tests.sim.tape import FIRST, SECOND, Tape
 from vectorkit import sim
 from vectorkit.replication.protocol.messages import MESSAGE_NAMES
 from vectorkit.sim.faults.codec import FAULTS
-from vectorkit.sim.fuzzing.coverage import PLACES, places_of
+from vectorkit.sim.fuzzing.coverage import COVERAGE_GOALS, goals_reached
 
 PAUSE = '{"kind": "Pause", "at_ms": 0, "node": "node-1"}'
 
 
 def seen(tape, stuck=()):
     run = SimpleNamespace(trace=tape.trace(), stuck=stuck)
-    return [tuple(place) for place in places_of(run)]
+    return [tuple(place) for place in goals_reached(run)]
 
 
 def row(*fields, **named):
@@ -26,7 +26,7 @@ def row(*fields, **named):
     ("found", "name"),
     [
         (row("send", kind="Resume"), "gap resumed"),
-        (row("send", kind="Stand"), "candidacy delegated"),
+        (row("send", kind="StartElection"), "candidacy delegated"),
         (row("send", kind="Reject"), "promise refused"),
         (row("send", kind="Chunk", text="corrupt"), "chunk corrupted"),
         (row("send", kind="Ack", text="copy"), "message duplicated"),
@@ -95,12 +95,14 @@ def test_nodes_that_are_stuck_are_told_and_nothing_is_told_twice():
 
 
 def test_every_place_is_listed_once_with_all_kinds_of_faults_and_messages():
-    assert len(set(PLACES)) == len(PLACES)
-    assert [place.name for place in PLACES if place.group == "fault"] == list(FAULTS)
-    assert [place.name for place in PLACES if place.group == "message"] == list(MESSAGE_NAMES)
+    assert len(set(COVERAGE_GOALS)) == len(COVERAGE_GOALS)
+    assert [place.name for place in COVERAGE_GOALS if place.group == "fault"] == list(FAULTS)
+    assert [place.name for place in COVERAGE_GOALS if place.group == "message"] == list(
+        MESSAGE_NAMES
+    )
 
 
 def test_all_that_a_run_can_tell_is_listed():
     run = sim.simulate(sim.random_scenario(7))
     kinds = {row.kind for row in run.trace.rows if row.event in ("status", "complete", "role")}
-    assert kinds <= {place.name for place in PLACES}
+    assert kinds <= {place.name for place in COVERAGE_GOALS}

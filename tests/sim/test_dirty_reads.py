@@ -29,7 +29,7 @@ def lost(policy, options=SAFE, **how):
 
 
 def fates(tape):
-    return [(each.place, each.fate) for each in shown_by_reads(tape.facts()).values()]
+    return [(each.place, each.fate) for each in shown_by_reads(tape.evidence()).values()]
 
 
 def test_a_record_is_confirmed_kept_or_lost():
@@ -56,7 +56,7 @@ def test_a_read_that_found_a_row_deleted_has_shown_the_delete():
 def test_a_read_of_a_row_that_no_client_wrote_has_no_fate():
     tape = Tape().begin().write(10, 1, FIRST, 2, key="b").read(30, 3, FIRST, 2, 0)
     assert fates(tape) == []
-    found = check_dirty_reads(tape.facts())
+    found = check_dirty_reads(tape.evidence())
     assert (found.verdict, found.evidence) == (
         "not_exercised",
         ("no read found a client's write",),
@@ -65,9 +65,9 @@ def test_a_read_of_a_row_that_no_client_wrote_has_no_fate():
 
 @pytest.mark.parametrize("policy", ["linearizable", "confirmed"])
 def test_a_policy_that_promises_it_is_blamed(policy):
-    found = check_dirty_reads(read_twice(policy).facts())
+    found = check_dirty_reads(read_twice(policy).evidence())
     assert (told(found), found.evidence) == (("held", True, 0), ("2 reads of what clients wrote",))
-    found = check_dirty_reads(lost(policy).facts())
+    found = check_dirty_reads(lost(policy).evidence())
     assert told(found) == ("broken", True, 1)
     assert found.evidence[0] == (
         f"read 4 of 'a' at node-0 ({policy}) showed offset 3 of node-0@1 at 42.0 ms, which is "
@@ -77,18 +77,18 @@ def test_a_policy_that_promises_it_is_blamed(policy):
 
 @pytest.mark.parametrize("policy", ["nearest", "read_your_writes", "master", "bounded_staleness"])
 def test_a_policy_that_does_not_is_counted(policy):
-    assert told(check_dirty_reads(lost(policy).facts())) == ("seen_not_promised", False, 1)
+    assert told(check_dirty_reads(lost(policy).evidence())) == ("seen_not_promised", False, 1)
 
 
 def test_outside_the_guarantee_nothing_is_promised():
-    assert told(check_dirty_reads(lost("confirmed", WEAK).facts())) == (
+    assert told(check_dirty_reads(lost("confirmed", WEAK).evidence())) == (
         "seen_not_promised",
         False,
         1,
     )
     forced = read_twice("confirmed").crash(50, "node-0")
     forced.apply(55, "node-1", FIRST, 2, by="snapshot").promote(60, "node-1", SECOND, 3, forced=1)
-    assert told(check_dirty_reads(forced.facts())) == ("seen_not_promised", False, 1)
+    assert told(check_dirty_reads(forced.evidence())) == ("seen_not_promised", False, 1)
 
 
 def cut_off(policy, seed):

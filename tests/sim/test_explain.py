@@ -8,8 +8,8 @@ import pytest
 from tests.sim.tape import FIRST, SAFE, SECOND, WEAK, Tape
 from vectorkit import frames
 from vectorkit.errors import InvalidInput
-from vectorkit.sim.analysis.explain import explain_facts
-from vectorkit.sim.analysis.write_history import lives_of
+from vectorkit.sim.analysis.explain import explain_evidence
+from vectorkit.sim.analysis.write_history import write_histories
 from vectorkit.sim.checks import Finding, Findings, check
 
 
@@ -24,7 +24,7 @@ def lived(options=SAFE):
 
 
 def test_the_life_of_a_write_is_told_in_order():
-    told = explain_facts(lived().facts(), 2)
+    told = explain_evidence(lived().evidence(), 2)
     assert told.is_kept
     assert str(told) == (
         "Offset 2 of node-0@1 (Upsert) is kept: the final history holds it.\n"
@@ -48,7 +48,7 @@ def lost(options=SAFE, **how):
 
 
 def test_a_lost_write_is_told_with_why_and_what_was_promised():
-    told = explain_facts(lost().facts(), 3, epoch=FIRST)
+    told = explain_evidence(lost().evidence(), 3, epoch=FIRST)
     assert not told.is_kept
     assert told.headline == (
         "Offset 3 of node-0@1 (Upsert) is lost: node-1@2 began without it. It had been "
@@ -67,40 +67,41 @@ def test_a_lost_write_is_told_with_why_and_what_was_promised():
 )
 def test_a_lost_write_that_was_not_promised_says_why(tape, why):
     assert (
-        f"It had been acknowledged; {why}" in explain_facts(tape.facts(), 3, epoch=FIRST).headline
+        f"It had been acknowledged; {why}"
+        in explain_evidence(tape.evidence(), 3, epoch=FIRST).headline
     )
 
 
 def test_a_lost_write_that_nobody_acknowledged_or_only_as_degraded_says_so():
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0")
-    told = explain_facts(tape.promote(40, "node-1", SECOND, 3).facts(), 3, epoch=FIRST)
+    told = explain_evidence(tape.promote(40, "node-1", SECOND, 3).evidence(), 3, epoch=FIRST)
     assert "It had not been acknowledged." in told.headline
     tape = lived().invoke(30, 3, "write").append(31, "node-0", FIRST, 3, request=3)
     tape.add(32, "degrade", "node-0", number=3, value=0).complete(33, 3, "degraded", FIRST, 3)
     tape.crash(34, "node-0").promote(40, "node-1", SECOND, 3)
-    told = explain_facts(tape.facts(), 3, epoch=FIRST)
+    told = explain_evidence(tape.evidence(), 3, epoch=FIRST)
     assert "acknowledged as degraded, which promises nothing" in told.headline
     assert (32.0, "degraded", "node-0", "0 replicas had confirmed it") in told.steps
 
 
 def test_a_record_beyond_the_final_history_is_lost_by_its_end():
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0", kind="lost_disk")
-    told = explain_facts(tape.facts(), 3, epoch=FIRST)
+    told = explain_evidence(tape.evidence(), 3, epoch=FIRST)
     assert told.headline.endswith("is lost: the final history ends before it.")
 
 
 def test_an_offset_that_nobody_wrote_is_refused_and_names_the_epochs_that_have_it():
     with pytest.raises(InvalidInput, match="up to 2") as refused:
-        explain_facts(lived().facts(), 9)
+        explain_evidence(lived().evidence(), 9)
     assert refused.value.remedy == "look at run.operations"
     tape = lived().append(31, "node-0", FIRST, 3).crash(33, "node-0", kind="lost_disk")
     with pytest.raises(InvalidInput) as refused:
-        explain_facts(tape.facts(), 3)
+        explain_evidence(tape.evidence(), 3)
     assert refused.value.remedy == f"pass epoch={FIRST}"
 
 
 def test_an_explanation_is_a_frame_too():
-    frame = explain_facts(lived().facts(), 2).to_frame()
+    frame = explain_evidence(lived().evidence(), 2).to_frame()
     assert frame.columns.tolist() == list(frames.EXPLANATION)
     assert frame["stage"].tolist()[:3] == ["asked", "written", "applied"]
 
@@ -111,20 +112,20 @@ def test_an_explanation_is_a_frame_too():
 def test_a_flush_that_repeats_a_mark_does_not_move_the_time_of_the_first():
     tape = lived().append(30, "node-0", FIRST, 3).flush(31, "node-1", 3).flush(32, "node-1", 3)
     tape.apply(33, "node-1", FIRST, 3).flush(40, "node-0", 3)
-    life = lives_of(tape.facts())[FIRST, 3]
+    life = write_histories(tape.evidence())[FIRST, 3]
     assert life.flushed_ns == {"node-1": 31_000_000, "node-0": 40_000_000}
 
 
 def test_a_snapshot_brings_all_records_that_a_node_lacked():
     tape = lived().append(30, "node-0", FIRST, 3, 4).apply(35, "node-2", FIRST, 4, by="snapshot")
-    lives = lives_of(tape.facts())
+    lives = write_histories(tape.evidence())
     assert [lives[FIRST, offset].applied_ns["node-2"] for offset in (2, 3, 4)] == (
         [(35_000_000, "snapshot")] * 3
     )
 
 
 def run_of(tape):
-    return SimpleNamespace(facts=tape.facts())
+    return SimpleNamespace(evidence=tape.evidence())
 
 
 def test_operations_have_a_row_for_each_record_with_its_stages_and_its_fate():
@@ -214,13 +215,13 @@ def test_every_violation_is_counted_and_the_first_eight_are_told():
     tape.apply(2, "node-1", FIRST, 1, by="snapshot")
     for _ in range(12):
         tape.apply(3, "node-1", FIRST, 1)
-    found = check(tape.facts())["applied_exactly_once"]
+    found = check(tape.evidence())["applied_exactly_once"]
     assert found.observed_count == 12
     assert len(found.evidence) == 10
     assert found.evidence[8:] == ("… and 4 more", "among 12 operations from a stream")
 
 
 def test_an_empty_trace_exercises_nothing_but_breaks_nothing():
-    found = check(Tape().facts())
+    found = check(Tape().evidence())
     assert {each.verdict for each in found} == {"not_exercised"}
     assert len({each.name for each in found}) == len(found) == 37

@@ -21,10 +21,10 @@ def confirmed(made, node_id):
     return node(made, node_id).role.clients.confirmed_offset
 
 
-# R20: with a quorum
+# With a quorum
 
 
-def test_r20_a_promotion_with_a_quorum_begins_a_new_epoch_and_fences_the_old_master():
+def test_a_promotion_with_a_quorum_begins_a_new_epoch_and_fences_the_old_master():
     made = cluster(2, concern=majority(timeout_ms=500))
     fill(made, 10)
     assert made.confirm() == 11
@@ -51,7 +51,7 @@ def test_r20_a_promotion_with_a_quorum_begins_a_new_epoch_and_fences_the_old_mas
     assert run.check().broken == ()
 
 
-def test_r20_the_report_names_the_residual_lag_and_a_limit_below_it_refuses():
+def test_the_report_names_the_residual_lag_and_a_limit_below_it_refuses():
     def behind():
         """Both replicas have heard of 204 records and hold a few of them."""
         made = cluster(
@@ -85,7 +85,7 @@ def test_r20_the_report_names_the_residual_lag_and_a_limit_below_it_refuses():
     assert made.finish().check().broken == ()
 
 
-def test_r20_a_node_with_a_smaller_log_makes_way_for_the_greater_one():
+def test_a_node_with_a_smaller_log_makes_way_for_the_greater_one():
     made = cluster(2, concern=majority())
     fill(made, 3)
     made.advance(ms=1_000)
@@ -104,7 +104,7 @@ def test_r20_a_node_with_a_smaller_log_makes_way_for_the_greater_one():
 
 
 @pytest.mark.parametrize("who", [MASTER, "down"])
-def test_r20_a_master_and_a_node_that_is_down_cannot_be_promoted(who):
+def test_a_master_and_a_node_that_is_down_cannot_be_promoted(who):
     made = cluster(2)
     made.advance(ms=500)
     if who == "down":
@@ -115,10 +115,10 @@ def test_r20_a_master_and_a_node_that_is_down_cannot_be_promoted(who):
     assert made.stats(MASTER).epoch == epoch_of(1, 0)
 
 
-# R20: without enough intact answers
+# Without enough intact answers
 
 
-def test_r20_without_enough_intact_answers_nobody_is_promoted_and_the_missing_are_named():
+def test_without_enough_intact_answers_nobody_is_promoted_and_the_missing_are_named():
     made = cluster(2, concern=majority())
     fill(made, 10)
     assert made.confirm() == 11
@@ -142,7 +142,7 @@ def test_r20_without_enough_intact_answers_nobody_is_promoted_and_the_missing_ar
 @pytest.mark.parametrize(
     ("replicas", "count", "down"), [(2, 1, 1), (4, 2, 2), (4, 1, 1), (3, 3, 3), (4, "majority", 2)]
 )
-def test_r20_exactly_as_many_answers_are_needed_as_the_write_concern_leaves(replicas, count, down):
+def test_exactly_as_many_answers_are_needed_as_the_write_concern_leaves(replicas, count, down):
     """N − n answers, the candidate's own included: one silent node more is one too many."""
 
     def after(silent):
@@ -164,7 +164,7 @@ def test_r20_exactly_as_many_answers_are_needed_as_the_write_concern_leaves(repl
         assert caught.value.details["missing"] == gone
 
 
-def test_r20_a_node_without_state_is_no_answer():
+def test_a_node_without_state_is_no_answer():
     made = cluster(2, concern=majority())
     fill(made, 10)
     assert made.confirm() == 11
@@ -180,10 +180,10 @@ def test_r20_a_node_without_state_is_no_answer():
     assert made.finish().check().broken == ()
 
 
-# R20: forced
+# Forced
 
 
-def test_r20_a_forced_promotion_goes_on_alone_and_is_marked():
+def test_a_forced_promotion_goes_on_alone_and_is_marked():
     made = cluster(2, concern=majority())
     fill(made, 10)
     assert made.confirm() == 11
@@ -375,7 +375,7 @@ def test_an_old_record_that_stands_on_most_nodes_does_not_count_before_the_new_e
 # Automatic failover
 
 
-def test_r20_a_silent_master_is_replaced_after_the_deadline_of_the_detector():
+def test_a_silent_master_is_replaced_after_the_deadline_of_the_detector():
     made = cluster(2, concern=majority(), failover=Failover(deadline_ms=3_000, stagger_ms=150))
     fill(made, 10)
     made.confirm()

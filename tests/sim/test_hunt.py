@@ -5,10 +5,10 @@ from itertools import count
 import pytest
 
 from vectorkit import sim
-from vectorkit.replication.candidate import CandidateNode
-from vectorkit.replication.master.pending_requests import Clients
-from vectorkit.sim.fuzzing.coverage import Place
-from vectorkit.sim.fuzzing.hunt import Tally, Trial, problems_of, try_seed, with_fewer_faults
+from vectorkit.replication.candidate import CandidateRole
+from vectorkit.replication.master.pending_requests import PendingRequests
+from vectorkit.sim.fuzzing.coverage import CoverageGoal
+from vectorkit.sim.fuzzing.hunt import HuntTally, Trial, problems_of, try_seed, with_fewer_faults
 from vectorkit.sim.world.trace import Trace
 
 LOAD = sim.Workload(
@@ -35,7 +35,7 @@ LATE_DISK = sim.Scenario(
 @pytest.fixture
 def unbounded(monkeypatch):
     """A master that does not look how stale it is."""
-    monkeypatch.setattr(Clients, "_is_too_stale", lambda *_: False)
+    monkeypatch.setattr(PendingRequests, "_is_too_stale", lambda *_: False)
 
 
 @pytest.mark.usefixtures("unbounded")
@@ -99,14 +99,14 @@ def stuck(**options):
 
 
 def test_nodes_that_find_no_master_although_enough_are_intact_are_a_find(monkeypatch):
-    monkeypatch.setattr(CandidateNode, "_count", lambda self: None)
+    monkeypatch.setattr(CandidateRole, "_count", lambda self: None)
     found = stuck(replicas=2, write_concern=sim.majority(), failover=sim.Failover())
     assert list(found) == ["nodes_come_into_line"]
     assert len(found["nodes_come_into_line"]) == 3
 
 
 def test_of_two_nodes_one_is_enough_where_every_write_was_on_both(monkeypatch):
-    monkeypatch.setattr(CandidateNode, "_count", lambda self: None)
+    monkeypatch.setattr(CandidateRole, "_count", lambda self: None)
     both = sim.WriteConcern(count=1)
     found = stuck(replicas=1, write_concern=both, failover=sim.Failover())
     assert list(found) == ["nodes_come_into_line"]
@@ -149,7 +149,10 @@ def test_a_seed_has_one_outcome():
 
 def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
     kept = sim.KeptSeed(seed=2, check="linearizable", scenario=LATE_DISK)
-    resumed, stand = Place("rare path", "gap resumed"), Place("message", "Stand")
+    resumed, stand = (
+        CoverageGoal("rare path", "gap resumed"),
+        CoverageGoal("message", "StartElection"),
+    )
     trials = [
         Trial(
             seed=1,
@@ -167,7 +170,7 @@ def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
             finds=(kept,),
         ),
     ]
-    tallies = [Tally(), Tally()]
+    tallies = [HuntTally(), HuntTally()]
     for trial in trials:
         tallies[0].add(trial)
     for trial in reversed(trials):
@@ -184,5 +187,5 @@ def test_a_tally_counts_seeds_by_verdict_and_place_in_any_order():
     }
     assert told["checks"]["nodes_converge"]["seen, not promised"] == 1
     assert told["seen"]["rare path"]["gap resumed"] == 2
-    assert told["seen"]["message"]["Stand"] == 1
+    assert told["seen"]["message"]["StartElection"] == 1
     assert told["seen"]["message"]["Hello"] == 0

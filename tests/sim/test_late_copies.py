@@ -56,7 +56,7 @@ def copied(outcome="ok"):
 
 def test_a_late_copy_overwrites_what_came_between_for_every_reader():
     tape = copied().read(50, 3, SECOND, 5, 1, policy="linearizable", node="node-1")
-    facts = tape.facts()
+    facts = tape.evidence()
     found = check_linearizable(facts)
     assert (found.verdict, found.observed_count) == ("held", 0)
     assert found.evidence[-1] == "1 records of late copies count as writes of their own"
@@ -70,7 +70,7 @@ def test_a_late_copy_excuses_no_read_from_before_it_was_made():
     tape = Tape().begin().write(10, 1, FIRST, 2).write(20, 2, FIRST, 3)
     tape.read(24, 3, FIRST, 3, 1, policy="linearizable")
     tape.apply(27, "node-1", FIRST, 3, by="snapshot").promote(30, "node-1", SECOND, 4)
-    found = check_linearizable(tape.append(40, "node-1", SECOND, 5, request=1).facts())
+    found = check_linearizable(tape.append(40, "node-1", SECOND, 5, request=1).evidence())
     assert (found.verdict, found.observed_count) == ("broken", 1)
 
 

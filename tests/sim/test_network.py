@@ -12,7 +12,7 @@ from vectorkit.replication.protocol.messages import Ack, Chunk, Seek
 from vectorkit.sim.options import ClusterOptions, Link
 from vectorkit.sim.world.clock import Scheduler
 from vectorkit.sim.world.latency import TABLE_SIZE, Latency, jitter_table
-from vectorkit.sim.world.network import Network, Trouble, trouble_of
+from vectorkit.sim.world.network import LinkFaults, Network, trouble_of
 from vectorkit.sim.world.trace import Trace
 from vectorkit.units import MIB
 
@@ -43,8 +43,8 @@ class Wire:
         while (event := self.scheduler.pop(round(until_ms * MS))) is not None:
             _, _, kind, data = event
             if kind == "sent":
-                self.network.transmitted(data)
-            elif self.network.has_crossed(data):
+                self.network.on_transmitted(data)
+            elif self.network.admit_arrival(data):
                 self.network.deliver(data)
                 self.arrived.append((self.scheduler.now_ns / MS, data.number, data.kind))
         return self.arrived
@@ -274,7 +274,7 @@ def test_a_link_of_a_pair_that_is_not_there_is_refused():
 
 def test_a_one_way_cut_leaves_the_way_back():
     wire = Wire(Link())
-    wire.network.trouble([("a", "b")], Trouble(cuts=1))
+    wire.network.trouble([("a", "b")], LinkFaults(cuts=1))
     wire.send(1)
     wire.send(2, source="b", target="a")
     wire.run()
@@ -285,7 +285,7 @@ def test_a_one_way_cut_leaves_the_way_back():
 def test_a_message_on_its_way_is_lost_where_the_link_is_cut_when_it_arrives():
     wire = Wire(Link(delay_ms=2))
     wire.send(1)
-    wire.network.trouble([("a", "b")], Trouble(cuts=1))
+    wire.network.trouble([("a", "b")], LinkFaults(cuts=1))
     wire.run(until_ms=3)
     assert wire.numbers == []
     balance(wire)
@@ -293,7 +293,7 @@ def test_a_message_on_its_way_is_lost_where_the_link_is_cut_when_it_arrives():
 
 def test_a_clogged_link_holds_everything_and_then_lets_it_go_in_order():
     wire = Wire(Link(delay_ms=2))
-    clog = Trouble(clogs=1)
+    clog = LinkFaults(clogs=1)
     wire.network.trouble([("a", "b")], clog)
     for number in range(3):
         wire.send(number)
@@ -307,7 +307,7 @@ def test_a_clogged_link_holds_everything_and_then_lets_it_go_in_order():
 
 def test_a_block_takes_one_class_of_messages():
     wire = Wire(Link())
-    wire.network.trouble([("a", "b")], Trouble(blocks={"Chunk": 1}))
+    wire.network.trouble([("a", "b")], LinkFaults(blocks={"Chunk": 1}))
     wire.send(1, message=chunk(1))
     wire.send(2)
     wire.run()
@@ -316,9 +316,9 @@ def test_a_block_takes_one_class_of_messages():
 
 
 TROUBLES = [
-    Trouble(cuts=1),
-    Trouble(clogs=1),
-    Trouble(blocks={"Seek": 1}),
+    LinkFaults(cuts=1),
+    LinkFaults(clogs=1),
+    LinkFaults(blocks={"Seek": 1}),
     trouble_of(delay_ms=7),
     trouble_of(loss=0.3),
     trouble_of(duplication=0.7, corruption=0.1),
@@ -328,7 +328,7 @@ TROUBLES = [
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_troubles_add_up_and_end_in_any_order(order):
     wire = Wire(Link(delay_ms=2))
-    three = [trouble_of(delay_ms=1), trouble_of(delay_ms=4), Trouble(clogs=1)]
+    three = [trouble_of(delay_ms=1), trouble_of(delay_ms=4), LinkFaults(clogs=1)]
     for each in three:
         wire.network.trouble([("a", "b")], each)
     for place in order:

@@ -118,7 +118,7 @@ def test_the_time_without_a_master_ends_with_the_scenario_and_counts_no_overlap(
     tape.add(30, "crash", "node-0")
     tape.add(50, "role", "node-1", kind="replica", number=SECOND)
     tape.add(90, "role", "node-1", kind="master", number=SECOND)
-    facts = tape.facts()
+    facts = tape.evidence()
     lengths = {end_ms: masterless_ns(facts, ms_to_ns(end_ms)) for end_ms in (5, 40, 60, 80, 100)}
     assert lengths == {
         end_ms: ms_to_ns(ms) for end_ms, ms in {5: 5, 40: 10, 60: 20, 80: 40, 100: 50}.items()
@@ -129,7 +129,7 @@ def test_the_time_without_a_master_ends_with_the_scenario_and_counts_no_overlap(
 
 
 def unavailable(tape, end_ms):
-    return ns_to_ms(unavailable_ns(tape.facts(), ms_to_ns(end_ms)))
+    return ns_to_ms(unavailable_ns(tape.evidence(), ms_to_ns(end_ms)))
 
 
 def stretch(outcome="timeout", **told):

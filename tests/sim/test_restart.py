@@ -32,10 +32,10 @@ def hash_at(made, node_id, offset):
     return node(made, node_id).log.entry(offset).hash.hex()
 
 
-# R19: a master that comes back
+# A master that comes back
 
 
-def test_r19_a_master_with_its_log_promotes_itself_by_the_one_path_and_syncs_partially():
+def test_a_master_with_its_log_promotes_itself_by_the_one_path_and_syncs_partially():
     made = cluster(2, concern=majority())
     fill(made, 10)
     made.advance(ms=2_000)
@@ -70,7 +70,7 @@ def test_r19_a_master_with_its_log_promotes_itself_by_the_one_path_and_syncs_par
     assert run.check().broken == ()
 
 
-def test_r19_a_master_whose_log_is_lost_returns_empty_and_syncs_from_the_promoted_node():
+def test_a_master_whose_log_is_lost_returns_empty_and_syncs_from_the_promoted_node():
     made = cluster(2, concern=majority())
     fill(made, 20)
     assert made.confirm() == 21
@@ -95,7 +95,7 @@ def test_r19_a_master_whose_log_is_lost_returns_empty_and_syncs_from_the_promote
     assert run.check().broken == ()
 
 
-def test_r19_the_greatest_log_wins_where_replicas_are_ahead_by_unacknowledged_records():
+def test_the_greatest_log_wins_where_replicas_are_ahead_by_unacknowledged_records():
     made = cluster(2, concern=majority())
     fill(made, 10)
     assert made.confirm() == 11
@@ -122,7 +122,7 @@ def test_r19_the_greatest_log_wins_where_replicas_are_ahead_by_unacknowledged_re
 
 
 @pytest.mark.parametrize("step", range(16))
-def test_r19_a_burst_in_flight_loses_nothing_that_was_acknowledged(step):
+def test_a_burst_in_flight_loses_nothing_that_was_acknowledged(step):
     made = cluster(2, concern=WriteConcern(count=1), batch_bytes=200, window_bytes=1_000)
     fill(made, 3)
     made.advance(ms=1_000)
@@ -140,7 +140,7 @@ def test_r19_a_burst_in_flight_loses_nothing_that_was_acknowledged(step):
     assert run.check().broken == ()
 
 
-def test_r19_clients_writing_through_restarts_of_the_master_lose_nothing_acknowledged():
+def test_clients_writing_through_restarts_of_the_master_lose_nothing_acknowledged():
     load = Workload(writes_per_s=100, source="uniform:50x4", clients=3)
     made = Cluster(ClusterOptions(replicas=2, write_concern=majority()), seed=7, workload=load)
     for number in range(3):

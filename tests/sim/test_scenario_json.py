@@ -88,7 +88,10 @@ def test_what_is_read_is_what_was_written():
 
 
 def test_requests_that_are_listed_survive_the_text():
-    asked = [sim.Request(at_ms=250), sim.Request(at_ms=0.5, client="client-1", is_read=True)]
+    asked = [
+        sim.PlannedRequest(at_ms=250),
+        sim.PlannedRequest(at_ms=0.5, client="client-1", is_read=True),
+    ]
     scenario = sim.Scenario(workload=sim.Workload(clients=2, requests=asked))
     assert json.loads(scenario.to_json())["workload"] == {
         "clients": 2,

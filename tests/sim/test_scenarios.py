@@ -38,7 +38,7 @@ def cut():
     return simulate(options, workload=LOAD, faults=[fault], duration_ms=110_000, seed=7)
 
 
-def test_r3_a_replica_cut_for_75_s_passes_through_every_status_in_order(cut):
+def test_a_replica_cut_for_75_s_passes_through_every_status_in_order(cut):
     assert statuses(cut, "node-2") == [
         "Syncing",
         "Connected",
@@ -49,7 +49,7 @@ def test_r3_a_replica_cut_for_75_s_passes_through_every_status_in_order(cut):
     ]
 
 
-def test_r3_a_cut_replicas_lag_grows_and_its_last_heartbeat_stands_still(cut):
+def test_a_cut_replicas_lag_grows_and_its_last_heartbeat_stands_still(cut):
     seen = [each for each in cut.samples if each.node == "node-2" and each.is_cut]
     after = [each for each in seen if each.time_ms > 6_000]
     lags = [each.lag_ms - each.time_ms for each in after]
@@ -58,7 +58,7 @@ def test_r3_a_cut_replicas_lag_grows_and_its_last_heartbeat_stands_still(cut):
     assert after[-1].lag_ms > 70_000
 
 
-def test_r3_what_the_master_believes_of_a_cut_replica_is_true(cut):
+def test_what_the_master_believes_of_a_cut_replica_is_true(cut):
     seen = [each for each in cut.samples if each.node == "node-2" and each.is_cut]
     late = [each for each in seen if each.time_ms > 5_100]
     assert [each.lag_ms for each in late] == [each.lag_ms_true for each in late]
@@ -91,26 +91,26 @@ def live():
     return simulate(ClusterOptions(replicas=1), workload=LOAD, duration_ms=5_500, seed=7)
 
 
-def test_r4_a_replica_with_heartbeats_is_connected_with_little_lag(live):
+def test_a_replica_with_heartbeats_is_connected_with_little_lag(live):
     seen = [each for each in live.samples if each.time_ms > 100]
     assert {each.status for each in seen} == {"Connected"}
     assert max(each.lag_ms for each in seen) < 50
 
 
-def test_r4_the_last_heartbeat_moves(live):
+def test_the_last_heartbeat_moves(live):
     beats = sorted({each.last_heartbeat_ms for each in live.samples} - {None})
     assert beats == [2.5, 1_006.5, 2_006.5, 3_006.5, 4_006.5, 5_006.5]
 
 
 @pytest.mark.parametrize(("delay_ms", "round_trip_ms"), [(2, 4), (35, 70), (400, 800)])
-def test_r4_the_round_trip_is_twice_the_delay_of_the_link(delay_ms, round_trip_ms):
+def test_the_round_trip_is_twice_the_delay_of_the_link(delay_ms, round_trip_ms):
     made = cluster(link=Link(delay_ms=delay_ms))
     made.advance(ms=5_000)
     assert made.replicas()[0].round_trip_ms == round_trip_ms
 
 
 @pytest.mark.parametrize(("delay_ms", "has_lagged"), [(400, False), (600, True)])
-def test_r5_a_slow_link_makes_a_replica_lag_while_operations_go_on(delay_ms, has_lagged):
+def test_a_slow_link_makes_a_replica_lag_while_operations_go_on(delay_ms, has_lagged):
     options = ClusterOptions(replicas=1, link=Link(delay_ms=delay_ms))
     run = simulate(options, workload=LOAD, duration_ms=8_000, seed=7)
     assert ("Lagging" in statuses(run, "node-1")) is has_lagged
@@ -119,7 +119,7 @@ def test_r5_a_slow_link_makes_a_replica_lag_while_operations_go_on(delay_ms, has
     check_history(run)
 
 
-def test_r6_a_silent_replica_leaves_the_active_set_and_the_master_goes_on():
+def test_a_silent_replica_leaves_the_active_set_and_the_master_goes_on():
     made = cluster(replicas=2)
     made.advance(ms=2_500)
     made.cut("node-1")
@@ -134,7 +134,7 @@ def test_r6_a_silent_replica_leaves_the_active_set_and_the_master_goes_on():
     assert made.replicas()[1].applied_offset == made.stats("node-0").master_offset == 6
 
 
-def test_r7_all_replicas_are_listed_the_one_down_with_its_last_known_state():
+def test_all_replicas_are_listed_the_one_down_with_its_last_known_state():
     made = cluster(replicas=3)
     fill(made, 3)
     made.advance(ms=2_500)
@@ -150,7 +150,7 @@ def test_r7_all_replicas_are_listed_the_one_down_with_its_last_known_state():
     assert made.replicas()[1].last_heartbeat == 2_006.5
 
 
-def test_r9_an_insert_raises_bytes_sent_and_pending_which_returns_to_zero():
+def test_an_insert_raises_bytes_sent_and_pending_which_returns_to_zero():
     made = cluster()
     fill(made, 1)
     made.advance(ms=500)
@@ -168,7 +168,7 @@ def test_r9_an_insert_raises_bytes_sent_and_pending_which_returns_to_zero():
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 5])
-def test_r1_bytes_counted_by_nodes_are_the_bytes_on_the_links(replicas):
+def test_bytes_counted_by_nodes_are_the_bytes_on_the_links(replicas):
     options = ClusterOptions(replicas=replicas, link=Link(jitter_ms=30, loss=0.1))
     made = Cluster(options, seed=7, workload=LOAD)
     made.advance(ms=4_000)
@@ -176,7 +176,7 @@ def test_r1_bytes_counted_by_nodes_are_the_bytes_on_the_links(replicas):
     check_links(run, made.links())
 
 
-def test_r11_an_empty_replica_gets_every_collection_whole_by_one_full_sync():
+def test_an_empty_replica_gets_every_collection_whole_by_one_full_sync():
     made = cluster()
     made.cut("node-1")
     for metric in ("cosine", "dot", "euclidean"):
@@ -201,7 +201,7 @@ def records_bytes(operations, message_count):
     return message_count * in_message + sum(20 + len(encode(each)) for each in operations)
 
 
-def test_r13_partial_sync_sends_only_the_missing_operations():
+def test_partial_sync_sends_only_the_missing_operations():
     made = cluster()
     fill(made, 10)
     made.advance(ms=1_000)
@@ -223,7 +223,7 @@ def test_r13_partial_sync_sends_only_the_missing_operations():
     assert run.stats["node-0"].full_syncs == run.stats["node-0"].partial_syncs == 1
 
 
-def test_r14_a_log_that_has_let_go_leads_to_a_full_sync_as_too_old():
+def test_a_log_that_has_let_go_leads_to_a_full_sync_as_too_old():
     made = cluster(log_capacity_operations=20)
     fill(made, 10)
     made.advance(ms=1_000)
@@ -242,7 +242,7 @@ def test_r14_a_log_that_has_let_go_leads_to_a_full_sync_as_too_old():
 @pytest.mark.parametrize(
     ("missed", "reasons"), [(20, ["first_sync"]), (21, ["first_sync", "too_old"])]
 )
-def test_r14_the_last_offset_that_the_log_can_continue_from_is_its_base(missed, reasons):
+def test_the_last_offset_that_the_log_can_continue_from_is_its_base(missed, reasons):
     made = cluster(log_capacity_operations=20)
     fill(made, 3)
     made.advance(ms=1_000)
@@ -275,7 +275,7 @@ def test_r14_the_last_offset_that_the_log_can_continue_from_is_its_base(missed, 
         lambda store: store["words"].delete(["0"]),
     ],
 )
-def test_r16_a_replica_refuses_client_writes_by_any_path(write):
+def test_a_replica_refuses_client_writes_by_any_path(write):
     made = cluster()
     fill(made, 3)
     made.advance(ms=500)
@@ -286,7 +286,7 @@ def test_r16_a_replica_refuses_client_writes_by_any_path(write):
     assert store.digest() == before
 
 
-def test_r22_a_replica_before_its_first_contact_is_syncing_at_offset_zero():
+def test_a_replica_before_its_first_contact_is_syncing_at_offset_zero():
     made = cluster()
     (info,) = made.replicas()
     assert (info.status, info.offset, info.last_heartbeat) == (ReplicaStatus.SYNCING, 0, None)
@@ -297,7 +297,7 @@ def test_r22_a_replica_before_its_first_contact_is_syncing_at_offset_zero():
         made.stores["node-1"].create_collection("words", dim=2)
 
 
-def test_r23_five_cuts_under_load_end_with_equal_nodes():
+def test_five_cuts_under_load_end_with_equal_nodes():
     faults = [
         Partition(at_ms=2_000 + number * 9_000, for_ms=6_000, isolate=["node-1"])
         for number in range(5)
@@ -310,7 +310,7 @@ def test_r23_five_cuts_under_load_end_with_equal_nodes():
     assert run.stats["node-1"].partial_syncs == 5
 
 
-def test_r25_a_replica_of_an_empty_master_converges_by_one_full_sync_and_is_empty():
+def test_a_replica_of_an_empty_master_converges_by_one_full_sync_and_is_empty():
     made = cluster()
     run = made.finish()
     assert run.is_converged

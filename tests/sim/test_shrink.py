@@ -197,7 +197,8 @@ def test_a_majority_that_is_one_short_shrinks_to_few_faults(monkeypatch):
 LISTED = sim.Scenario(
     sim.ClusterOptions(replicas=0),
     workload=sim.Workload(
-        source="uniform:1x2", requests=[sim.Request(at_ms=10 * at, index=at) for at in range(6)]
+        source="uniform:1x2",
+        requests=[sim.PlannedRequest(at_ms=10 * at, index=at) for at in range(6)],
     ),
     duration_ms=100,
     seed=7,

@@ -14,14 +14,14 @@ from vectorkit.errors import InvalidInput, InvalidOption
 from vectorkit.operations import Delete, UpdateVectors, Upsert, encode
 from vectorkit.sim import (
     ClusterOptions,
-    Request,
+    PlannedRequest,
     Scenario,
     Workload,
     WriteConcern,
     majority,
     simulate,
 )
-from vectorkit.sim.load.distributions import exponential_ns, places
+from vectorkit.sim.load.distributions import exponential_ns, key_distribution
 from vectorkit.sim.load.requests import Requests, request_number, request_of
 from vectorkit.sim.load.workload import check_read_policy
 from vectorkit.store import VectorStore
@@ -93,18 +93,21 @@ def test_linearizable_reads_are_refused_where_the_concern_does_not_carry_them(co
 
 
 def test_uniform_keys_are_equally_likely_and_sequential_ones_go_round():
-    uniform, sequential = places("uniform", 4, exponent=1), places("sequential", 4, exponent=1)
+    uniform, sequential = (
+        key_distribution("uniform", 4, exponent=1),
+        key_distribution("sequential", 4, exponent=1),
+    )
     assert [uniform(9, word) for word in (0, (1 << 30) - 1, 1 << 30, (1 << 32) - 1)] == [0, 0, 1, 3]
     assert [sequential(index, 77) for index in range(6)] == [0, 1, 2, 3, 0, 1]
 
 
 def test_zipf_keys_are_drawn_as_often_as_one_over_their_rank():
     words = draw_block(12345, 60_000).tolist()
-    law = places("zipf", 3, exponent=1.0)
+    law = key_distribution("zipf", 3, exponent=1.0)
     counts = Counter(law(0, word) for word in words)
     expected = [60_000 * share / 11 for share in (6, 3, 2)]
     assert [counts[place] for place in range(3)] == pytest.approx(expected, rel=0.02)
-    even = places("zipf", 4, exponent=0.0)
+    even = key_distribution("zipf", 4, exponent=0.0)
     assert [even(0, word) for word in (0, 1 << 30, (1 << 32) - 1)] == [0, 1, 3]
 
 
@@ -258,9 +261,9 @@ def test_listed_requests_take_the_place_of_any_loop_and_come_by_their_times():
         clients=2,
         loop="closed",
         requests=[
-            Request(at_ms=30, client="client-1", index=4),
-            Request(at_ms=10, client="client-1", index=9),
-            Request(at_ms=20.5, is_read=True, index=2),
+            PlannedRequest(at_ms=30, client="client-1", index=4),
+            PlannedRequest(at_ms=10, client="client-1", index=9),
+            PlannedRequest(at_ms=20.5, is_read=True, index=2),
         ],
     )
     run = simulate(ClusterOptions(replicas=0), workload=load, duration_ms=200)
@@ -276,8 +279,8 @@ def test_listed_requests_take_the_place_of_any_loop_and_come_by_their_times():
     [
         (3, "requests=3"),
         (["client-0"], "requests=['client-0']"),
-        ([Request(at_ms=1, client="client-2")], "client-2"),
-        ([Request(at_ms=1), Request(at_ms=2)], "index=0"),
+        ([PlannedRequest(at_ms=1, client="client-2")], "client-2"),
+        ([PlannedRequest(at_ms=1), PlannedRequest(at_ms=2)], "index=0"),
     ],
 )
 def test_lists_of_requests_that_cannot_be_made_are_refused(requests, said):
@@ -291,4 +294,4 @@ def test_lists_of_requests_that_cannot_be_made_are_refused(requests, said):
 )
 def test_a_request_that_cannot_be_is_refused(options):
     with pytest.raises(InvalidOption):
-        Request(**{"at_ms": 1} | options)
+        PlannedRequest(**{"at_ms": 1} | options)

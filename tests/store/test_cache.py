@@ -1,4 +1,4 @@
-"""Q1–Q6: a cached answer is the fresh one, bit for bit, and the counters tell how it came about."""
+"""A cached answer is the fresh one, bit for bit, and the counters tell how it came about."""
 
 import copy
 import threading
@@ -83,10 +83,10 @@ HIT, PATCHED, MISS = {"hits": 1}, {"hits": 1, "patched": 1}, {"misses": 1}
 FIRST = MISS | {"size": 1}
 
 
-# Q1
+# Reads
 
 
-def test_q1_the_second_search_is_a_hit():
+def test_the_second_search_is_a_hit():
     cache, store, numbers = numbered()
     first, second = store.search("numbers", QUERY, k=3), store.search("numbers", QUERY, k=3)
     assert cache.stats() == ZERO._replace(hits=1, misses=1, size=1)
@@ -94,7 +94,7 @@ def test_q1_the_second_search_is_a_hit():
     assert same(first, numbers.search(QUERY, k=3))
 
 
-def test_q1_a_hit_runs_no_program_on_the_device(monkeypatch):
+def test_a_hit_runs_no_program_on_the_device(monkeypatch):
     cache, _, numbers = numbered()
     cache.search(numbers, QUERY)
     monkeypatch.setattr(compiled, "search", None)
@@ -102,7 +102,7 @@ def test_q1_a_hit_runs_no_program_on_the_device(monkeypatch):
     assert cache.search(numbers, QUERY).ids[0] == "r0"
 
 
-def test_q1_changing_an_answer_changes_no_other():
+def test_changing_an_answer_changes_no_other():
     cache, _, numbers = numbered()
     for _ in range(3):
         found = cache.search(numbers, QUERY, k=2)
@@ -110,7 +110,7 @@ def test_q1_changing_an_answer_changes_no_other():
         found.scores[:] = -1
 
 
-def test_q1_changing_the_query_that_was_passed_changes_no_entry():
+def test_changing_the_query_that_was_passed_changes_no_entry():
     cache, _, numbers = numbered()
     query = np.ones(1, np.float32)
     numbers.update_vector("r5", [4.5])
@@ -121,7 +121,7 @@ def test_q1_changing_the_query_that_was_passed_changes_no_entry():
     assert asked(cache, numbers, 2) == PATCHED
 
 
-# Q2
+# Reads
 
 
 WRITES = {
@@ -146,7 +146,7 @@ REPLICATED = {
 
 @pytest.mark.parametrize("k", [1, 3, 6, 50])
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_q2_the_answer_after_a_write_is_the_fresh_one(write, k):
+def test_the_answer_after_a_write_is_the_fresh_one(write, k):
     cache, store, numbers = numbered()
     other = store.create_collection("other", dim=1, metric="dot")
     put(other, (1, 2, 3))
@@ -163,7 +163,7 @@ def test_q2_the_answer_after_a_write_is_the_fresh_one(write, k):
 
 
 @pytest.mark.parametrize("operation", REPLICATED.values(), ids=REPLICATED)
-def test_q2_a_replicated_write_is_seen(operation):
+def test_a_replicated_write_is_seen(operation):
     cache, store, numbers = numbered()
     applier = store.attach(Journal())
     asked(cache, numbers, 3)
@@ -171,7 +171,7 @@ def test_q2_a_replicated_write_is_seen(operation):
     assert asked(cache, numbers, 3) in (PATCHED, MISS)
 
 
-def test_q2_another_collection_of_the_same_name_and_version_has_no_entries():
+def test_another_collection_of_the_same_name_and_version_has_no_entries():
     cache, store, _ = numbered()
     store.search("numbers", QUERY)
     store.drop_collection("numbers")
@@ -183,7 +183,7 @@ def test_q2_another_collection_of_the_same_name_and_version_has_no_entries():
         store.search("absent", QUERY)
 
 
-def test_q2_an_installed_store_has_no_entries_of_the_one_it_replaces():
+def test_an_installed_store_has_no_entries_of_the_one_it_replaces():
     cache, store, numbers = numbered()
     asked(cache, numbers)
     _, other, _ = numbered(values=(1, 2, 3))
@@ -193,14 +193,14 @@ def test_q2_an_installed_store_has_no_entries_of_the_one_it_replaces():
     assert store.search("numbers", QUERY, k=3).scores.tolist() == [3.0, 2.0, 1.0]
 
 
-def test_q2_a_renamed_collection_keeps_its_entries():
+def test_a_renamed_collection_keeps_its_entries():
     cache, store, numbers = numbered()
     asked(cache, numbers)
     store.rename_collection("numbers", "figures")
     assert counted(cache, lambda: store.search("figures", QUERY, k=3)) == HIT
 
 
-def test_q2_stores_may_share_a_cache_and_a_name():
+def test_stores_may_share_a_cache_and_a_name():
     cache = vk.QueryCache()
     stores = [vk.VectorStore(cache=cache) for _ in range(2)]
     for number, store in enumerate(stores):
@@ -209,7 +209,7 @@ def test_q2_stores_may_share_a_cache_and_a_name():
     assert [asked(cache, store["numbers"]) for store in stores] == [HIT, HIT]
 
 
-# Q3: each value is written to a row of 9, 8, 7, 6, 5, 4 between two searches for the 3 best.
+# Each value is written to a row of 9, 8, 7, 6, 5, 4 between two searches for the 3 best.
 
 
 PATCHES = {
@@ -227,7 +227,7 @@ PATCHES = {
 
 
 @pytest.mark.parametrize(("row_id", "value", "expected"), PATCHES.values(), ids=PATCHES)
-def test_q3_an_update_is_merged_unless_the_kth_gets_worse(row_id, value, expected):
+def test_an_update_is_merged_unless_the_kth_gets_worse(row_id, value, expected):
     cache, _, numbers = numbered()
     asked(cache, numbers)
     numbers.update_vector(row_id, [value])
@@ -235,7 +235,7 @@ def test_q3_an_update_is_merged_unless_the_kth_gets_worse(row_id, value, expecte
     assert asked(cache, numbers) == HIT
 
 
-def test_q3_a_tie_from_a_lower_slot_takes_the_kth_place():
+def test_a_tie_from_a_lower_slot_takes_the_kth_place():
     cache, _, numbers = numbered(values=(4, 9, 8, 7, 6))
     asked(cache, numbers)
     numbers.update_vector("r0", [7])
@@ -243,7 +243,7 @@ def test_q3_a_tie_from_a_lower_slot_takes_the_kth_place():
     assert cache.search(numbers, QUERY, 3).ids == ("r1", "r2", "r0")
 
 
-def test_q3_a_kth_that_is_replaced_by_a_tie_further_back_may_have_been_passed():
+def test_a_kth_that_is_replaced_by_a_tie_further_back_may_have_been_passed():
     """r3 was below r2, the old k-th, by its slot only; r5 is further back than both."""
     cache, _, numbers = numbered(values=(9, 8, 7, 7, 5, 4))
     asked(cache, numbers)
@@ -252,7 +252,7 @@ def test_q3_a_kth_that_is_replaced_by_a_tie_further_back_may_have_been_passed():
     assert cache.search(numbers, QUERY, 3).ids == ("r0", "r1", "r3")
 
 
-def test_q3_a_row_that_moves_into_a_hole_is_ranked_by_its_new_slot():
+def test_a_row_that_moves_into_a_hole_is_ranked_by_its_new_slot():
     cache, _, numbers = numbered(values=(9, 1, 5, 5, 5))
     assert asked(cache, numbers, 2) == FIRST
     numbers.delete(["r1"])
@@ -260,7 +260,7 @@ def test_q3_a_row_that_moves_into_a_hole_is_ranked_by_its_new_slot():
     assert cache.search(numbers, QUERY, 2).ids == ("r0", "r4")
 
 
-def test_q3_a_member_whose_slot_was_emptied_and_filled_again_is_gone():
+def test_a_member_whose_slot_was_emptied_and_filled_again_is_gone():
     cache, _, numbers = numbered(values=(7, 8, 9))
     assert asked(cache, numbers, 2) == FIRST
     numbers.delete(["r2"])
@@ -269,7 +269,7 @@ def test_q3_a_member_whose_slot_was_emptied_and_filled_again_is_gone():
     assert cache.search(numbers, QUERY, 2).ids == ("r1", "r0")
 
 
-def test_q3_a_row_that_was_changed_and_then_deleted_is_not_there():
+def test_a_row_that_was_changed_and_then_deleted_is_not_there():
     cache, _, numbers = numbered()
     asked(cache, numbers)
     numbers.update_vector("r5", [100])
@@ -279,7 +279,7 @@ def test_q3_a_row_that_was_changed_and_then_deleted_is_not_there():
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("kind", HARD_ROWS)
-def test_c2_patched_scores_are_those_of_a_search_to_the_last_bit(kind, metric):
+def test_patched_scores_are_those_of_a_search_to_the_last_bit(kind, metric):
     cache, rows = vk.QueryCache(), hard_rows(kind, 1, 120, 33)
     collection = vk.CpuCollection(dim=33, metric=metric)
     collection.insert(range(60), rows[:60])
@@ -292,7 +292,7 @@ def test_c2_patched_scores_are_those_of_a_search_to_the_last_bit(kind, metric):
         assert asked(cache, collection, k, rows[119]) in (PATCHED, MISS)
 
 
-def test_q3_an_answer_that_holds_all_rows_is_always_merged():
+def test_an_answer_that_holds_all_rows_is_always_merged():
     cache, _, numbers = numbered()
     assert asked(cache, numbers, 8) == FIRST
     for write in (
@@ -307,14 +307,14 @@ def test_q3_an_answer_that_holds_all_rows_is_always_merged():
     assert asked(cache, numbers, 8) == MISS
 
 
-def test_q3_a_payload_written_alone_leaves_a_hit():
+def test_a_payload_written_alone_leaves_a_hit():
     cache, _, numbers = numbered()
     asked(cache, numbers)
     numbers.update("r0", payload={"n": 1})
     assert asked(cache, numbers) == PATCHED
 
 
-def test_q3_patches_follow_on_patches():
+def test_patches_follow_on_patches():
     cache, _, numbers = numbered()
     asked(cache, numbers)
     for number in range(50):
@@ -322,7 +322,7 @@ def test_q3_patches_follow_on_patches():
         assert asked(cache, numbers) == PATCHED
 
 
-def test_q3_many_writes_between_two_searches_are_merged_at_once():
+def test_many_writes_between_two_searches_are_merged_at_once():
     cache, _, numbers = numbered()
     asked(cache, numbers)
     for number in range(change_log.WRITES_KEPT):
@@ -333,7 +333,7 @@ def test_q3_many_writes_between_two_searches_are_merged_at_once():
     assert asked(cache, numbers) == MISS
 
 
-def test_q3_more_rows_than_the_log_tells_apart_are_searched():
+def test_more_rows_than_the_log_tells_apart_are_searched():
     cache, _, numbers = numbered([9] * 3 + [0] * change_log.SLOTS_MAX * 16)
     asked(cache, numbers)
     names = [f"r{number}" for number in range(3, change_log.SLOTS_MAX + 4)]
@@ -343,7 +343,7 @@ def test_q3_more_rows_than_the_log_tells_apart_are_searched():
     assert asked(cache, numbers) == MISS
 
 
-def test_q3_changed_rows_that_cost_more_than_a_search_are_searched():
+def test_changed_rows_that_cost_more_than_a_search_are_searched():
     """64 rows, and one more for every 16 that a search would scan."""
     cache, _, numbers = numbered([9] * 3 + [0] * 317)
     asked(cache, numbers)
@@ -354,7 +354,7 @@ def test_q3_changed_rows_that_cost_more_than_a_search_are_searched():
     assert asked(cache, numbers) == MISS
 
 
-def test_q3_a_kind_that_is_not_exact_is_searched_afresh():
+def test_a_kind_that_is_not_exact_is_searched_afresh():
     cache, _, numbers = numbered()
     numbers._backend.is_exact = False
     asked(cache, numbers)
@@ -377,7 +377,7 @@ FILTERED = {
 
 
 @pytest.mark.parametrize(("row_id", "parts", "expected"), FILTERED.values(), ids=FILTERED)
-def test_q3_a_filter_is_asked_about_changed_rows_only(row_id, parts, expected):
+def test_a_filter_is_asked_about_changed_rows_only(row_id, parts, expected):
     cache, _, numbers = numbered(values=range(10, 0, -1))
     for number in range(1, 10, 2):
         numbers.update(f"r{number}", payload=ODD)
@@ -387,7 +387,7 @@ def test_q3_a_filter_is_asked_about_changed_rows_only(row_id, parts, expected):
     assert asked(cache, numbers, 2, where=ODD) == HIT
 
 
-def test_q3_a_filtered_answer_that_holds_all_that_pass_is_always_merged():
+def test_a_filtered_answer_that_holds_all_that_pass_is_always_merged():
     cache, _, numbers = numbered()
     assert asked(cache, numbers, 3, where=ODD) == FIRST
     for row_id, payload in (("r5", ODD), ("r0", ODD), ("r5", None), ("r3", ODD), ("r1", ODD)):
@@ -397,10 +397,10 @@ def test_q3_a_filtered_answer_that_holds_all_that_pass_is_always_merged():
     assert asked(cache, numbers, 3, where=ODD) == MISS
 
 
-# Q4
+# Reads
 
 
-def test_q4_the_least_recently_used_answer_makes_room():
+def test_the_least_recently_used_answer_makes_room():
     cache, _, numbers = numbered(capacity=2)
     assert asked(cache, numbers, 1) == FIRST
     assert asked(cache, numbers, 2) == FIRST
@@ -411,7 +411,7 @@ def test_q4_the_least_recently_used_answer_makes_room():
     assert cache.stats().size == 2
 
 
-def test_q4_an_answer_expires_at_its_age_however_often_it_is_used():
+def test_an_answer_expires_at_its_age_however_often_it_is_used():
     now = [100.0]
     cache, _, numbers = numbered(max_age_s=10, timer=lambda: now[0])
     assert asked(cache, numbers) == FIRST
@@ -422,7 +422,7 @@ def test_q4_an_answer_expires_at_its_age_however_often_it_is_used():
     assert cache.stats() == ZERO._replace(hits=1, misses=2, expired=1, size=1)
 
 
-def test_q4_the_answers_of_a_copied_cache_grow_old_by_the_same_timer():
+def test_the_answers_of_a_copied_cache_grow_old_by_the_same_timer():
     now = [100.0]
     _, _, numbers = numbered()
     cache = copy.copy(vk.QueryCache(max_age_s=10, timer=lambda: now[0]))
@@ -432,7 +432,7 @@ def test_q4_the_answers_of_a_copied_cache_grow_old_by_the_same_timer():
         assert cache.stats().misses == misses
 
 
-def test_q4_a_patch_makes_an_answer_young_again():
+def test_a_patch_makes_an_answer_young_again():
     now = [0.0]
     cache, _, numbers = numbered(max_age_s=10, timer=lambda: now[0])
     asked(cache, numbers)
@@ -443,7 +443,7 @@ def test_q4_a_patch_makes_an_answer_young_again():
     assert asked(cache, numbers) == HIT
 
 
-def test_q4_what_has_expired_is_not_counted_as_held_or_evicted():
+def test_what_has_expired_is_not_counted_as_held_or_evicted():
     now = [0.0]
     cache, _, numbers = numbered(capacity=2, max_age_s=10, timer=lambda: now[0])
     for k in (1, 2):
@@ -453,7 +453,7 @@ def test_q4_what_has_expired_is_not_counted_as_held_or_evicted():
     assert asked(cache, numbers, 3) == FIRST
 
 
-def test_q4_without_an_age_an_answer_stays():
+def test_without_an_age_an_answer_stays():
     now = [0.0]
     cache, _, numbers = numbered(timer=lambda: now[0])
     asked(cache, numbers)
@@ -461,7 +461,7 @@ def test_q4_without_an_age_an_answer_stays():
     assert asked(cache, numbers) == HIT
 
 
-def test_q4_clearing_lets_go_of_answers_and_keeps_the_counters():
+def test_clearing_lets_go_of_answers_and_keeps_the_counters():
     cache, _, numbers = numbered()
     asked(cache, numbers)
     cache.clear()
@@ -469,24 +469,24 @@ def test_q4_clearing_lets_go_of_answers_and_keeps_the_counters():
     assert asked(cache, numbers) == FIRST
 
 
-# Q5
+# Reads
 
 
-def test_q5_another_k_or_query_is_another_entry():
+def test_another_k_or_query_is_another_entry():
     cache, _, numbers = numbered()
     for k, query in ((3, [1.0]), (4, [1.0]), (3, [np.float32(1.0000001)]), (3, [-1.0])):
         assert asked(cache, numbers, k, query) == FIRST
         assert asked(cache, numbers, k, query) == HIT
 
 
-def test_q5_one_query_in_all_its_guises_is_one_entry():
+def test_one_query_in_all_its_guises_is_one_entry():
     cache, _, numbers = numbered()
     asked(cache, numbers)
     for query in ((1,), np.ones(1), np.ones(2, np.float32)[::2], np.ones(1, np.int8)):
         assert asked(cache, numbers, np.int64(3), query) == HIT
 
 
-def test_q5_metrics_have_different_entries():
+def test_metrics_have_different_entries():
     cache, store, _ = numbered()
     for metric in METRICS:
         put(store.create_collection(metric, dim=1, metric=metric), (3, 2, 1))
@@ -495,7 +495,7 @@ def test_q5_metrics_have_different_entries():
     assert found == [[3.0, 2.0, 1.0], [1.0, 1.0, 1.0], [0.0, -1.0, -2.0]]
 
 
-def test_q5_another_filter_is_another_entry_and_another_spelling_is_not():
+def test_another_filter_is_another_entry_and_another_spelling_is_not():
     cache, _, numbers = numbered()
     filters = ({}, ODD, {"odd": False}, {"odd": 1}, {"not": ODD})
     for where in (None, *filters):
@@ -504,7 +504,7 @@ def test_q5_another_filter_is_another_entry_and_another_spelling_is_not():
     assert asked(cache, numbers, where={"odd": {"eq": np.True_}}) == HIT
 
 
-def test_q5_a_function_as_filter_is_asked_every_time():
+def test_a_function_as_filter_is_asked_every_time():
     cache, store, numbers = numbered()
     numbers.update("r3", payload={"n": 5})
     for _ in range(2):
@@ -513,12 +513,12 @@ def test_q5_a_function_as_filter_is_asked_every_time():
     assert found.ids == ("r3",)
 
 
-def test_q5_no_neighbours_need_no_entry():
+def test_no_neighbours_need_no_entry():
     cache, _, numbers = numbered()
     assert asked(cache, numbers, 0) == {"bypassed": 1}
 
 
-# Q6
+# Reads
 
 
 def while_scoring(monkeypatch, do):
@@ -533,7 +533,7 @@ def while_scoring(monkeypatch, do):
     monkeypatch.setattr(search, "canonical_scores", score)
 
 
-def test_q6_an_answer_is_kept_under_the_version_that_it_was_found_in(monkeypatch):
+def test_an_answer_is_kept_under_the_version_that_it_was_found_in(monkeypatch):
     cache, _, numbers = numbered()
     expected = numbers.search(QUERY, k=3)
     while_scoring(monkeypatch, lambda: numbers.update_vector("r0", [1]))
@@ -544,14 +544,14 @@ def test_q6_an_answer_is_kept_under_the_version_that_it_was_found_in(monkeypatch
     assert asked(cache, numbers, 3, [2.0]) == PATCHED
 
 
-def test_q6_an_answer_found_at_the_second_attempt_is_kept_under_the_later_version(monkeypatch):
+def test_an_answer_found_at_the_second_attempt_is_kept_under_the_later_version(monkeypatch):
     cache, _, numbers = numbered(values=[7] * 300)
     while_scoring(monkeypatch, lambda: numbers.update_vector("r9", [8]))
     assert cache.search(numbers, QUERY, 3).ids == ("r9", "r0", "r1")
     assert asked(cache, numbers) == HIT
 
 
-def test_q6_a_search_that_ends_late_does_not_replace_a_later_answer(monkeypatch):
+def test_a_search_that_ends_late_does_not_replace_a_later_answer(monkeypatch):
     cache, _, numbers = numbered()
 
     def overtake():
@@ -586,7 +586,7 @@ class Overtaken(vk.CpuCollection):
         return super().version - self.behind
 
 
-def test_q6_a_patch_takes_the_version_and_the_rows_changed_since_in_one_read():
+def test_a_patch_takes_the_version_and_the_rows_changed_since_in_one_read():
     cache, numbers = vk.QueryCache(), Interrupted(dim=1, metric="dot")
     put(numbers, (9, 8, 7, 6, 5, 4))
     asked(cache, numbers)
@@ -596,7 +596,7 @@ def test_q6_a_patch_takes_the_version_and_the_rows_changed_since_in_one_read():
     assert asked(cache, numbers) == HIT
 
 
-def test_q6_a_patch_translates_slots_with_the_tables_of_its_read(monkeypatch):
+def test_a_patch_translates_slots_with_the_tables_of_its_read(monkeypatch):
     cache, _, numbers = numbered()
     asked(cache, numbers)
     numbers.update_vector("r5", [1])
@@ -612,7 +612,7 @@ def test_q6_a_patch_translates_slots_with_the_tables_of_its_read(monkeypatch):
     assert asked(cache, numbers) == MISS
 
 
-def test_q6_an_entry_later_than_the_version_that_was_looked_at_is_a_hit():
+def test_an_entry_later_than_the_version_that_was_looked_at_is_a_hit():
     cache, numbers = vk.QueryCache(), Overtaken(dim=1, metric="dot")
     put(numbers, (9, 8, 7))
     asked(cache, numbers)

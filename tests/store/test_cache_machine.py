@@ -1,4 +1,4 @@
-"""Q2, Q3: after any writes by any path, every cached answer is the fresh one, ties and all."""
+"""After any writes by any path, every cached answer is the fresh one, ties and all."""
 
 from tempfile import TemporaryDirectory
 

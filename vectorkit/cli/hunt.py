@@ -18,8 +18,8 @@ import joblib
 from vectorkit.errors import InvalidOption
 from vectorkit.progress import progress
 from vectorkit.records import check_range, check_seed
-from vectorkit.sim.fuzzing.coverage import PLACES
-from vectorkit.sim.fuzzing.hunt import VERDICTS, Tally, Trial, try_seed
+from vectorkit.sim.fuzzing.coverage import COVERAGE_GOALS
+from vectorkit.sim.fuzzing.hunt import VERDICTS, HuntTally, Trial, try_seed
 
 _COLUMNS: Final = 100
 _COUNT_WIDTH: Final = 10
@@ -43,7 +43,7 @@ def hunt(*, minutes: float, first_seed: int, jobs: int, out: Path, is_json: bool
     check_seed(first_seed)
     check_range("jobs", jobs, 1, _JOBS_MAX)
     out.mkdir(parents=True, exist_ok=True)
-    tally, started_s = Tally(), perf_counter()
+    tally, started_s = HuntTally(), perf_counter()
     total_s = 60 * minutes
     try:
         with _stopped_by_hand() as is_stopped, progress("hunting", total=total_s, unit="s") as bar:
@@ -92,10 +92,10 @@ def _trials(seeds: Iterable[int], jobs: int) -> Iterator[Trial]:
     return found
 
 
-def report(tally: Tally, out: Path) -> str:
+def report(tally: HuntTally, out: Path) -> str:
     """What a hunt has found and what it has been through, as a text for a terminal.
 
-    >>> print(report(Tally(), Path("out")).splitlines()[0])
+    >>> print(report(HuntTally(), Path("out")).splitlines()[0])
     0 seeds, 0.00 simulated hours, 0 events: nothing was broken
     """
     hours = tally.duration_ms / _MS_PER_HOUR
@@ -113,7 +113,7 @@ def report(tally: Tally, out: Path) -> str:
         cells = [_cell(each, f"{counts[each]:,}") for each in VERDICTS]
         lines.append(f"{check:{width}}" + "".join(cells))
     lines += ["", "In how many seeds it was seen:"]
-    for group, places in groupby(PLACES, key=lambda place: place.group):
+    for group, places in groupby(COVERAGE_GOALS, key=lambda place: place.group):
         seen = [(place.name, tally.places[place]) for place in places]
         lines += ["", group, *_rows(seen)]
     return "\n".join(lines)

@@ -29,7 +29,7 @@ _TEMPLATE: Final = "report.html"
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class TourResults:
     """What the tour found out, ready to be shown."""
 
     words: Dataset
@@ -48,7 +48,7 @@ def make_folders(out: Path) -> None:
         (out / name).mkdir(parents=True, exist_ok=True)
 
 
-def write_report(found: Findings, out: Path) -> Path:
+def write_report(found: TourResults, out: Path) -> Path:
     """Write figures, frames and the page into the report's folders; the result is the page."""
     figures = {
         "update_latency": _png(
@@ -68,7 +68,7 @@ def write_report(found: Findings, out: Path) -> Path:
     return page
 
 
-def _tables(found: Findings) -> dict[str, pd.DataFrame]:
+def _tables(found: TourResults) -> dict[str, pd.DataFrame]:
     return {
         "neighbours": found.neighbours,
         "update_latency": found.updates,
@@ -94,7 +94,7 @@ def _png(draw: Callable[[Axes], Axes], size: tuple[float, float]) -> bytes:
     return buffer.getvalue()
 
 
-def _page(found: Findings, figures: dict[str, bytes], tables: dict[str, pd.DataFrame]) -> str:
+def _page(found: TourResults, figures: dict[str, bytes], tables: dict[str, pd.DataFrame]) -> str:
     run, nodes = found.run, tables["nodes"]
     statuses = run.health[run.health["node"] == "node-3"]["status"]
     passed = statuses[statuses != statuses.shift()].tolist()
@@ -180,7 +180,7 @@ def _html(table: pd.DataFrame) -> str:
     )
 
 
-def _cut(found: Findings) -> tuple[sim.Partition, float]:
+def _cut(found: TourResults) -> tuple[sim.Partition, float]:
     """The one fault of the tour, and how long it lasts."""
     (cut,) = found.scenario.faults
     assert isinstance(cut, sim.Partition)
@@ -188,7 +188,7 @@ def _cut(found: Findings) -> tuple[sim.Partition, float]:
     return cut, cut.for_ms
 
 
-def _code(found: Findings) -> str:
+def _code(found: TourResults) -> str:
     options, workload = found.scenario.options, found.scenario.workload
     link, (cut, for_ms) = options.link, _cut(found)
     assert workload is not None

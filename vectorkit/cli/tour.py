@@ -9,7 +9,7 @@ from typing import Final
 import pandas as pd
 
 from vectorkit import datasets, frames, measure, sim
-from vectorkit.cli.report import Findings, make_folders, write_report
+from vectorkit.cli.report import TourResults, make_folders, write_report
 from vectorkit.collections import CpuCollection
 from vectorkit.datasets import Dataset
 from vectorkit.errors import InvalidOption
@@ -59,7 +59,7 @@ def tour(*, vectors: int | None, seed: int, out: Path, is_quick: bool) -> None:
     run, during = _replicate(scenario)
     print(_verdict(run))
 
-    found = Findings(
+    found = TourResults(
         words,
         neighbours,
         search_ms,

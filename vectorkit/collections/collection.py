@@ -23,7 +23,7 @@ from vectorkit.collections.readable import Reader, Snapshot, not_found
 from vectorkit.collections.results import WriteResult
 from vectorkit.collections.storage.redo import Change, Head
 from vectorkit.collections.storage.storage import PIECE_ROWS, Storage
-from vectorkit.collections.storage.tables import View
+from vectorkit.collections.storage.tables import StateView
 from vectorkit.collections.validation import (
     check_dim,
     check_id,
@@ -180,7 +180,7 @@ class Collection(Reader):
                     raise not_found(wanted, self)
                 return storage.put(slot, row)
         except BaseException:
-            guard.let_go()
+            guard.release()
             raise
 
     def update_vectors(self, ids: Iterable[Id], vectors: Any) -> WriteResult:
@@ -462,14 +462,14 @@ class Collection(Reader):
             known = type(self._storage.tables.ids[0]).__name__
             raise mixed_ids(f"{type(ids[0]).__name__} into a collection of {known}")
 
-    def _filtered(self, wanted: Filter, view: View) -> MaskArray:
+    def _filtered(self, wanted: Filter, view: StateView) -> MaskArray:
         run = self._guard.run_filter if wanted.key is None else call
         return run(wanted.mask, view.tables.columns, view.count)
 
-    def _peek(self, look: Callable[[View], Any]) -> Any:
+    def _peek(self, look: Callable[[StateView], Any]) -> Any:
         return self._guard.run(lambda: look(self._storage.peek()))
 
-    def _slot(self, row_id: Id, view: View) -> int | None:
+    def _slot(self, row_id: Id, view: StateView) -> int | None:
         return self._storage.slot_of.get(row_id)
 
     def _row(self, row_id: Id) -> tuple[ReadRows, Payload | None]:
@@ -491,9 +491,9 @@ class Collection(Reader):
             state = storage.view().state
         return self._backend.read(state, np.full(1, slot, np.int32)), payload
 
-    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+    def _read(self, dispatch: Callable[[StateView], Any]) -> tuple[StateView, Any]:
         return self._guard.run(self._dispatched, dispatch)
 
-    def _dispatched(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+    def _dispatched(self, dispatch: Callable[[StateView], Any]) -> tuple[StateView, Any]:
         view = self._storage.view()
         return view, dispatch(view)

@@ -20,7 +20,7 @@ from vectorkit.collections.collection import Collection
 from vectorkit.collections.execution.jax_context import plain_jax
 from vectorkit.collections.gpu import check_device
 from vectorkit.collections.results import WriteResult
-from vectorkit.collections.storage.tables import View
+from vectorkit.collections.storage.tables import StateView
 from vectorkit.collections.validation import check_dim, nearest
 from vectorkit.collections.values.conversion import known_name, whole_number
 from vectorkit.collections.values.not_storable import short
@@ -100,7 +100,7 @@ class QuantizedCollection(Collection):
         (5, 0.0, 0)
         """
 
-        def sample(view: View) -> ReadRows | None:
+        def sample(view: StateView) -> ReadRows | None:
             if not self._backend.keeps_rows or view.state.codec.needs_training:
                 return None
             step = max(1, -(-view.count // SAMPLE_ROWS))

@@ -19,7 +19,7 @@ from vectorkit.collections.filters.filter import Filter, parse
 from vectorkit.collections.results import BatchMatches, Matches, Row, RowBatch
 from vectorkit.collections.search import Found, find_best
 from vectorkit.collections.storage.digest import combine, parameter_bytes, row_hashes, total_of
-from vectorkit.collections.storage.tables import Tables, View
+from vectorkit.collections.storage.tables import StateView, Tables
 from vectorkit.collections.validation import (
     check_id,
     check_k,
@@ -70,19 +70,19 @@ class Reader(ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def _filtered(self, wanted: Filter, view: View) -> MaskArray:
+    def _filtered(self, wanted: Filter, view: StateView) -> MaskArray:
         """The rows that pass; where it calls a function, that cannot write to these rows."""
 
     @abstractmethod
-    def _peek(self, look: Callable[[View], Any]) -> Any:
+    def _peek(self, look: Callable[[StateView], Any]) -> Any:
         """What `look` finds in the present tables; no write is brought to the device for it."""
 
     @abstractmethod
-    def _slot(self, row_id: Id, view: View) -> int | None:
+    def _slot(self, row_id: Id, view: StateView) -> int | None:
         """The slot of a row in this view."""
 
     @abstractmethod
-    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+    def _read(self, dispatch: Callable[[StateView], Any]) -> tuple[StateView, Any]:
         """Run `dispatch` on the present state; its tables stay as long as the view is there."""
 
     @abstractmethod
@@ -130,7 +130,7 @@ class Reader(ABC):
         """
         wanted = check_id(row_id)
 
-        def look(view: View) -> Payload | None:
+        def look(view: StateView) -> Payload | None:
             slot = self._slot(wanted, view)
             if slot is None:
                 raise not_found(wanted, self)
@@ -271,7 +271,9 @@ class Snapshot(Reader):
     (('a',), 0)
     """
 
-    def __init__(self, name: str, config: CollectionConfig, backend: Backend, view: View) -> None:
+    def __init__(
+        self, name: str, config: CollectionConfig, backend: Backend, view: StateView
+    ) -> None:
         self.name = name
         self.config = config
         self._backend = backend
@@ -328,15 +330,15 @@ class Snapshot(Reader):
     def __len__(self) -> int:
         return self._view.count
 
-    def _slot(self, row_id: Id, view: View) -> int | None:
+    def _slot(self, row_id: Id, view: StateView) -> int | None:
         if self._slot_of is None:
             self._slot_of = {name: slot for slot, name in enumerate(view.ids)}
         return self._slot_of.get(row_id)
 
-    def _filtered(self, wanted: Filter, view: View) -> MaskArray:
+    def _filtered(self, wanted: Filter, view: StateView) -> MaskArray:
         return wanted.mask(view.tables.columns, view.count)
 
-    def _peek(self, look: Callable[[View], Any]) -> Any:
+    def _peek(self, look: Callable[[StateView], Any]) -> Any:
         return look(self._view)
 
     def _row(self, row_id: Id) -> tuple[ReadRows, Payload | None]:
@@ -347,7 +349,7 @@ class Snapshot(Reader):
         row = self._backend.read(view.state, np.full(1, slot, np.int32))
         return row, view.tables.payloads[slot]
 
-    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+    def _read(self, dispatch: Callable[[StateView], Any]) -> tuple[StateView, Any]:
         return self._view, dispatch(self._view)
 
     def __copy__(self) -> Snapshot:
@@ -370,7 +372,7 @@ def _snapshot_from_bytes(backend: Backend, data: bytes) -> Snapshot:
     with plain_jax():
         learned, blocks = backend.adopt(contents.arrays, count)
     tables.append(0, contents.ids, contents.payloads)
-    view = View(backend.state(learned, blocks), tables, count, contents.version)
+    view = StateView(backend.state(learned, blocks), tables, count, contents.version)
     return Snapshot(contents.name, contents.config, backend, view)
 
 

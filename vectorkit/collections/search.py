@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vectorkit.collections.backends.base import SELECTION_PRODUCTS, Backend, Candidates, Pending
 from vectorkit.collections.backends.state import padded_size
 from vectorkit.collections.results import BatchMatches
-from vectorkit.collections.storage.tables import View
+from vectorkit.collections.storage.tables import StateView
 from vectorkit.kernels.canonical import canonical_scores
 from vectorkit.types import Float32Array, Int32Array, MaskArray, Metric
 
@@ -39,7 +39,7 @@ GATHERED_NUMBERS_MAX: Final = 1 << 18
 
 _BLOCK_ROWS: Final = 1 << 14
 
-Select = Callable[[View], MaskArray | None]
+Select = Callable[[StateView], MaskArray | None]
 """Which of the first `view.count` slots a search may find; None for all. Runs under the lock."""
 
 
@@ -61,7 +61,7 @@ class Source(Protocol):
         """The present state, held."""
         ...
 
-    def _read(self, dispatch: Callable[[View], Any]) -> tuple[View, Any]:
+    def _read(self, dispatch: Callable[[StateView], Any]) -> tuple[StateView, Any]:
         """Run `dispatch` on the present state; its tables stay as long as the view is there."""
         ...
 
@@ -125,7 +125,7 @@ class _Search:
         # Of the rows now, once for all: a source that grows meanwhile must not be asked in turn.
         products = padded_size(len(source)) * (queries.shape[1] + SELECTION_PRODUCTS)
         self._queries_in_time = source._backend.products_at_once // products
-        self._masked: tuple[View, MaskArray | None] | None = None
+        self._masked: tuple[StateView, MaskArray | None] | None = None
         self.queries = queries
         self.k = k
         self.metric = metric
@@ -165,7 +165,7 @@ class _Search:
         asked, backend = self.queries[pending], source._backend
         prepared = backend.prepare(asked)
 
-        def dispatch(view: View) -> Pending:
+        def dispatch(view: StateView) -> Pending:
             mask = self._mask(view)
             if view.count == 0:
                 return lambda: _nothing(asked)
@@ -185,7 +185,7 @@ class _Search:
             return view.version, np.ones(len(asked), np.bool_)
         return view.version, outside < self.matches.scores[pending, self.k - 1]
 
-    def _mask(self, view: View) -> MaskArray | None:
+    def _mask(self, view: StateView) -> MaskArray | None:
         """What `select` marks in this view, which is the same for all pieces of a pass."""
         if self._masked is None or self._masked[0] is not view:
             self._masked = view, None if self.select is None else self.select(view)
@@ -194,7 +194,7 @@ class _Search:
     def score_everything(self, source: Source, pending: NDArray[np.int64]) -> None:
         """Answer the pending queries from all rows that are wanted, by the canonical formula."""
 
-        def dispatch(view: View) -> tuple[Float32Array, MaskArray | None]:
+        def dispatch(view: StateView) -> tuple[Float32Array, MaskArray | None]:
             mask = None if self.select is None else self.select(view)
             return source._backend.rows(view.state, view.count), mask
 
@@ -208,7 +208,7 @@ class _Search:
             self._put(index[None], view, slots[None, best], scores[None, best])
 
     def _put(
-        self, indices: NDArray[np.int64], view: View, slots: Int32Array, scores: Float32Array
+        self, indices: NDArray[np.int64], view: StateView, slots: Int32Array, scores: Float32Array
     ) -> None:
         """The k best of `slots` by (score, slot) answer the queries `indices`.
 
@@ -227,7 +227,7 @@ class _Search:
         self.matches.counts[indices] = (slots < view.count).sum(axis=1)
 
 
-def _gather(backend: Backend, view: View, slots: NDArray[np.int64], batch: int) -> Pending:
+def _gather(backend: Backend, view: StateView, slots: NDArray[np.int64], batch: int) -> Pending:
     """All of a few slots as the candidates of every query: no other row is wanted."""
     wanted = slots.astype(np.int32)
     rows = backend.read(view.state, wanted)

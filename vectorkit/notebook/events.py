@@ -38,7 +38,7 @@ def events_of(run: Run) -> list[Event]:
     """
     events: list[Event] = []
     roles: dict[str, str] = {}
-    for _, event in run.facts.events:
+    for _, event in run.evidence.events:
         if isinstance(event, RoleTaken):
             if roles.get(event.node) == event.role == "replica":
                 continue  # It follows another master, as the health of all will tell.
@@ -66,7 +66,7 @@ def _told(run: Run, event: TraceEvent, *, was_down: bool) -> str:
             text = f"{describe(fault)}{ending}"
         case RoleTaken(node=node, role=role, epoch=epoch):
             named = role in ("master", "candidate")
-            text = f"{node} is {role}" + (f" ({run.facts.epoch_name(epoch)})" if named else "")
+            text = f"{node} is {role}" + (f" ({run.evidence.epoch_name(epoch)})" if named else "")
         case NodeCrashed(node=node, kind=kind) if was_down:
             text = f"{node} loses its disk while it is down" if kind == "lost_disk" else ""
         case NodeCrashed(node=node, kind=kind):

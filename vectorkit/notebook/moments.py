@@ -166,7 +166,7 @@ class Moments:
         self.duration_ms = run.duration_ms
         self.windows = _windows(run)
         self.events = events_of(run)
-        self._epoch_name = run.facts.epoch_name
+        self._epoch_name = run.evidence.epoch_name
         self._has_disks = run.options.protocol.has_durable_log
         lives, healths = lives_of_nodes(run), _healths(run)
         self._lives = {node: Steps(NodeLife(), lives[node]) for node in self.node_ids}
@@ -338,7 +338,7 @@ def _flights(run: Run) -> dict[tuple[str, str], tuple[Float64Array, ...]]:
 
 def _requests(run: Run, *, is_write: bool) -> list[Float64Array]:
     """When requests were made, when they went well, and when they failed, each in order."""
-    mine = [each for each in run.facts.requests if each.is_write is is_write]
+    mine = [each for each in run.evidence.requests if each.is_write is is_write]
     invoked_ns = [each.invoked_ns for each in mine]
     ok_ns = [each.completed_ns for each in mine if each.completed_ns is not None and each.is_ok]
     failed_ns = [

@@ -60,7 +60,7 @@ def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
                 note(node, sampled_ms, now[node]._replace(received=head))
 
     heads = {node: _sampled_heads(run, node) for node in now}
-    for _, event in run.facts.events:
+    for _, event in run.evidence.events:
         if isinstance(event, NODE_EVENTS):
             node, time_ms = event.node, ns_to_ms(event.time_ns)
             note_heads(node, time_ms)

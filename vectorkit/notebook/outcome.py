@@ -49,7 +49,7 @@ def outcome_of(run: Run) -> Outcome:
     >>> outcome_of(run).answered, outcome_of(run).lost
     (10, 0)
     """
-    writes = [each for each in run.facts.requests if each.is_write]
+    writes = [each for each in run.evidence.requests if each.is_write]
     answered_ns = sorted(
         each.completed_ns for each in writes if each.is_ok and each.completed_ns is not None
     )
@@ -62,10 +62,10 @@ def outcome_of(run: Run) -> Outcome:
         asked=len(writes),
         answered=len(answered_ns),
         failed=sum(each.completed_ns is not None for each in writes) - len(answered_ns),
-        lost=len(lost_writes(run.facts)),
+        lost=len(lost_writes(run.evidence)),
         is_promised=found[_SURVIVAL].is_promised,
         silence_ms_max=_silence_ms(asked_ns, answered_ns),
-        masterless_ms=ns_to_ms(masterless_ns(run.facts, ms_to_ns(run.duration_ms))),
+        masterless_ms=ns_to_ms(masterless_ns(run.evidence, ms_to_ns(run.duration_ms))),
         lag_ms_max={node: lags[node] for node in run.options.node_ids if node in lags},
         findings=found,
         trace_hash=run.trace_hash,

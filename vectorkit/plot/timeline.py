@@ -46,7 +46,7 @@ MESSAGE_CLASSES: Final = {
     "Prepare": "mastership",
     "Promise": "mastership",
     "Reject": "mastership",
-    "Stand": "mastership",
+    "StartElection": "mastership",
     "AskPromise": "mastership",
     "TellPromise": "mastership",
     "ConfirmEpoch": "mastership",

@@ -1,7 +1,7 @@
 """Master-replica replication as pure state machines: no clock, no network, no randomness."""
 
 from vectorkit.replication.candidate import Promotion
-from vectorkit.replication.master.master import MasterNode
+from vectorkit.replication.master.master import MasterRole
 from vectorkit.replication.monitoring.health import ReplicaStatus, status_of
 from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats
 from vectorkit.replication.node import Node
@@ -21,8 +21,14 @@ from vectorkit.replication.protocol.failure_detectors import Failover
 from vectorkit.replication.protocol.log import Position, Record, ReplicationLog
 from vectorkit.replication.protocol.options import ReplicationOptions
 from vectorkit.replication.protocol.write_concern import WriteConcern, majority
-from vectorkit.replication.replica.replica import ReplicaNode
+from vectorkit.replication.replica.replica import ReplicaRole
 from vectorkit.replication.status import NodeStatus, node_status
+
+MasterNode = MasterRole
+"""The role by the name that the first design gave it."""
+
+ReplicaNode = ReplicaRole
+"""The role by the name that the first design gave it."""
 
 __all__ = [
     "Appended",
@@ -31,6 +37,7 @@ __all__ = [
     "Failover",
     "Image",
     "MasterNode",
+    "MasterRole",
     "Node",
     "NodeStatus",
     "Noted",
@@ -40,6 +47,7 @@ __all__ = [
     "Record",
     "ReplicaInfo",
     "ReplicaNode",
+    "ReplicaRole",
     "ReplicaStatus",
     "ReplicationLog",
     "ReplicationOptions",

@@ -17,7 +17,7 @@ from vectorkit.replication.protocol.messages import (
     Prepare,
     Promise,
     Reject,
-    Stand,
+    StartElection,
 )
 from vectorkit.replication.role import Reason, Role, RoleName, earliest
 from vectorkit.units import NS_PER_MS
@@ -50,7 +50,7 @@ class Promotion:
         return record_table(self)
 
 
-class CandidateNode(Role):
+class CandidateRole(Role):
     """Asks all nodes for the promise of an epoch above any that it has seen.
 
     With answers from `quorum` slots of intact nodes, its own included, the greatest answer wins:
@@ -148,7 +148,7 @@ class CandidateNode(Role):
     def end(self) -> None:
         """Another role before it was decided: somebody stands for more."""
         if self.promotion.state == "asking":
-            self.member.vain_stands += 1
+            self.member.failed_elections += 1
             self._note_answers()
             self.promotion.state = "failed"
             self.promotion.reason = "another node stands for a higher epoch"
@@ -201,7 +201,7 @@ class CandidateNode(Role):
         )
         self._note_answers()
         if _rank(self._answers[best]) > own and not self.promotion.is_forced:
-            self.member.outbox.send(self.member.node_ids[best], Stand(self.epoch))
+            self.member.outbox.send(self.member.node_ids[best], StartElection(self.epoch))
             self._fail("delegated", f"{self.member.node_ids[best]} has the greater log")
             return
         heard = max(
@@ -220,14 +220,14 @@ class CandidateNode(Role):
             self._fail("failed", "an operation of its own log cannot be applied")
         elif member.applied_offset == member.log.head.offset == member.flushed.offset:
             self.promotion.state = "won"
-            member.vain_stands = 0
-            member.become(self._win(self.promotion))
+            member.failed_elections = 0
+            member.switch_role(self._win(self.promotion))
 
     def _fail(self, state: Literal["delegated", "refused", "failed"], reason: str) -> None:
-        self.member.vain_stands += 1
+        self.member.failed_elections += 1
         self._note_answers()
         self.promotion.state, self.promotion.reason = state, reason
-        self.member.become(self._give_up())
+        self.member.switch_role(self._give_up())
 
     def _note_answers(self) -> None:
         ids = self.member.node_ids

@@ -11,7 +11,7 @@ from vectorkit.atomic import at_once
 from vectorkit.errors import VectorKitError
 from vectorkit.operations import Operation
 from vectorkit.replication.monitoring.stats import Counters
-from vectorkit.replication.outbox import Also, Outbox, Place, nothing
+from vectorkit.replication.outbox import Also, Origin, Outbox, nothing
 from vectorkit.replication.protocol.durable import (
     AppendRecords,
     Checkpoint,
@@ -62,7 +62,7 @@ class Member:
     `promise` is in force as soon as it is set, `durable_promise` once the disk has it.
     """
 
-    become: Callable[[Any], None]
+    switch_role: Callable[[Any], None]
     """Gives the node another role."""
     role: Hooks
 
@@ -89,7 +89,7 @@ class Member:
         """Why its process does not run, if it does not: then nobody can write to its store."""
         self.promise = self.durable_promise = 0
         self.heard_epoch = self.heard_offset = 0
-        self.vain_stands = 0
+        self.failed_elections = 0
         """How often in a row it has stood for mastership in vain, hearing no master since."""
         self.known = self._durable_known = KnownIndices.of_nodes(len(self.node_ids))
         """What it knows of all slots' indices."""
@@ -228,7 +228,7 @@ class Member:
     # History
 
     def append(
-        self, operation: Operation, encoded: bytes, epoch: int, place: Place, also: Also = nothing
+        self, operation: Operation, encoded: bytes, epoch: int, place: Origin, also: Also = nothing
     ) -> Entry:
         """A master gives an operation its place; called again after an exception, the rest."""
         offset, writer = place

@@ -8,13 +8,13 @@ from typing import Any, Final, Literal, cast
 
 from vectorkit.errors import DiskFull, InvalidInput, PromotionRefused, WriteRefused
 from vectorkit.operations import EpochStart, Operation
-from vectorkit.replication.candidate import CandidateNode, Promotion
-from vectorkit.replication.master.master import MasterNode
+from vectorkit.replication.candidate import CandidateRole, Promotion
+from vectorkit.replication.master.master import MasterRole
 from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
 from vectorkit.replication.monitoring.health import ReplicaStatus
 from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats
-from vectorkit.replication.outbox import Place
+from vectorkit.replication.outbox import Origin
 from vectorkit.replication.protocol.durable import Image
 from vectorkit.replication.protocol.effects import Appended, Applied, Effect, Noted
 from vectorkit.replication.protocol.epochs import FIRST_EPOCH, KnownIndices, owner_of, slot_of
@@ -31,7 +31,7 @@ from vectorkit.replication.protocol.messages import (
     Promise,
     Reject,
     Seek,
-    Stand,
+    StartElection,
     TellPromise,
     index_of_sender,
     known_of,
@@ -39,10 +39,10 @@ from vectorkit.replication.protocol.messages import (
 from vectorkit.replication.protocol.options import ReplicationOptions
 from vectorkit.replication.protocol.wire import wire_size
 from vectorkit.replication.reads import refused, serve
-from vectorkit.replication.replica.replica import ReplicaNode
+from vectorkit.replication.replica.replica import ReplicaRole
 from vectorkit.replication.report import node_stats, replica_info
 from vectorkit.replication.role import Reason, Role
-from vectorkit.replication.state_loss import ReturningNode
+from vectorkit.replication.state_loss import ReturningRole
 from vectorkit.store import VectorStore
 from vectorkit.units import NS_PER_MS
 
@@ -78,7 +78,7 @@ class Node:
     ) -> None:
         self.member = Member(node_id, node_ids, options or ReplicationOptions(), now_ns)
         self.member.attach(self)
-        self.member.become = self._become
+        self.member.switch_role = self._switch_role
         self.promotion: Promotion | None = None
         """The last attempt to become master."""
         self._is_up = False
@@ -93,7 +93,7 @@ class Node:
             self.member.outbox.add(Applied(self.member.applied, "replay"))
         if is_new and not self.member.slot:
             self.member.outbox.add(Appended(self.log.head, EpochStart.__name__))
-            self._become(self._serve(FIRST_EPOCH, is_forced=False))
+            self._switch_role(self._serve(FIRST_EPOCH, is_forced=False))
         self.member.outbox.after_changes(lambda: self._come_up(is_new))
 
     # What is known of it
@@ -153,7 +153,7 @@ class Node:
     def flush(self, now_ns: int) -> list[Effect]:
         """The effects of the writes made to the store since the last transition."""
         self.member.now_ns = now_ns
-        if isinstance(self.role, MasterNode):
+        if isinstance(self.role, MasterRole):
             self.role.flush()
         return self._drain()
 
@@ -195,12 +195,14 @@ class Node:
         """
         self.check_promotable()
         self.member.now_ns = now_ns
-        self._become(self._stand("command", is_forced=force, max_lag_operations=max_lag_operations))
+        self._switch_role(
+            self._stand("command", is_forced=force, max_lag_operations=max_lag_operations)
+        )
         return self._drain()
 
     def check_promotable(self) -> None:
         """Raise PromotionRefused where a command cannot make this node master now."""
-        if isinstance(self.role, MasterNode | CandidateNode | ReturningNode) or self.member.is_lost:
+        if isinstance(self.role, MasterRole | CandidateRole | ReturningRole) or self.member.is_lost:
             raise PromotionRefused(
                 f"{self.id} cannot be promoted now",
                 got=f"a node that is {self.role.name}",
@@ -265,14 +267,14 @@ class Node:
             )
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Origin:
         """The offset that the next operation gets, and for whom it is written."""
-        assert isinstance(self.role, MasterNode)
+        assert isinstance(self.role, MasterRole)
         return self.member.log.head.offset + 1, self.role.clients.writer
 
-    def append(self, operation: Operation, encoded: bytes, place: Place) -> None:
+    def append(self, operation: Operation, encoded: bytes, place: Origin) -> None:
         """Give an operation its place in history; `flush` sends it."""
-        assert isinstance(self.role, MasterNode)
+        assert isinstance(self.role, MasterRole)
         self.role.append(operation, encoded, place)
 
     # Roles
@@ -280,16 +282,16 @@ class Node:
     def _come_up(self, is_new: bool) -> None:
         self._is_up = True
         if self.member.is_lost:
-            self._become(ReturningNode(self.member, self._follow))
+            self._switch_role(ReturningRole(self.member, self._follow))
         elif is_new and self.member.slot:
-            self._become(self._follow(self.member.node_ids[0], FIRST_EPOCH))
+            self._switch_role(self._follow(self.member.node_ids[0], FIRST_EPOCH))
         elif not is_new:
-            self._become(self._follow())
+            self._switch_role(self._follow())
 
-    def _become(self, role: Role) -> None:
+    def _switch_role(self, role: Role) -> None:
         self.role.end()
         self.member.role = role
-        if isinstance(role, CandidateNode):
+        if isinstance(role, CandidateRole):
             self.promotion = role.promotion
         role.start()
 
@@ -300,7 +302,7 @@ class Node:
         stands_at_ns = None
         if has_served and master_id is None:
             stands_at_ns = member.now_ns + 2 * member.options.backoff_ms_min * NS_PER_MS
-        return ReplicaNode(
+        return ReplicaRole(
             member, self._stand, master_id=master_id, epoch=epoch, stands_at_ns=stands_at_ns
         )
 
@@ -310,7 +312,7 @@ class Node:
         limit = (
             self.options.max_lag_operations if max_lag_operations is None else max_lag_operations
         )
-        return CandidateNode(
+        return CandidateRole(
             self.member,
             reason,
             win=lambda promotion: self._serve(promotion.epoch, is_forced=promotion.is_forced),
@@ -320,7 +322,7 @@ class Node:
         )
 
     def _serve(self, epoch: int, *, is_forced: bool) -> Role:
-        return MasterNode(
+        return MasterRole(
             self.member, epoch, step_down=self._follow, stand=self._stand, is_forced=is_forced
         )
 
@@ -362,16 +364,16 @@ class Node:
             self._forget()
             return
         role = self.role
-        is_about_to_sync = isinstance(role, ReplicaNode) and role.state != "installing"
+        is_about_to_sync = isinstance(role, ReplicaRole) and role.state != "installing"
         if member.is_lost and is_about_to_sync and member.unheard:
             # A slot that counted as heard because it was retired has come back. An installation
             # whose write has begun was decided before.
-            self._become(ReturningNode(member, self._follow))
+            self._switch_role(ReturningRole(member, self._follow))
 
     def _forget(self) -> None:
         """Drop the state and speak to nobody before that, and another index, is durable."""
         self.role.end()
-        self.member.role = ReturningNode(self.member, self._follow)
+        self.member.role = ReturningRole(self.member, self._follow)
         self._is_up = False
         self.member.forget()
         self.member.outbox.after_changes(lambda: self._come_up(is_new=False))
@@ -394,14 +396,14 @@ class Node:
     def _on_seek(self, source: str, message: Seek) -> None:
         self.role.on_seek(source, message)
 
-    def _on_stand(self, source: str, message: Stand) -> None:
-        self.role.on_stand(message)
+    def _on_start_election(self, source: str, message: StartElection) -> None:
+        self.role.on_start_election(message)
 
     def _on_client(self, source: str, message: ClientRead | ClientWrite) -> None:
         member, role = self.member, self.role
-        if isinstance(role, MasterNode):
+        if isinstance(role, MasterRole):
             role.on_client(source, message)
-        elif isinstance(role, ReplicaNode) and isinstance(message, ClientRead):
+        elif isinstance(role, ReplicaRole) and isinstance(message, ClientRead):
             if not role.hold(source, message):
                 member.outbox.send(source, serve(member, role, message))
         elif isinstance(message, ClientRead):
@@ -418,7 +420,7 @@ class Node:
             member.outbox.send(source, rejected)
         elif message.epoch > member.promise:
             member.make_promise(message.epoch, lambda: self._answer(source, message.epoch))
-            self._become(self._follow())
+            self._switch_role(self._follow())
         elif member.durable_promise == message.epoch:
             self._answer(source, message.epoch)
 
@@ -441,10 +443,10 @@ class Node:
     # Parts
 
     def _replica_ids(self) -> list[str]:
-        return [peer.id for peer in self.role.peers] if isinstance(self.role, MasterNode) else []
+        return [peer.id for peer in self.role.peers] if isinstance(self.role, MasterRole) else []
 
     def _peer(self, node_id: str) -> Peer:
-        if isinstance(self.role, MasterNode):
+        if isinstance(self.role, MasterRole):
             return self.role.peer(node_id)
         raise WriteRefused(
             f"{self.id} knows nothing of replicas",
@@ -470,7 +472,7 @@ _ANSWERS: Final[dict[type, Callable[[Node, str, Any], None]]] = {
     ConfirmEpoch: Node._on_confirm_epoch,
     Announce: Node._on_announce,
     Seek: Node._on_seek,
-    Stand: Node._on_stand,
+    StartElection: Node._on_start_election,
     ClientRead: Node._on_client,
     ClientWrite: Node._on_client,
 }

@@ -8,15 +8,15 @@ from typing import Any
 
 from vectorkit.atomic import Calls
 from vectorkit.replication.monitoring.stats import Counters
-from vectorkit.replication.protocol.durable import Change, size_of
+from vectorkit.replication.protocol.durable import LogChange, size_of
 from vectorkit.replication.protocol.effects import Effect, Persist, Send, SetTimer, Writer
 from vectorkit.replication.protocol.log import Position
 from vectorkit.replication.protocol.messages import Message
 from vectorkit.replication.protocol.wire import wire_size
 
-Then = Callable[[], None]
+Callback = Callable[[], None]
 
-Place = tuple[int, Writer]
+Origin = tuple[int, Writer]
 """The offset of a record, and the client and request that it is made for."""
 
 Also = Callable[[Position, Writer], Calls]
@@ -36,9 +36,9 @@ class Outbox:
         self._counters = counters
         self._has_disk = has_disk
         self._effects: list[Effect] = []
-        self._changes: list[Change] = []
-        self._thens: list[Then] = []
-        self._waiting: deque[tuple[int, list[Then]]] = deque()
+        self._changes: list[LogChange] = []
+        self._callbacks: list[Callback] = []
+        self._waiting: deque[tuple[int, list[Callback]]] = deque()
         self._number = 0
         self._timer_ns: int | None = None
 
@@ -53,25 +53,25 @@ class Outbox:
         """Ask for something else."""
         self._effects.append(effect)
 
-    def persist(self, change: Change, then: Then | None = None) -> None:
+    def persist(self, change: LogChange, then: Callback | None = None) -> None:
         """Make a change durable, then go on."""
         if self._has_disk:
             self._changes.append(change)
         if then is not None:
-            self._thens.append(then)
+            self._callbacks.append(then)
 
-    def recording(self, effect: Effect, change: Change, then: Then) -> Calls:
+    def recording(self, effect: Effect, change: LogChange, then: Callback) -> Calls:
         """What `add` and `persist` would do, for `at_once`."""
         changes = [(self._changes.append, change)] if self._has_disk else []
-        return [(self._effects.append, effect), *changes, (self._thens.append, then)]
+        return [(self._effects.append, effect), *changes, (self._callbacks.append, then)]
 
     def adding(self, effect: Effect) -> tuple[Callable[[Any], Any], Any]:
         """What `add` would do, for `at_once`."""
         return self._effects.append, effect
 
-    def after_changes(self, then: Then) -> None:
+    def after_changes(self, then: Callback) -> None:
         """Go on once all changes so far are durable."""
-        self._thens.append(then)
+        self._callbacks.append(then)
 
     def persisted(self, number: int) -> None:
         """Every disk write up to this number is done: go on with what has waited."""
@@ -86,12 +86,12 @@ class Outbox:
     def close(self) -> None:
         """End the transition: its changes become one write, and what needs no disk goes on."""
         if not self._has_disk:
-            _run(self._thens)
+            _run(self._callbacks)
         if self._changes:
             self._number += 1
             changes, self._changes = tuple(self._changes), []
-            self._waiting.append((self._number, self._thens))
-            self._thens = []
+            self._waiting.append((self._number, self._callbacks))
+            self._callbacks = []
             self._effects.append(Persist(self._number, changes, sum(map(size_of, changes))))
 
     def drain(self, due_ns: int | None) -> list[Effect]:
@@ -108,8 +108,8 @@ def nothing(_: Position, __: Writer) -> Calls:
     return []
 
 
-def _run(thens: list[Then]) -> None:
+def _run(callbacks: list[Callback]) -> None:
     """Call all, in order, and those that they add. One that an exception breaks off stays."""
-    while thens:
-        thens[0]()
-        del thens[0]
+    while callbacks:
+        callbacks[0]()
+        del callbacks[0]

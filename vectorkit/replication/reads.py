@@ -86,7 +86,7 @@ class HeldReads:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self.waiting: deque[_Held] = deque()
+        self.waiting: deque[_HeldRead] = deque()
         self._asked = (0, 0)
         """The connection, and the highest offset of a question in it."""
         self._ask_again_ns: int | None = None
@@ -108,7 +108,7 @@ class HeldReads:
         payload = payload_of(member.readable(), read.collection, read.row_id)
         reply = ClientReply(read.request, "ok", member.visible, payload, "", 0, master_id)
         timeout_ns = member.options.write_concern.timeout_ms * NS_PER_MS
-        self.waiting.append(_Held(source, reply, member.now_ns + timeout_ns))
+        self.waiting.append(_HeldRead(source, reply, member.now_ns + timeout_ns))
         return True
 
     def question(self, generation: int) -> AskConfirmed | None:
@@ -134,7 +134,7 @@ class HeldReads:
 
 
 @dataclass(slots=True)
-class _Held:
+class _HeldRead:
     client: str
     reply: ClientReply
     deadline_ns: int

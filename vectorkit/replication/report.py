@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from vectorkit.replication.master.master import MasterNode
+from vectorkit.replication.master.master import MasterRole
 from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
 from vectorkit.replication.monitoring.stats import ReplicaInfo, ReplicationStats
 from vectorkit.replication.protocol.epochs import round_of, slot_of
-from vectorkit.replication.replica.replica import ReplicaNode
+from vectorkit.replication.replica.replica import ReplicaRole
 from vectorkit.replication.role import Role
 from vectorkit.units import ns_to_ms
 
@@ -17,7 +17,7 @@ from vectorkit.units import ns_to_ms
 def node_stats(member: Member, role: Role, now_ns: int) -> ReplicationStats:
     """The node's own figures, counted at the source."""
     first_ns = next((each.appended_ns for each in member.log.since(member.log.base.offset)), now_ns)
-    facts = _of_master(role, now_ns) if isinstance(role, MasterNode) else _of_replica(member, role)
+    facts = _of_master(role, now_ns) if isinstance(role, MasterRole) else _of_replica(member, role)
     return ReplicationStats(
         epoch=role.epoch,
         lag_ms=ns_to_ms(role.lag_ns(now_ns)),
@@ -33,7 +33,7 @@ def _name(member: Member, epoch: int) -> str:
     return f"{node_ids[slot_of(epoch)]}@{round_of(epoch)}" if epoch else ""
 
 
-def _of_master(role: MasterNode, now_ns: int) -> dict[str, Any]:
+def _of_master(role: MasterRole, now_ns: int) -> dict[str, Any]:
     member, head_offset = role.member, role.member.log.head.offset
     active = [peer for peer in role.peers if peer.is_active(now_ns, member.options)]
     pending = head_offset - min((peer.applied_offset for peer in active), default=head_offset)
@@ -52,7 +52,7 @@ def _of_master(role: MasterNode, now_ns: int) -> dict[str, Any]:
 def _of_replica(member: Member, role: Role) -> dict[str, Any]:
     applied_offset = member.applied_offset
     head_offset, pending, equal_ns = applied_offset, 0, None
-    if isinstance(role, ReplicaNode):
+    if isinstance(role, ReplicaRole):
         head_offset, equal_ns = role.known_head, role.knows.last_equal_ns
         pending = len(role.stream.held) + member.received_offset - applied_offset
     return {

@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from vectorkit.errors import ReadOnlyReplica
 from vectorkit.replication.member import Member
-from vectorkit.replication.protocol.messages import Announce, Message, Seek, Stand
+from vectorkit.replication.protocol.messages import Announce, Message, Seek, StartElection
 
 RoleName = Literal["master", "replica", "candidate", "returning"]
-Reason = Literal["command", "silence", "served_last", "told", "promise"]
+Reason = Literal["command", "silence", "served_last", "requested", "promise"]
 """Why a node stands: an operator's command, its master's silence, the memory of having served last
 where no master shows itself, a candidate that made way, a promise above its own epoch."""
 
@@ -76,7 +76,7 @@ class Role(ABC):
     def on_seek(self, source: str, message: Seek) -> None:
         """Another node looks for a master."""
 
-    def on_stand(self, message: Stand) -> None:
+    def on_start_election(self, message: StartElection) -> None:
         """A candidate has made way for this node."""
 
     def on_replaced(self, node_id: str) -> None:

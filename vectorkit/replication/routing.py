@@ -34,10 +34,10 @@ POLICIES: Final[tuple[Policy, ...]] = get_args(Policy)
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ClientView:
     """What a client knows: nodes with their distance, whom it takes for master, who is silent.
 
-    >>> view = View(("node-0", "node-1"), (4.0, 1.0), "node-0", frozenset(), client=0, request=7)
+    >>> view = ClientView(("node-0", "node-1"), (4, 1), "node-0", frozenset(), client=0, request=7)
     >>> target("nearest", view), target("master", view)
     ('node-1', 'node-0')
     """
@@ -50,16 +50,16 @@ class View:
     request: int
 
 
-def target(policy: Policy, view: View) -> str:
+def target(policy: Policy, view: ClientView) -> str:
     """The node that a read goes to."""
     return _ROUTES[policy](view)
 
 
-def _master(view: View) -> str:
+def _master(view: ClientView) -> str:
     return view.master
 
 
-def _nearest(view: View) -> str:
+def _nearest(view: ClientView) -> str:
     places = range(len(view.nodes))
     order = sorted(
         places, key=lambda place: (view.distances[place], (place - view.client) % len(view.nodes))
@@ -67,11 +67,11 @@ def _nearest(view: View) -> str:
     return _first_alive([view.nodes[place] for place in order], view)
 
 
-def _round_robin(view: View) -> str:
+def _round_robin(view: ClientView) -> str:
     return _first_alive(_from(view.nodes, view.request), view)
 
 
-def _sticky(view: View) -> str:
+def _sticky(view: ClientView) -> str:
     return _first_alive(_from(view.nodes, view.client), view)
 
 
@@ -80,11 +80,11 @@ def _from(nodes: Sequence[str], start: int) -> list[str]:
     return [*nodes[place:], *nodes[:place]]
 
 
-def _first_alive(nodes: Sequence[str], view: View) -> str:
+def _first_alive(nodes: Sequence[str], view: ClientView) -> str:
     return next((node for node in nodes if node not in view.silent), nodes[0])
 
 
-_ROUTES: Final[dict[Policy, Callable[[View], str]]] = {
+_ROUTES: Final[dict[Policy, Callable[[ClientView], str]]] = {
     "master": _master,
     "nearest": _nearest,
     "round_robin": _round_robin,

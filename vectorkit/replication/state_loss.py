@@ -13,7 +13,7 @@ from vectorkit.replication.role import Role, RoleName
 from vectorkit.units import NS_PER_MS
 
 
-class ReturningNode(Role):
+class ReturningRole(Role):
     """A node without state. It promises nothing, stands for nothing, and confirms nothing.
 
     Under its new index it asks all other nodes for their promises; both sides also exchange all
@@ -66,4 +66,4 @@ class ReturningNode(Role):
             member = self.member
             promises = [told.promise for told in member.heard.values()]
             member.promise = max(member.promise, *promises, 0)
-            member.become(self._follow())
+            member.switch_role(self._follow())

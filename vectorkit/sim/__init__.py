@@ -1,5 +1,7 @@
 """A deterministic simulation of a replicated vector store: virtual time, faults as data."""
 
+import warnings
+
 from vectorkit.replication import Failover, WriteConcern, majority
 from vectorkit.sim.analysis.explain import Explanation, explain
 from vectorkit.sim.checks import Finding, Findings
@@ -41,7 +43,7 @@ from vectorkit.sim.fuzzing.random_scenario import random_scenario
 from vectorkit.sim.fuzzing.regression import KeptSeed
 from vectorkit.sim.fuzzing.shrink import Shrunk, shrink
 from vectorkit.sim.lab import fault_lab
-from vectorkit.sim.load.workload import Request, Workload
+from vectorkit.sim.load.workload import PlannedRequest, Workload
 from vectorkit.sim.options import ClusterOptions, Disk, Link
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
@@ -73,9 +75,9 @@ __all__ = [
     "Link",
     "Partition",
     "Pause",
+    "PlannedRequest",
     "Promote",
     "Replace",
-    "Request",
     "Restart",
     "Retire",
     "Run",
@@ -105,6 +107,15 @@ __all__ = [
     "sweep",
     "swizzle_clog",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Find `Request`, the former name of `PlannedRequest`, with a warning."""
+    if name == "Request":
+        message = "sim.Request is now sim.PlannedRequest; the old name goes with version 0.3"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return PlannedRequest
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

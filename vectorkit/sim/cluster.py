@@ -18,7 +18,7 @@ from vectorkit.errors import (
 )
 from vectorkit.records import check_not_negative, check_seed, check_type
 from vectorkit.replication import (
-    MasterNode,
+    MasterRole,
     Node,
     NodeStatus,
     Promotion,
@@ -31,7 +31,7 @@ from vectorkit.sim.analysis.recall_probe import RecallProbe
 from vectorkit.sim.analysis.stuck import stuck_nodes
 from vectorkit.sim.faults.codec import check_faults
 from vectorkit.sim.faults.faults import ClockOffset, Fault, Partition
-from vectorkit.sim.load.clients import Clients
+from vectorkit.sim.load.clients import ClientPool
 from vectorkit.sim.load.requests import Requests
 from vectorkit.sim.load.workload import Workload, check_read_policy
 from vectorkit.sim.options import ClusterOptions
@@ -90,12 +90,12 @@ class Cluster:
             client_ids=self._client_ids,
             offsets_ns=clock_offsets_ns(self.faults),
         )
-        self._clients: Clients | None = None
+        self._clients: ClientPool | None = None
         self._probe: RecallProbe | None = None
         if workload is not None:
             check_read_policy(workload, self.options)
             requests = Requests(workload, seed=seed)
-            self._clients = Clients(self._engine, requests)
+            self._clients = ClientPool(self._engine, requests)
             if self.options.recall_every_ms:
                 self._probe = RecallProbe(
                     self._engine, workload.collection, requests.vectors, seed=seed
@@ -282,12 +282,12 @@ class Cluster:
                 )
             self.advance(ms=1)
 
-    def _written(self, head_offset: int) -> list[tuple[Node, MasterNode, int]]:
+    def _written(self, head_offset: int) -> list[tuple[Node, MasterRole, int]]:
         """Each node that holds itself master, and the offset up to which it was written to."""
         found = []
         for machine in self._engine.machines.values():
             role = machine.node.role
-            if machine.is_up and isinstance(role, MasterNode):
+            if machine.is_up and isinstance(role, MasterRole):
                 is_master = machine.id == self.master
                 offset = head_offset if is_master else role.clients.local_offset
                 found.append((machine.node, role, offset))

@@ -15,7 +15,7 @@ from vectorkit.sim.analysis.explain import Explanation, explain
 from vectorkit.sim.analysis.observer import HealthSample, LogSample
 from vectorkit.sim.analysis.recall_probe import AnswerSample, RecallSample
 from vectorkit.sim.analysis.stuck import StuckNode
-from vectorkit.sim.checks import Facts, Findings, check
+from vectorkit.sim.checks import Evidence, Findings, check
 from vectorkit.sim.faults.faults import Fault
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.scenario import Scenario
@@ -67,9 +67,11 @@ class Run:
         return len(set(ends.values())) == 1
 
     @cached_property
-    def facts(self) -> Facts:
+    def evidence(self) -> Evidence:
         """What the checks may know of the run, and what they have worked out."""
-        return Facts(self.options, self.trace.events, self.samples, self.stats, self.answer_samples)
+        return Evidence(
+            self.options, self.trace.events, self.samples, self.stats, self.answer_samples
+        )
 
     def check(self) -> Findings:
         """What was promised and kept, broken, or never put to the test, each with the evidence.
@@ -79,7 +81,7 @@ class Run:
         >>> run.check()["nodes_converge"].verdict, run.check().broken
         ('held', ())
         """
-        return check(self.facts)
+        return check(self.evidence)
 
     def explain(self, offset: int, *, epoch: int | None = None) -> Explanation:
         """The life of one write: asked for, written, copied, confirmed, read, or lost, and why.

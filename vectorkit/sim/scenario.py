@@ -21,7 +21,7 @@ from vectorkit.records import (
 )
 from vectorkit.sim.faults.codec import check_faults, fault_from_dict
 from vectorkit.sim.faults.faults import Fault
-from vectorkit.sim.load.workload import Request, Workload
+from vectorkit.sim.load.workload import PlannedRequest, Workload
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.python_source import code_of
 from vectorkit.store import VectorStore
@@ -57,7 +57,7 @@ class Scenario:
         check_seed(self.seed)
         object.__setattr__(self, "faults", check_faults(self.faults))
         requests = self.workload.requests if isinstance(self.workload, Workload) else None
-        coming: list[Fault | Request] = [*self.faults, *(requests or ())]
+        coming: list[Fault | PlannedRequest] = [*self.faults, *(requests or ())]
         for each in coming:
             if each.at_ms >= self.duration_ms:
                 raise InvalidOption(

@@ -21,7 +21,7 @@ from vectorkit.collections import Collection, Matches
 from vectorkit.collections.execution.guard import Guard
 from vectorkit.collections.execution.jax_context import plain_jax
 from vectorkit.collections.filters.filter import Filter, parse
-from vectorkit.collections.storage.tables import View
+from vectorkit.collections.storage.tables import StateView
 from vectorkit.collections.validation import check_k, check_row
 from vectorkit.collections.values.conversion import whole_number
 from vectorkit.collections.values.not_storable import short
@@ -308,7 +308,7 @@ def _patch(
         return None
     backend, storage = collection._backend, collection._storage
 
-    def dispatch(view: View) -> tuple[Int32Array, Int32Array, Any] | None:
+    def dispatch(view: StateView) -> tuple[Int32Array, Int32Array, Any] | None:
         changed = storage.changed_since(entry.version)
         if changed is None or len(changed) > PATCHED_ROWS + view.count // PATCHED_SHARE:
             return None

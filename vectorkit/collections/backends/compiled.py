@@ -26,7 +26,7 @@ from vectorkit.types import Metric
 trace_counts: Final[Counter[str]] = Counter()
 
 
-class Trace(NamedTuple):
+class TracedProgram(NamedTuple):
     """One program, compiled for one set of shapes."""
 
     program: str
@@ -36,14 +36,14 @@ class Trace(NamedTuple):
     detail: str
 
 
-traces: Final[list[Trace]] = []
+traces: Final[list[TracedProgram]] = []
 """Every trace since the process began, in order."""
 
 
 def record(program: str, dim: int, capacity: int, batch: int, detail: str = "") -> None:
     """Note that a program for arrays of `capacity` vectors of length `dim` is traced."""
     trace_counts[program] += 1
-    traces.append(Trace(program, dim, capacity, batch, detail))
+    traces.append(TracedProgram(program, dim, capacity, batch, detail))
 
 
 def _write(arrays: Arrays, slots: Int[Array, " batch"], rows: Rows, dim: int) -> Arrays:

@@ -100,7 +100,7 @@ class Guard:
                         self.pending.finish()
                 return function(*arguments, **options)
         except BaseException:
-            self.let_go()
+            self.release()
             raise
 
     def _run_inside(self, function: Callable[[], R]) -> R:
@@ -110,7 +110,7 @@ class Guard:
         finally:
             self.is_open = True
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Release the lock if an exception left it locked. Only the outermost call does this."""
         while self.lock._is_owned():
             self.is_open = False
@@ -136,7 +136,7 @@ class Guard:
                     remedy="let the callback set a flag or fill a queue, and make the call later",
                 )
             frame = frame.f_back
-        self.let_go()
+        self.release()
 
     def run_on_device(self, function: Callable[P, R], *arguments: P.args, **options: P.kwargs) -> R:
         """Call a function that uses a device, under the lock and JAX's default settings."""

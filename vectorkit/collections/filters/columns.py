@@ -42,11 +42,11 @@ _UNUSED_MIN: Final = 64
 _UNUSED_SHARE: Final = 16
 
 
-class _Absent:
+class _AbsentKey:
     """The value of a key that a payload does not have."""
 
 
-_ABSENT: Final = _Absent()
+_ABSENT: Final = _AbsentKey()
 
 
 class _Kinds(dict[type, int]):
@@ -59,7 +59,7 @@ class _Kinds(dict[type, int]):
 
 _KINDS: Final = _Kinds(
     {
-        _Absent: MISSING,
+        _AbsentKey: MISSING,
         type(None): NONE,
         bool: FALSE,
         int: INT,

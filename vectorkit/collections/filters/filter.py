@@ -36,7 +36,7 @@ from vectorkit.collections.filters import predicates
 from vectorkit.collections.filters.columns import Columns
 from vectorkit.collections.filters.grammar import node, wrong
 from vectorkit.collections.filters.predicates import Mask
-from vectorkit.collections.filters.tree import Node
+from vectorkit.collections.filters.tree import FilterNode
 from vectorkit.collections.values.not_storable import short
 from vectorkit.errors import InvalidFilter, ReentrantCall, WriteInFilter
 
@@ -88,7 +88,7 @@ class Filter(ABC):
 class StructuredFilter(Filter):
     """A filter of conditions."""
 
-    root: Node
+    root: FilterNode
 
     @property
     def key(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from vectorkit.collections.filters.predicates import ORDERS, members
-from vectorkit.collections.filters.tree import Equal, Node, Not, Ordered, Present, Several
+from vectorkit.collections.filters.tree import Equal, FilterNode, Not, Ordered, Present, Several
 from vectorkit.collections.values.conversion import (
     INT_MAX,
     STORABLE,
@@ -33,7 +33,7 @@ _KNOWN_ELSEWHERE: Final = {
 }  # fmt: skip
 
 
-def node(where: Mapping[Any, Any]) -> Node:
+def node(where: Mapping[Any, Any]) -> FilterNode:
     """The checked form of a mapping; equal meaning has an equal `text`.
 
     >>> node({"lang": {"ne": "en"}}).text
@@ -42,7 +42,7 @@ def node(where: Mapping[Any, Any]) -> Node:
     return _filter(where, "where", 0)
 
 
-def _filter(given: object, place: str, depth: int) -> Node:
+def _filter(given: object, place: str, depth: int) -> FilterNode:
     if not isinstance(given, Mapping) or depth > DEPTH_MAX:
         raise wrong(
             "a filter is nested too deep" if depth > DEPTH_MAX else "this cannot be a filter",
@@ -51,7 +51,7 @@ def _filter(given: object, place: str, depth: int) -> Node:
             wanted=f"a mapping from keys to conditions, nested {DEPTH_MAX} deep at most",
             remedy='write it like {"year": {"gte": 1990}, "lang": "en"}',
         )
-    parts: list[Node] = []
+    parts: list[FilterNode] = []
     for key, value in given.items():
         inside = f"{place}[{short(key)}]"
         name = stored_key(key)
@@ -72,7 +72,7 @@ def _filter(given: object, place: str, depth: int) -> Node:
     return _several(True, parts)
 
 
-def _filters(given: object, place: str, depth: int) -> list[Node]:
+def _filters(given: object, place: str, depth: int) -> list[FilterNode]:
     if not isinstance(given, list | tuple):
         raise wrong(
             "filters are combined in a list",
@@ -84,7 +84,7 @@ def _filters(given: object, place: str, depth: int) -> list[Node]:
     return [_filter(each, f"{place}[{index}]", depth + 1) for index, each in enumerate(given)]
 
 
-def _conditions(key: str, given: object, place: str) -> list[Node]:
+def _conditions(key: str, given: object, place: str) -> list[FilterNode]:
     if isinstance(given, Mapping):
         if not given:
             raise wrong(
@@ -107,7 +107,7 @@ def _conditions(key: str, given: object, place: str) -> list[Node]:
     return [_equal(key, [value])]
 
 
-def _condition(key: str, name: object, operand: object, place: str) -> Node:
+def _condition(key: str, name: object, operand: object, place: str) -> FilterNode:
     inside = f"{place}[{short(name)}]"
     match stored_key(name):
         case "eq":
@@ -142,13 +142,13 @@ def _listed(operand: object, place: str) -> list[object]:
     return [_value(each, f"{place}[{index}]") for index, each in enumerate(listed)]
 
 
-def _equal(key: str, values: list[object]) -> Node:
+def _equal(key: str, values: list[object]) -> FilterNode:
     texts = {canonical_payload({"": value}): value for value in map(_plainest, values)}
     plain = [texts[text] for text in sorted(texts)]
     return Equal(_text(key, "in", plain), key, members(plain))
 
 
-def _ordered(key: str, order: str, bound: str | int | float) -> Node:
+def _ordered(key: str, order: str, bound: str | int | float) -> FilterNode:
     plain: Any = _plainest(bound)
     return Ordered(_text(key, order, plain), key, order, plain)
 
@@ -163,7 +163,7 @@ def _no_order(order: str, bound: object, place: str, why: str) -> InvalidFilter:
     )
 
 
-def _present(key: str, operand: object, place: str) -> Node:
+def _present(key: str, operand: object, place: str) -> FilterNode:
     if not isinstance(operand, bool | np.bool_):
         raise wrong(
             "`exists` is a yes or a no",
@@ -176,13 +176,13 @@ def _present(key: str, operand: object, place: str) -> Node:
     return is_present if operand else _not(is_present)
 
 
-def _not(part: Node) -> Node:
+def _not(part: FilterNode) -> FilterNode:
     return part.part if isinstance(part, Not) else Not(f"not({part.text})", part)
 
 
-def _several(is_all: bool, parts: Sequence[Node]) -> Node:
+def _several(is_all: bool, parts: Sequence[FilterNode]) -> FilterNode:
     """Flat, without repetitions and in the order of texts, so that spelling does not matter."""
-    flat: dict[str, Node] = {}
+    flat: dict[str, FilterNode] = {}
     for part in parts:
         is_alike = isinstance(part, Several) and part.is_all == is_all
         inner = part.parts if isinstance(part, Several) and is_alike else (part,)

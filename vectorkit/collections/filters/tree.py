@@ -17,7 +17,7 @@ Source = Callable[[str], ColumnView]
 
 
 @dataclass(frozen=True, slots=True)
-class Node(ABC):
+class FilterNode(ABC):
     """A question with an answer for every row. Equal meaning has equal `text`."""
 
     text: str
@@ -28,7 +28,7 @@ class Node(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Equal(Node):
+class Equal(FilterNode):
     """The key has one of these values."""
 
     key: str
@@ -40,7 +40,7 @@ class Equal(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered(Node):
+class Ordered(FilterNode):
     """The key's value stands before or behind a bound."""
 
     key: str
@@ -53,7 +53,7 @@ class Ordered(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Present(Node):
+class Present(FilterNode):
     """The row has the key."""
 
     key: str
@@ -64,10 +64,10 @@ class Present(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Not(Node):
+class Not(FilterNode):
     """The part does not hold."""
 
-    part: Node
+    part: FilterNode
 
     def mask(self, source: Source, count: int) -> Mask:
         """The part's answer, turned round in place."""
@@ -76,11 +76,11 @@ class Not(Node):
 
 
 @dataclass(frozen=True, slots=True)
-class Several(Node):
+class Several(FilterNode):
     """All of the parts hold, or any of them: without a part all do and none does."""
 
     is_all: bool
-    parts: tuple[Node, ...]
+    parts: tuple[FilterNode, ...]
 
     def mask(self, source: Source, count: int) -> Mask:
         """The parts' answers, combined in the first one's array."""

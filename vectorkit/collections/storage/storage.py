@@ -43,7 +43,7 @@ from vectorkit.collections.storage.redo import (
     Rows,
     published_at,
 )
-from vectorkit.collections.storage.tables import Tables, View, close_holes
+from vectorkit.collections.storage.tables import StateView, Tables, close_holes
 from vectorkit.errors import CorruptSnapshot
 from vectorkit.operations import CollectionConfig, Payloads
 from vectorkit.types import KEEP, Float32Array, Id, Int32Array, Keep
@@ -93,22 +93,22 @@ class Storage:
 
     # Reading
 
-    def peek(self) -> View:
+    def peek(self) -> StateView:
         """Return the present tables; the newest rows may still be in the buffer."""
         self.finish()
-        return View(self.state, self.tables, len(self), self.version)
+        return StateView(self.state, self.tables, len(self), self.version)
 
-    def view(self) -> View:
+    def view(self) -> StateView:
         """Return the present rows. Their tables do not change while the view exists."""
         self.flush()
         pins = (self.tables.pinned.hold(),)
-        return View(self.state, self.tables, len(self), self.version, pins)
+        return StateView(self.state, self.tables, len(self), self.version, pins)
 
-    def hold(self) -> View:
+    def hold(self) -> StateView:
         """Return the present rows; they are not changed in place while the view exists."""
         view = self.view()
         pins = (*view.pins, *[each.hold() for each in self._pinned])
-        return View(view.state, view.tables, view.count, view.version, pins)
+        return StateView(view.state, view.tables, view.count, view.version, pins)
 
     def find(self, row_id: Id) -> int | None:
         """The slot of a row."""

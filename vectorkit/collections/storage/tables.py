@@ -61,7 +61,7 @@ class Tables:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class StateView:
     """One published value: a state, its tables, and how many rows of them are in use.
 
     The state is opaque here: only the collection's backend understands it. As long as the view is

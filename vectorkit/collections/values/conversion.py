@@ -54,7 +54,7 @@ _REMEDIES: Final[tuple[tuple[tuple[type, ...], str], ...]] = (
 _OTHERWISE: Final = "convert it to a str, a number, a bool, a list or a dict"
 
 
-class _Absent(Enum):
+class _Missing(Enum):
     """The converters return a member of this for a missing value."""
 
     MISSING = "MISSING"
@@ -62,8 +62,8 @@ class _Absent(Enum):
     """A member for NaN alone, which may result from failed arithmetic: a list refuses it."""
 
 
-MISSING: Final = _Absent.MISSING
-_NAN: Final = _Absent.NAN
+MISSING: Final = _Missing.MISSING
+_NAN: Final = _Missing.NAN
 
 Converter = Callable[[Any, int], object]
 
@@ -103,7 +103,7 @@ def stored_value(given: object) -> object:
     ('2020-01-01T12:00:00', None)
     """
     value = _CONVERTERS[type(given)](given, 1)
-    return None if isinstance(value, _Absent) else value
+    return None if isinstance(value, _Missing) else value
 
 
 def stored_id(given: object) -> Id | None:
@@ -142,7 +142,7 @@ def is_missing(given: object) -> bool:
     (True, False)
     """
     try:
-        return isinstance(_CONVERTERS[type(given)](given, 1), _Absent)
+        return isinstance(_CONVERTERS[type(given)](given, 1), _Missing)
     except NotStorable:
         return False
 
@@ -184,7 +184,7 @@ def count_masked(given: object) -> int:
     return 0
 
 
-def _missing(_: object, __: int) -> _Absent:
+def _missing(_: object, __: int) -> _Missing:
     return MISSING
 
 
@@ -198,7 +198,7 @@ def _int(value: int, _: int) -> int:
     raise NotStorable(value, "integers have at most 64 bits: pass a text, or a float")
 
 
-def _float(value: float, _: int) -> float | _Absent:
+def _float(value: float, _: int) -> float | _Missing:
     if math.isfinite(value):
         return value
     if math.isnan(value):

@@ -8,11 +8,11 @@ from typing import ClassVar
 from vectorkit.errors import WriteRefused
 from vectorkit.operations import EpochStart, Operation, encode
 from vectorkit.replication.master.peer import Peer
-from vectorkit.replication.master.pending_requests import Clients
+from vectorkit.replication.master.pending_requests import PendingRequests
 from vectorkit.replication.master.replication_stream import Sender
 from vectorkit.replication.master.snapshot_offers import Offers
 from vectorkit.replication.member import Member
-from vectorkit.replication.outbox import Place
+from vectorkit.replication.outbox import Origin
 from vectorkit.replication.protocol.effects import NO_CLIENT, RoleChanged, SyncChanged
 from vectorkit.replication.protocol.epochs import slot_of
 from vectorkit.replication.protocol.messages import (
@@ -38,7 +38,7 @@ from vectorkit.store import write
 from vectorkit.units import NS_PER_MS
 
 
-class MasterNode(Role):
+class MasterRole(Role):
     """Serves one epoch, from its `EpochStart` on: writes, syncs, streams, reads.
 
     It serves nobody before that record is flushed, and is master no more as soon as its node has
@@ -47,7 +47,7 @@ class MasterNode(Role):
 
     >>> from vectorkit.replication import Node
     >>> node = Node("node-0", node_ids=["node-0", "node-1"], now_ns=0)
-    >>> isinstance(node.role, MasterNode), node.role.epoch
+    >>> isinstance(node.role, MasterRole), node.role.epoch
     (True, 65536)
     """
 
@@ -77,7 +77,7 @@ class MasterNode(Role):
         self._peers = {node_id: Peer(node_id, member.now_ns) for node_id in member.others}
         self._sender = Sender(member)
         self._offers = Offers(member, epoch)
-        self.clients = Clients(member, epoch, self._peers)
+        self.clients = PendingRequests(member, epoch, self._peers)
 
     @property
     def master_id(self) -> str | None:
@@ -110,7 +110,7 @@ class MasterNode(Role):
 
     # The journal of the store
 
-    def append(self, operation: Operation, encoded: bytes, place: Place) -> None:
+    def append(self, operation: Operation, encoded: bytes, place: Origin) -> None:
         """Give an operation its place in history; `flush` sends it."""
         self.member.append(operation, encoded, self._epoch, place, self.clients.appending)
 
@@ -141,7 +141,7 @@ class MasterNode(Role):
         for peer in self._peers.values():
             peer.note_lag(self.member.log)
             if self._is_serving and peer.is_open:
-                self._pump(peer)
+                self._send_window(peer)
 
     def on_flushed(self) -> None:
         """The own copy has come further: begin to serve, answer, offer snapshots that waited."""
@@ -195,13 +195,13 @@ class MasterNode(Role):
     def on_announce(self, source: str, message: Announce) -> None:
         """Somebody serves a higher epoch: step down."""
         if message.epoch > self._epoch:
-            self.member.become(self._step_down(source, message.epoch))
+            self.member.switch_role(self._step_down(source, message.epoch))
 
     def on_seek(self, source: str, message: Seek) -> None:
         """Show itself to a node that looks for a master; stand anew where it has promised more."""
         if message.promise > self._epoch:
             self.member.heard_epoch = max(self.member.heard_epoch, message.promise)
-            self.member.become(self._stand("promise"))
+            self.member.switch_role(self._stand("promise"))
         elif self._is_serving:
             self._announce(source)
 
@@ -212,7 +212,7 @@ class MasterNode(Role):
         if peer.is_open:
             self._drop(peer)
         peer.kept = None  # Its chunks are gone with the rest of its state.
-        self._offers.let_go(self._peers.values())
+        self._offers.release(self._peers.values())
 
     def lag_ns(self, now_ns: int) -> int:
         """The largest of its active replicas."""
@@ -274,7 +274,7 @@ class MasterNode(Role):
         if peer.is_open and peer.answer is not None and not peer.is_held:
             member.outbox.send(peer.id, peer.answer)
             peer.note_lag(member.log)
-            self._pump(peer)
+            self._send_window(peer)
             peer.restart_resending(member.now_ns, member.options)
 
     def _connect(self, peer: Peer, hello: Hello) -> None:
@@ -290,7 +290,7 @@ class MasterNode(Role):
         peer.counted = None  # Only acks of this connection confirm.
         reason = peer.needs_full or hello.wants or log.refusal(hello.position)
         peer.kept = self._offers.resumable(peer.kept, hello) if reason else None
-        self._offers.let_go(self._peers.values())
+        self._offers.release(self._peers.values())
         if reason:
             self._offers.begin(peer, hello, reason)
         else:
@@ -307,7 +307,7 @@ class MasterNode(Role):
     def _drop(self, peer: Peer) -> None:
         self._end_sync(peer, "lost")
         peer.close()
-        self._offers.let_go(self._peers.values())
+        self._offers.release(self._peers.values())
 
     def _end_sync(self, peer: Peer, phase: str) -> None:
         if peer.phase in ("full", "partial"):
@@ -384,7 +384,7 @@ class MasterNode(Role):
         if has_progress:
             peer.restart_resending(member.now_ns, member.options)
         self.clients.settle()
-        self._pump(peer)
+        self._send_window(peer)
 
     def _finish_full(self, peer: Peer) -> None:
         self.member.counters.full_syncs += 1
@@ -394,10 +394,10 @@ class MasterNode(Role):
         peer.needs_full = ""
         peer.sent_offset = peer.received_offset
         peer.sync_target_offset = self.member.log.head.offset
-        self._offers.let_go(self._peers.values())
+        self._offers.release(self._peers.values())
 
-    def _pump(self, peer: Peer) -> None:
-        if not self._sender.pump(peer):
+    def _send_window(self, peer: Peer) -> None:
+        if not self._sender.send_window(peer):
             self._close(peer, "too_old")
 
     def _send_heartbeat(self, peer: Peer) -> None:

@@ -74,7 +74,7 @@ class _Read:
     """The error of a time-out: `NOTHING_WRITTEN` for a write that changes nothing."""
 
 
-class Clients:
+class PendingRequests:
     """Writes and reads that wait. Everything is counted again at the moment of an answer.
 
     Offsets, rounds and deadlines only grow, so whatever can be answered stands at the front.

@@ -17,7 +17,7 @@ class Sender:
     def __init__(self, member: Member) -> None:
         self._member = member
 
-    def pump(self, peer: Peer) -> bool:
+    def send_window(self, peer: Peer) -> bool:
         """Send what the window lets through."""
         log, options = self._member.log, self._member.options
         if not peer.is_streaming or peer.sent_offset >= log.head.offset:

@@ -53,7 +53,7 @@ class Offers:
             member.outbox.send(peer.id, peer.answer)
             peer.restart_resending(member.now_ns, member.options)
 
-    def let_go(self, peers: Iterable[Peer]) -> None:
+    def release(self, peers: Iterable[Peer]) -> None:
         """Unpin the snapshot where none of the peers needs it."""
         if not any(self._source in (peer.source, peer.kept) for peer in peers):
             self._source = None
@@ -70,7 +70,7 @@ class Offers:
         for peer in everybody:
             if peer.kept is not None and self._member.now_ns - peer.last_heard_ns > silence_ns:
                 peer.kept = None
-                self.let_go(everybody)
+                self.release(everybody)
 
     def resumable(self, kept: SnapshotSource | None, hello: Hello) -> SnapshotSource | None:
         """The snapshot of which a replica has chunks, if a sync with it still leads anywhere.

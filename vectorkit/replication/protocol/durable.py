@@ -110,7 +110,7 @@ class SetCounters:
     counters: Mapping[str, Any]
 
 
-Change = (
+LogChange = (
     AppendRecords
     | SetMark
     | SetPromise
@@ -161,7 +161,7 @@ class Image:
         frame = Frame(record, next_hash(NO_HASH, record), checksum(record))
         return cls(index=index, is_lost=False, promise=epoch, mark=1, frames=[frame])
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: LogChange) -> None:
         """Make a change durable."""
         match change:
             case AppendRecords():
@@ -189,7 +189,7 @@ class Image:
             case SetCounters():
                 self.counters = change.counters
 
-    def tear(self, changes: Iterable[Change], whole: int, *, has_part: bool) -> None:
+    def tear(self, changes: Iterable[LogChange], whole: int, *, has_part: bool) -> None:
         """A crash amid changes: the first `whole` of their records are there, behind the mark.
 
         `has_part`: and a piece of the next one. Nothing else of the changes is.
@@ -246,7 +246,7 @@ def checksum(record: Record) -> int:
     return zlib.crc32(place_of(record.epoch, record.offset) + record.encoded)
 
 
-def size_of(change: Change) -> int:
+def size_of(change: LogChange) -> int:
     """What a change takes on the disk; a checkpoint is written while nothing waits for it."""
     if isinstance(change, AppendRecords):
         return sum([_FRAME_BYTES + len(frame.record.encoded) for frame in change.frames])

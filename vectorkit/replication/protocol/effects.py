@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from vectorkit.records import fast_frozen
-from vectorkit.replication.protocol.durable import Change
+from vectorkit.replication.protocol.durable import LogChange
 from vectorkit.replication.protocol.log import Position
 from vectorkit.replication.protocol.messages import Message
 
@@ -67,7 +67,7 @@ class Persist:
     """
 
     number: int
-    changes: tuple[Change, ...]
+    changes: tuple[LogChange, ...]
     size_bytes: int
 
 

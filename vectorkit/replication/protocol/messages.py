@@ -218,7 +218,7 @@ class Reject:
 
 
 @fast_frozen
-class Stand:
+class StartElection:
     """A candidate has given its epoch up for the receiver, whose log is the greatest it knows."""
 
     epoch: int
@@ -336,7 +336,7 @@ Message = (
     | Prepare
     | Promise
     | Reject
-    | Stand
+    | StartElection
     | AskPromise
     | TellPromise
     | ConfirmEpoch
@@ -363,7 +363,7 @@ MESSAGE_TYPES: Final = (
     Prepare,
     Promise,
     Reject,
-    Stand,
+    StartElection,
     AskPromise,
     TellPromise,
     ConfirmEpoch,
@@ -398,7 +398,7 @@ _INDEX_OF: Final[dict[type, Callable[[Any], int]]] = {
         attrgetter("index"),
     ),
     **dict.fromkeys(
-        (StartPartial, StartFull, Announce, Stand, ConfirmEpoch),
+        (StartPartial, StartFull, Announce, StartElection, ConfirmEpoch),
         lambda message: owner_of(message.epoch),
     ),
 }

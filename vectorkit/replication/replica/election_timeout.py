@@ -21,7 +21,7 @@ class Suspicion:
     def __init__(self, member: Member, stands_at_ns: int | None = None) -> None:
         self._member = member
         options = member.options
-        self._wait_ns = _pause_ns(member.vain_stands, options)
+        self._wait_ns = _pause_ns(member.failed_elections, options)
         self._stands_at_ns = None if stands_at_ns is None else stands_at_ns + self._wait_ns
         self._detector: Detector | None = None
         failover = options.failover
@@ -32,7 +32,7 @@ class Suspicion:
     def heard(self, now_ns: int, *, is_beat: bool = False) -> None:
         """The master has shown that it lives; `is_beat`: by a heartbeat."""
         self._stands_at_ns = None
-        self._member.vain_stands = 0
+        self._member.failed_elections = 0
         if self._detector is not None:
             self._detector.heard(now_ns, is_beat=is_beat)
 
@@ -50,9 +50,9 @@ class Suspicion:
         return suspected_ns if self._stands_at_ns is None else min(suspected_ns, self._stands_at_ns)
 
 
-def _pause_ns(vain_stands: int, options: ReplicationOptions) -> int:
+def _pause_ns(failed_elections: int, options: ReplicationOptions) -> int:
     """Doubles with each stand in vain, from `backoff_ms_min` to `stand_timeout_ms`."""
-    if not vain_stands:
+    if not failed_elections:
         return 0
-    pause_ms = options.backoff_ms_min << min(vain_stands - 1, 16)
+    pause_ms = options.backoff_ms_min << min(failed_elections - 1, 16)
     return min(pause_ms, options.stand_timeout_ms) * NS_PER_MS

@@ -23,7 +23,7 @@ from vectorkit.replication.protocol.messages import (
     ReplicaHeartbeat,
     RequestChunks,
     Seek,
-    Stand,
+    StartElection,
     StartFull,
     StartPartial,
 )
@@ -39,7 +39,7 @@ from vectorkit.units import NS_PER_MS
 State = Literal["promising", "connecting", "full", "installing", "streaming"]
 
 
-class ReplicaNode(Role):
+class ReplicaRole(Role):
     """Follows one master at a time: handshake, full or partial sync, stream, heartbeats.
 
     Its promise of the master's epoch is durable before it shakes hands. It takes records and
@@ -49,7 +49,7 @@ class ReplicaNode(Role):
 
     >>> from vectorkit.replication import Node
     >>> node = Node("node-1", node_ids=["node-0", "node-1"], now_ns=0)
-    >>> isinstance(node.role, ReplicaNode)
+    >>> isinstance(node.role, ReplicaRole)
     True
     """
 
@@ -141,7 +141,7 @@ class ReplicaNode(Role):
         member = self.member
         stands_at_ns = self._stands_at_ns()
         if stands_at_ns is not None and member.now_ns >= stands_at_ns:
-            member.become(self._stand(self._suspicion.reason))
+            member.switch_role(self._stand(self._suspicion.reason))
             return
         if self._held_reads.waiting:
             self._held_reads.release()
@@ -219,10 +219,10 @@ class ReplicaNode(Role):
             self._master_id = None
             self._backoff = Backoff(self.member.options, self.member.now_ns)
 
-    def on_stand(self, message: Stand) -> None:
+    def on_start_election(self, message: StartElection) -> None:
         """Stand, since a candidate has found this node's log the greatest."""
         if message.epoch >= self.member.promise and not self.member.is_lost:
-            self.member.become(self._stand("told"))
+            self.member.switch_role(self._stand("requested"))
 
     def on_flushed(self) -> None:
         """Confirm what is flushed and applied; a poisoned log needs a full sync."""

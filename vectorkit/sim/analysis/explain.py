@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from vectorkit.display import paragraph, rows_table
 from vectorkit.errors import InvalidInput
-from vectorkit.sim.analysis.write_history import Life, lives_of
-from vectorkit.sim.checks import Facts
+from vectorkit.sim.analysis.write_history import WriteHistory, write_histories
+from vectorkit.sim.checks import Evidence
 from vectorkit.sim.checks.acknowledged import lost_writes
-from vectorkit.sim.checks.history import Place
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.history import LogPosition
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.sim.world.trace_events import ConcernDegraded, ConcernTimedOut, RecordAppended
 from vectorkit.tabular import Schema, frame_of_rows
 from vectorkit.units import ns_to_ms
@@ -28,16 +28,16 @@ EXPLANATION: Final[Schema] = {
 """Columns and dtypes of `Explanation.to_frame()`."""
 
 
-class Judged(Protocol):
+class HasEvidence(Protocol):
     """A run: whatever has the facts that checks may know."""
 
     @property
-    def facts(self) -> Facts:
+    def evidence(self) -> Evidence:
         """What they know."""
         ...
 
 
-class Step(NamedTuple):
+class ExplanationStep(NamedTuple):
     """One thing that happened to a write."""
 
     time_ms: float
@@ -67,7 +67,7 @@ class Explanation:
 
     headline: str
     is_kept: bool
-    steps: tuple[Step, ...]
+    steps: tuple[ExplanationStep, ...]
 
     def to_frame(self) -> DataFrame:
         """One row a step, in order of time."""
@@ -88,7 +88,7 @@ class Explanation:
         return paragraph(self.headline) + rows_table(("time (ms)", "stage", "node", "detail"), rows)
 
 
-def explain(run: Judged, offset: int, *, epoch: int | None = None) -> Explanation:
+def explain(run: HasEvidence, offset: int, *, epoch: int | None = None) -> Explanation:
     """The life of the record at an offset: of the final history, or of the history of `epoch`.
 
     Raises InvalidInput where there is none.
@@ -98,15 +98,15 @@ def explain(run: Judged, offset: int, *, epoch: int | None = None) -> Explanatio
     >>> sim.explain(run, 1).is_kept
     True
     """
-    return explain_facts(run.facts, offset, epoch=epoch)
+    return explain_evidence(run.evidence, offset, epoch=epoch)
 
 
-def explain_facts(facts: Facts, offset: int, *, epoch: int | None = None) -> Explanation:
+def explain_evidence(evidence: Evidence, offset: int, *, epoch: int | None = None) -> Explanation:
     """The same, from what the checks know of a run."""
-    history = facts.history
+    history = evidence.history
     tip = history.final if epoch is None else (epoch, offset)
     place = history.at(tip, offset)
-    lives = lives_of(facts)
+    lives = write_histories(evidence)
     if place not in lives or (epoch is None and offset > tip[1]):
         others = [each for each in lives if each[1] == offset]
         raise InvalidInput(
@@ -118,54 +118,56 @@ def explain_facts(facts: Facts, offset: int, *, epoch: int | None = None) -> Exp
         )
     life = lives[place]
     steps = sorted(
-        [*_asked(life), *_copied(life), *_answered(facts, life)], key=lambda step: step.time_ms
+        [*_asked(life), *_copied(life), *_answered(evidence, life)], key=lambda step: step.time_ms
     )
-    reads = [each for each in facts.requests if _tells(each, life)]
+    reads = [each for each in evidence.requests if _tells(each, life)]
     if reads:
         first = min(reads, key=lambda each: each.completed_index or 0)
         steps.append(_read(first))
-    headline, last = _fate(facts, life)
+    headline, last = _fate(evidence, life)
     steps = sorted([*steps, *last], key=lambda step: step.time_ms)
     others = [each for each in lives if each[1] == offset and each != place]
     if others:
         headline += " Other histories have another write there: " + ", ".join(
-            facts.epoch_name(each[0]) for each in others
+            evidence.epoch_name(each[0]) for each in others
         )
         headline += "."
     return Explanation(headline, life.is_kept, tuple(steps))
 
 
-def _asked(life: Life) -> list[Step]:
-    steps = [Step(ns_to_ms(life.written_ns), "written", life.master, life.operation)]
+def _asked(life: WriteHistory) -> list[ExplanationStep]:
+    steps = [ExplanationStep(ns_to_ms(life.written_ns), "written", life.master, life.operation)]
     if (request := life.request) is not None:
         detail = f"{request.kind} {request.number} of {request.key!r}, to {request.node}"
-        steps.insert(0, Step(ns_to_ms(request.invoked_ns), "asked", request.client, detail))
+        steps.insert(
+            0, ExplanationStep(ns_to_ms(request.invoked_ns), "asked", request.client, detail)
+        )
     return steps
 
 
-def _copied(life: Life) -> list[Step]:
+def _copied(life: WriteHistory) -> list[ExplanationStep]:
     steps = [
-        Step(ns_to_ms(time_ns), "flushed", node, "its disk holds it")
+        ExplanationStep(ns_to_ms(time_ns), "flushed", node, "its disk holds it")
         for node, time_ns in life.flushed_ns.items()
     ]
     steps += [
-        Step(ns_to_ms(time_ns), "applied", node, f"by {source}")
+        ExplanationStep(ns_to_ms(time_ns), "applied", node, f"by {source}")
         for node, (time_ns, source) in life.applied_ns.items()
     ]
     steps += [
-        Step(ns_to_ms(time_ns), "acked", node, "to its master")
+        ExplanationStep(ns_to_ms(time_ns), "acked", node, "to its master")
         for node, time_ns in life.acked_ns.items()
     ]
     return steps
 
 
-def _answered(facts: Facts, life: Life) -> list[Step]:
+def _answered(evidence: Evidence, life: WriteHistory) -> list[ExplanationStep]:
     steps = []
     if life.confirmed_ns is not None:
         detail = "the write concern holds"
-        steps.append(Step(ns_to_ms(life.confirmed_ns), "confirmed", life.master, detail))
-    offset, begin = life.place[1], facts.history.appended[life.place].index
-    for event in facts.trace[begin + 1 :]:
+        steps.append(ExplanationStep(ns_to_ms(life.confirmed_ns), "confirmed", life.master, detail))
+    offset, begin = life.place[1], evidence.history.appended[life.place].index
+    for event in evidence.trace[begin + 1 :]:
         match event:
             case RecordAppended(node=life.master, offset=again) if again <= offset:
                 break  # Another epoch of the same master: its records are others.
@@ -179,21 +181,23 @@ def _answered(facts: Facts, life: Life) -> list[Step]:
         end_ms = ns_to_ms(request.completed_ns)
         if life.answered_ns is not None:
             detail = f"{request.outcome}, by {request.node}"
-            steps.append(Step(end_ms, "answered", request.client, detail))
+            steps.append(ExplanationStep(end_ms, "answered", request.client, detail))
         elif life.outcome == "silent":
-            steps.append(Step(end_ms, "given up", request.client, "no answer came in time"))
+            steps.append(
+                ExplanationStep(end_ms, "given up", request.client, "no answer came in time")
+            )
         else:
             detail = f"{request.outcome}, by {request.node}: not about this record of a late copy"
-            steps.append(Step(end_ms, "answered", request.client, detail))
+            steps.append(ExplanationStep(end_ms, "answered", request.client, detail))
     return steps
 
 
-def _late(event: ConcernDegraded | ConcernTimedOut, stage: str) -> Step:
+def _late(event: ConcernDegraded | ConcernTimedOut, stage: str) -> ExplanationStep:
     detail = f"{event.replica_count} replicas had confirmed it"
-    return Step(ns_to_ms(event.time_ns), stage, event.node, detail)
+    return ExplanationStep(ns_to_ms(event.time_ns), stage, event.node, detail)
 
 
-def _tells(read: Request, life: Life) -> bool:
+def _tells(read: ObservedRequest, life: WriteHistory) -> bool:
     request = life.request
     return (
         request is not None
@@ -204,35 +208,35 @@ def _tells(read: Request, life: Life) -> bool:
     )
 
 
-def _read(read: Request) -> Step:
+def _read(read: ObservedRequest) -> ExplanationStep:
     detail = f"first read of it, at {read.node}"
-    return Step(ns_to_ms(read.completed_ns or 0), "read", read.client, detail)
+    return ExplanationStep(ns_to_ms(read.completed_ns or 0), "read", read.client, detail)
 
 
-def _fate(facts: Facts, life: Life) -> tuple[str, list[Step]]:
-    what = f"Offset {life.place[1]} of {facts.epoch_name(life.place[0])} ({life.operation})"
+def _fate(evidence: Evidence, life: WriteHistory) -> tuple[str, list[ExplanationStep]]:
+    what = f"Offset {life.place[1]} of {evidence.epoch_name(life.place[0])} ({life.operation})"
     if life.is_kept:
         return f"{what} is kept: the final history holds it.", []
-    history = facts.history
+    history = evidence.history
     own = set(history.epochs(life.place))
     other = next((epoch for epoch in history.epochs(history.final) if epoch not in own), 0)
     if not other:
         return f"{what} is lost: the final history ends before it.", []
-    promise = _promise(facts, life.place)
+    promise = _promise(evidence, life.place)
     shared = history.shared(history.final, life.place)
-    name, node = facts.epoch_name(other), history.master_of[other]
+    name, node = evidence.epoch_name(other), history.master_of[other]
     detail = f"{name} began from offset {shared}"
-    step = Step(ns_to_ms(history.began_ns(other)), "lost", node, detail)
+    step = ExplanationStep(ns_to_ms(history.began_ns(other)), "lost", node, detail)
     return f"{what} is lost: {name} began without it. {promise}", [step]
 
 
-def _promise(facts: Facts, place: Place) -> str:
-    lost = next((each for each in lost_writes(facts) if each.place == place), None)
+def _promise(evidence: Evidence, place: LogPosition) -> str:
+    lost = next((each for each in lost_writes(evidence) if each.place == place), None)
     if lost is None:
         return "It had not been acknowledged."
     if lost.is_degraded:
         return "It had been acknowledged as degraded, which promises nothing."
-    guarantee = facts.guarantee
+    guarantee = evidence.guarantee
     if guarantee.is_in_force(lost.lost_ns):
         return "It had been acknowledged, and was promised to stay."
     return (

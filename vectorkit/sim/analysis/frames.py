@@ -12,8 +12,8 @@ import numpy as np
 from vectorkit.replication import ReplicationStats
 from vectorkit.sim.analysis.observer import HealthSample
 from vectorkit.sim.analysis.recall_probe import RecallSample
-from vectorkit.sim.analysis.write_history import Life, lives_of
-from vectorkit.sim.checks import Facts
+from vectorkit.sim.analysis.write_history import WriteHistory, write_histories
+from vectorkit.sim.checks import Evidence
 from vectorkit.sim.checks.dirty import shown_by_reads
 from vectorkit.sim.checks.reads import staleness_of_reads
 from vectorkit.sim.faults.faults import Partition
@@ -200,7 +200,7 @@ class RunRecord(Protocol):
         """The length of the run."""
 
     @property
-    def facts(self) -> Facts:
+    def evidence(self) -> Evidence:
         """What the checks know of the run."""
 
 
@@ -264,7 +264,9 @@ def operations(run: RunRecord) -> DataFrame:
     a master made of a copy of the message that came late. `fate` is "kept" or "lost": not in the
     final history.
     """
-    return frame_of_rows([_operation(life) for life in lives_of(run.facts).values()], OPERATIONS)
+    return frame_of_rows(
+        [_operation(life) for life in write_histories(run.evidence).values()], OPERATIONS
+    )
 
 
 def reads(run: RunRecord) -> DataFrame:
@@ -276,9 +278,9 @@ def reads(run: RunRecord) -> DataFrame:
     lacks it, else "confirmed" where the write concern held for it when the read was answered, and
     "kept" where it did not hold yet. It is missing where the read showed no client's write.
     """
-    staleness, shown = staleness_of_reads(run.facts), shown_by_reads(run.facts)
+    staleness, shown = staleness_of_reads(run.evidence), shown_by_reads(run.evidence)
     rows = []
-    for each in run.facts.requests:
+    for each in run.evidence.requests:
         if each.is_write:
             continue
         stale = staleness.get(each.number)
@@ -378,7 +380,7 @@ def roles(run: RunRecord) -> DataFrame:
             case RoleTaken(role=role):
                 cause = "role"
                 has_epoch = role in ("master", "candidate")
-                epoch = run.facts.epoch_name(event.epoch) if has_epoch else None
+                epoch = run.evidence.epoch_name(event.epoch) if has_epoch else None
             case NodeStarted(cause=cause):
                 role = "starting"
             case NodeCrashed(kind=kind):
@@ -416,7 +418,7 @@ def fault_windows(run: RunRecord) -> DataFrame:
     return frame_of_rows(list(rows.values()), FAULT_WINDOWS)
 
 
-def _operation(life: Life) -> tuple[Any, ...]:
+def _operation(life: WriteHistory) -> tuple[Any, ...]:
     request = life.request
     applied = [time for node, (time, _) in life.applied_ns.items() if node != life.master]
     visible = [time for node, time in life.visible_ns.items() if node != life.master]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vectorkit.replication import MasterNode, Position, ReplicaStatus
+from vectorkit.replication import MasterRole, Position, ReplicaStatus
 from vectorkit.sim.world.engine import Engine
 from vectorkit.sim.world.trace_events import HealthChanged
 from vectorkit.units import ms_to_ns, ns_to_ms
@@ -155,7 +155,7 @@ class Observer:
             return False
         master = engine.machines[master_id]
         head, now_ns = master.node.log.head, master.clock.local_ns(engine.now_ns)
-        if not isinstance(master.node.role, MasterNode) or master.node.member.flushed != head:
+        if not isinstance(master.node.role, MasterRole) or master.node.member.flushed != head:
             return False
         return all(
             machine.node.member.applied == head

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from vectorkit.display import record_table
-from vectorkit.replication.candidate import CandidateNode
-from vectorkit.replication.replica.replica import ReplicaNode
-from vectorkit.replication.state_loss import ReturningNode
+from vectorkit.replication.candidate import CandidateRole
+from vectorkit.replication.replica.replica import ReplicaRole
+from vectorkit.replication.state_loss import ReturningRole
 from vectorkit.sim.world.engine import Engine
 
 
@@ -34,7 +34,7 @@ def stuck_nodes(engine: Engine) -> tuple[StuckNode, ...]:
         reason = _reason(engine, node_id)
         if reason:
             member, role = machine.node.member, machine.node.role
-            state = role.state if isinstance(role, ReplicaNode) else role.name
+            state = role.state if isinstance(role, ReplicaRole) else role.name
             found.append(
                 StuckNode(
                     node_id,
@@ -56,13 +56,13 @@ def _reason(engine: Engine, node_id: str) -> str:
     reason = ""
     if not machine.is_up:
         reason = "is down"
-    elif isinstance(role, ReturningNode):
+    elif isinstance(role, ReturningRole):
         reason = f"waits for the promise of {_listed(role.missing)}"
-    elif isinstance(role, CandidateNode):
+    elif isinstance(role, CandidateRole):
         reason = f"stands for epoch {role.epoch} and lacks answers of {_listed(role.missing)}"
     elif engine.master_id is None:
         reason = f"no master: {_nobody(engine)}"
-    elif isinstance(role, ReplicaNode):
+    elif isinstance(role, ReplicaRole):
         reason = _behind(engine, node_id, role, engine.master_id)
     elif engine.master_id != node_id:
         reason = f"serves epoch {role.epoch} and has not heard of {engine.master_id}"
@@ -80,7 +80,7 @@ _STATES: Final = {
 }
 
 
-def _behind(engine: Engine, node_id: str, role: ReplicaNode, master_id: str) -> str:
+def _behind(engine: Engine, node_id: str, role: ReplicaRole, master_id: str) -> str:
     """Why a replica is not equal to a master that is there."""
     master, member = engine.machines[master_id], role.member
     head, now_ns = master.node.log.head, master.clock.local_ns(engine.now_ns)

@@ -7,9 +7,9 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from vectorkit.sim.checks import Facts
-from vectorkit.sim.checks.history import NOWHERE, History, Place
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks import Evidence
+from vectorkit.sim.checks.history import NOWHERE, History, LogPosition
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.sim.world.trace_events import (
     AckSent,
     DiskFlushed,
@@ -23,16 +23,16 @@ from vectorkit.sim.world.trace_events import (
 
 
 @dataclass(slots=True)
-class Life:
+class WriteHistory:
     """One record: who asked for it, and when it reached each stage. Times are None where never."""
 
-    place: Place
+    place: LogPosition
     operation: str
     master: str
     written_ns: int
     is_kept: bool
     """Whether the final history holds it."""
-    request: Request | None = None
+    request: ObservedRequest | None = None
     """The request of a client that caused it; None for what a notebook wrote, and for the start
     of an epoch."""
     flushed_ns: dict[str, int] = field(default_factory=dict)
@@ -65,17 +65,17 @@ class Life:
         return self.request.completed_ns if self.request and is_answered else None
 
 
-def lives_of(facts: Facts) -> dict[Place, Life]:
+def write_histories(evidence: Evidence) -> dict[LogPosition, WriteHistory]:
     """All records in the order in which they were written."""
-    return _Lives(facts).lives
+    return _Lives(evidence).lives
 
 
 class _Lives:
-    def __init__(self, facts: Facts) -> None:
-        self._history: History = facts.history
+    def __init__(self, evidence: Evidence) -> None:
+        self._history: History = evidence.history
         final = self._history.final
         self.lives = {
-            place: Life(
+            place: WriteHistory(
                 place,
                 each.operation,
                 each.node,
@@ -84,18 +84,18 @@ class _Lives:
             )
             for place, each in self._history.appended.items()
         }
-        for request in facts.requests:
+        for request in evidence.requests:
             for place in request.places:
                 self.lives[place].request = request
-        self._tips: dict[str, Place] = {}
+        self._tips: dict[str, LogPosition] = {}
         self._marks: dict[str, list[tuple[int, int]]] = defaultdict(list)
-        self._unflushed: dict[str, deque[Place]] = defaultdict(deque)
-        self._shown: dict[str, Place] = {}
-        self._acked: dict[str, Place] = {}
-        self._confirmed: Place = NOWHERE
-        for _, event in facts.events:
+        self._unflushed: dict[str, deque[LogPosition]] = defaultdict(deque)
+        self._shown: dict[str, LogPosition] = {}
+        self._acked: dict[str, LogPosition] = {}
+        self._confirmed: LogPosition = NOWHERE
+        for _, event in evidence.events:
             self._take(event)
-        if not facts.options.protocol.refresh_ms:  # Then what is applied is shown.
+        if not evidence.options.protocol.refresh_ms:  # Then what is applied is shown.
             for life in self.lives.values():
                 life.visible_ns = {node: time for node, (time, _) in life.applied_ns.items()}
 
@@ -168,7 +168,7 @@ class _Lives:
         place = bisect_left(marks, event.offset, key=lambda mark: mark[0])
         return marks[place][1] if place < len(marks) else event.time_ns
 
-    def _new(self, before: Place, now: Place) -> Iterator[Life]:
+    def _new(self, before: LogPosition, now: LogPosition) -> Iterator[WriteHistory]:
         """The records of a history that another, earlier one did not hold."""
         shared = before[1] if before[0] == now[0] else self._history.shared(before, now)
         for offset in range(shared + 1, now[1] + 1):

@@ -4,8 +4,8 @@ They know the rules, not the code that keeps them: of `vectorkit.replication` th
 the options.
 """
 
-from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.evidence import Evidence
 from vectorkit.sim.checks.findings import Finding, Findings, Verdict
 from vectorkit.sim.checks.run_all import check
 
-__all__ = ["Facts", "Finding", "Findings", "Verdict", "check"]
+__all__ = ["Evidence", "Finding", "Findings", "Verdict", "check"]

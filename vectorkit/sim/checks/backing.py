@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from typing import Final
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import Place
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import LogPosition
 from vectorkit.sim.checks.patience import WORDS
 from vectorkit.sim.world.trace_events import (
     MESSAGE_EVENTS,
@@ -37,36 +37,36 @@ _ACKS: Final = ("Ack", "ReplicaHeartbeat")
 _STAGES: Final = ("flushed", "applied", "visible")
 
 
-def check_backing(facts: Facts) -> Finding:
+def check_backing(evidence: Evidence) -> Finding:
     """What a master confirms, or answers with "ok", n replicas have held, and its own disk holds.
 
     Held means: in the history that the replica has applied, hence flushed; at the stage "visible"
     in what its readers see. A node that has held it may have lost it since: that is for the
     guarantee to tell.
     """
-    protocol = facts.options.protocol
+    protocol = evidence.options.protocol
     concern = protocol.write_concern
-    count = concern.replica_count(len(facts.options.node_ids))
-    tally = Tally("acknowledgements_are_backed")
+    count = concern.replica_count(len(evidence.options.node_ids))
+    tally = CheckTally("acknowledgements_are_backed")
     idle = "nothing was acknowledged"
     if count and concern.stage not in _STAGES:
         return tally.finding(of="", idle=f"the write concern is met at the stage {concern.stage!r}")
     answered = {
         each.served_index: each.place
-        for each in facts.requests
+        for each in evidence.requests
         if each.is_write and each.outcome == "ok" and each.served_index is not None
     }
     by_shown = concern.stage == "visible" and protocol.refresh_ms > 0
-    held = _Held(facts, by_shown=by_shown)
+    held = _HeldRecords(evidence, by_shown=by_shown)
     confirmed: dict[str, int] = {}
-    for index, event in facts.events:
+    for index, event in evidence.events:
         at_ms = ns_to_ms(event.time_ns)
         if isinstance(event, AnswerSent) and index in answered:
             node, place = event.node, answered[index]
             tally.see()
             if confirmed.get(node, 0) < place[1]:
                 tally.violated(
-                    f"{node} answered a write at {facts.place(place)} at {at_ms:,} ms, having "
+                    f"{node} answered a write at {evidence.place(place)} at {at_ms:,} ms, having "
                     f"confirmed {confirmed.get(node, 0)}"
                 )
         elif isinstance(event, OffsetConfirmed):
@@ -77,8 +77,8 @@ def check_backing(facts: Facts) -> Finding:
             if replicas < count or not held.is_on_own_disk(event):
                 own = "" if held.is_on_own_disk(event) else " and not its own disk"
                 tally.violated(
-                    f"{node} confirmed {facts.place(place)} at {at_ms:,} ms, which {replicas} of "
-                    f"{count} replicas had held{own}"
+                    f"{node} confirmed {evidence.place(place)} at {at_ms:,} ms, which {replicas} "
+                    f"of {count} replicas had held{own}"
                 )
         else:
             if isinstance(event, RoleTaken):
@@ -87,14 +87,14 @@ def check_backing(facts: Facts) -> Finding:
     return tally.finding(of="acknowledgements", idle=idle)
 
 
-class _Held:
+class _HeldRecords:
     """Which records each node has ever held, as far as the trace has come."""
 
-    def __init__(self, facts: Facts, *, by_shown: bool) -> None:
-        self._history = facts.history
-        self._has_disks = facts.options.protocol.has_durable_log
+    def __init__(self, evidence: Evidence, *, by_shown: bool) -> None:
+        self._history = evidence.history
+        self._has_disks = evidence.options.protocol.has_durable_log
         self._by_shown = by_shown
-        self._tips: dict[str, Place] = {}
+        self._tips: dict[str, LogPosition] = {}
         self._reached: dict[str, dict[int, int]] = defaultdict(dict)
         self._marks: dict[str, int] = defaultdict(int)
 
@@ -115,7 +115,7 @@ class _Held:
             case _:
                 pass
 
-    def replicas(self, place: Place, master: str) -> int:
+    def replicas(self, place: LogPosition, master: str) -> int:
         """How many nodes but the master have held a record."""
         contains = self._history.contains
         return sum(
@@ -127,7 +127,7 @@ class _Held:
     def is_on_own_disk(self, event: OffsetConfirmed) -> bool:
         return not self._has_disks or self._marks[event.node] >= event.offset
 
-    def _hold(self, node: str, tip: Place) -> None:
+    def _hold(self, node: str, tip: LogPosition) -> None:
         reached = self._reached[node]
         reached[tip[0]] = max(reached.get(tip[0], 0), tip[1])
 
@@ -160,7 +160,7 @@ class ArrivedAcks:
         return None
 
 
-def check_promptness(facts: Facts) -> Finding:
+def check_promptness(evidence: Evidence) -> Finding:
     """A master confirms as soon as n replicas have acked, whatever the others do.
 
     Later by `connection_timeout_ms` is a violation, counted from when the master could know: what
@@ -170,11 +170,11 @@ def check_promptness(facts: Facts) -> Finding:
     full sync, or acks of a record before the master's log: it cannot compare the history; nor those
     of a connection by which nothing came for `connection_timeout_ms`, since the master gives it up.
     """
-    tally = Tally("confirmations_are_prompt")
-    node_ids = facts.options.node_ids
+    tally = CheckTally("confirmations_are_prompt")
+    node_ids = evidence.options.node_ids
     watches: dict[str, _Watch] = {}
     arrived = ArrivedAcks()
-    for event in facts.trace:
+    for event in evidence.trace:
         ack = arrived.take(event)
         node = _watched_node(event)
         match event:
@@ -188,7 +188,7 @@ def check_promptness(facts: Facts) -> Finding:
         if isinstance(event, RoleTaken):
             watches.pop(node, None)
             if event.role == "master":
-                watches[node] = _Watch(facts, event.epoch)
+                watches[node] = _Watch(evidence, event.epoch)
         elif isinstance(event, NodeCrashed):
             watches.pop(node, None)
         elif node in watches:
@@ -216,9 +216,9 @@ def _watched_node(event: TraceEvent) -> str:
 class _Watch:
     """A master: what it could confirm, and what it has."""
 
-    def __init__(self, facts: Facts, epoch: int) -> None:
-        protocol = facts.options.protocol
-        self._count = protocol.write_concern.replica_count(len(facts.options.node_ids))
+    def __init__(self, evidence: Evidence, epoch: int) -> None:
+        protocol = evidence.options.protocol
+        self._count = protocol.write_concern.replica_count(len(evidence.options.node_ids))
         self._stage = protocol.write_concern.stage
         self._has_disks = protocol.has_durable_log
         self._patience_ns = ms_to_ns(protocol.connection_timeout_ms)
@@ -310,17 +310,17 @@ def _reached(ack: AckSent, stage: str) -> int:
     return offset
 
 
-def check_queues(facts: Facts) -> Finding:
+def check_queues(evidence: Evidence) -> Finding:
     """What is on its way to a replica and not confirmed by it stays within the window.
 
     Counted in bytes of the wire, records that are sent for the first time only, against twice
     `window_bytes` and the two largest messages: a record on the wire has a head of its own.
     """
-    window_bytes = facts.options.protocol.window_bytes
-    tally = Tally("queues_are_bounded")
+    window_bytes = evidence.options.protocol.window_bytes
+    tally = CheckTally("queues_are_bounded")
     queues: dict[tuple[str, str], _Queue] = defaultdict(_Queue)
     arrived = ArrivedAcks()
-    for event in facts.trace:
+    for event in evidence.trace:
         ack = arrived.take(event)
         if ack is not None:
             queues[ack.master, ack.node].confirm(ack.received_offset)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import NOWHERE, Place
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import NOWHERE, LogPosition
 from vectorkit.sim.world.trace_events import (
     DigestTaken,
     DiskFlushed,
@@ -21,11 +21,11 @@ from vectorkit.sim.world.trace_events import (
 from vectorkit.units import ns_to_ms
 
 
-def check_masters(facts: Facts) -> Finding:
+def check_masters(evidence: Evidence) -> Finding:
     """An epoch has one master."""
-    tally = Tally("one_master_per_epoch")
+    tally = CheckTally("one_master_per_epoch")
     master_of: dict[int, str] = {}
-    for _, event in facts.events:
+    for _, event in evidence.events:
         match event:
             case RecordAppended(node=node, epoch=epoch):
                 pass
@@ -38,37 +38,37 @@ def check_masters(facts: Facts) -> Finding:
             tally.see()
         elif master_of[epoch] != node:
             tally.violated(
-                f"{node} served {facts.epoch_name(epoch)} at {ns_to_ms(event.time_ns):,} ms, "
+                f"{node} served {evidence.epoch_name(epoch)} at {ns_to_ms(event.time_ns):,} ms, "
                 f"which was {master_of[epoch]}'s"
             )
     return tally.finding(of="epochs", idle="no node was master")
 
 
-def check_offsets(facts: Facts) -> Finding:
+def check_offsets(evidence: Evidence) -> Finding:
     """In each epoch's history, offsets are dense and each is given once."""
-    tally = Tally("offsets_are_dense")
+    tally = CheckTally("offsets_are_dense")
     last: dict[int, int] = {}
-    for _, event in facts.events:
+    for _, event in evidence.events:
         if not isinstance(event, RecordAppended):
             continue
         tally.see()
         epoch, offset = event.epoch, event.offset
-        begin = facts.history.begins.get(epoch, NOWHERE)[1]
+        begin = evidence.history.begins.get(epoch, NOWHERE)[1]
         before = last.get(epoch, begin or None)
         if before is not None and offset != before + 1:
             tally.violated(
                 f"{event.node} gave offset {offset} at {ns_to_ms(event.time_ns):,} ms after "
-                f"{before} in {facts.epoch_name(epoch)}"
+                f"{before} in {evidence.epoch_name(epoch)}"
             )
         last[epoch] = max(offset, before or 0)
     return tally.finding(of="records", idle="nothing was appended")
 
 
-def check_hashes(facts: Facts) -> Finding:
+def check_hashes(evidence: Evidence) -> Finding:
     """Where two nodes hold a record of equal epoch and offset, their histories are equal."""
-    tally = Tally("equal_positions_have_equal_history")
-    known: dict[Place, tuple[str, str]] = {}
-    for _, event in facts.events:
+    tally = CheckTally("equal_positions_have_equal_history")
+    known: dict[LogPosition, tuple[str, str]] = {}
+    for _, event in evidence.events:
         if not isinstance(event, RecordAppended | HistoryApplied) or not event.history:
             continue
         node, place, history = event.node, (event.epoch, event.offset), event.history
@@ -80,39 +80,39 @@ def check_hashes(facts: Facts) -> Finding:
             tally.see()
         if first[0] != history:
             tally.violated(
-                f"{node} has {history} at {facts.place(place)}, {first[1]} has {first[0]}"
+                f"{node} has {history} at {evidence.place(place)}, {first[1]} has {first[0]}"
             )
     return tally.finding(of="pairs of copies", idle="no record was on two nodes")
 
 
-def check_digests(facts: Facts) -> Finding:
+def check_digests(evidence: Evidence) -> Finding:
     """Equal histories have equal content: by digest at the end, and where snapshots were taken."""
-    tally = Tally("equal_histories_have_equal_digests")
-    tips: dict[str, Place] = {}
-    known: dict[Place, tuple[str, str]] = {}
-    for _, event in facts.events:
+    tally = CheckTally("equal_histories_have_equal_digests")
+    tips: dict[str, LogPosition] = {}
+    known: dict[LogPosition, tuple[str, str]] = {}
+    for _, event in evidence.events:
         if isinstance(event, RecordAppended | HistoryApplied):
             tips[event.node] = event.epoch, event.offset
         elif isinstance(event, DigestTaken) and event.offset:
             node, digest = event.node, event.digest
-            place = facts.history.at(tips.get(node, NOWHERE), event.offset)
+            place = evidence.history.at(tips.get(node, NOWHERE), event.offset)
             first = known.setdefault(place, (digest, node))
             if first == (digest, node):
                 continue
             tally.see()
             if first[0] != digest:
                 tally.violated(
-                    f"{node} has content {digest[:12]}… at {facts.place(place)} "
+                    f"{node} has content {digest[:12]}… at {evidence.place(place)} "
                     f"({ns_to_ms(event.time_ns):,} ms), {first[1]} has {first[0][:12]}…"
                 )
     return tally.finding(of="pairs of digests", idle="no two digests of one history were taken")
 
 
-def check_answers(facts: Facts) -> Finding:
+def check_answers(evidence: Evidence) -> Finding:
     """Nodes that show equal histories answer alike: equal ids, in order, with equal scores."""
-    tally = Tally("equal_histories_answer_alike")
+    tally = CheckTally("equal_histories_answer_alike")
     known: dict[tuple[int, str], tuple[str, str]] = {}
-    for each in facts.answers:
+    for each in evidence.answers:
         first = known.setdefault((each.offset, each.history), (each.answers, each.node))
         if first[1] != each.node:
             tally.see()
@@ -124,15 +124,17 @@ def check_answers(facts: Facts) -> Finding:
     return tally.finding(of="pairs of answers", idle="no two nodes were asked at one history")
 
 
-def check_convergence(facts: Facts) -> Finding:
+def check_convergence(evidence: Evidence) -> Finding:
     """With all faults over, all nodes end with one history and equal content."""
-    digests = (event for _, event in facts.events if isinstance(event, DigestTaken))
+    digests = (event for _, event in evidence.events if isinstance(event, DigestTaken))
     ends = [event for event in digests if event.moment == "end"]
-    has_master = bool(facts.history.masters)
-    tally = Tally("nodes_converge", unpromised="" if has_master else "no node is master at the end")
+    has_master = bool(evidence.history.masters)
+    tally = CheckTally(
+        "nodes_converge", unpromised="" if has_master else "no node is master at the end"
+    )
     tally.see(len(ends) if len(ends) > 1 else 0)
     reference = next(
-        (event for event in ends if event.node in facts.history.masters),
+        (event for event in ends if event.node in evidence.history.masters),
         max(ends, key=lambda event: event.offset, default=None),
     )
     for event in ends:
@@ -148,16 +150,16 @@ def _content(event: DigestTaken) -> tuple[int, int, str]:
     return event.offset, event.history, event.digest
 
 
-def check_applied(facts: Facts) -> Finding:
+def check_applied(evidence: Evidence) -> Finding:
     """Each node applies offset k + 1 after k; only a full sync or a restart goes elsewhere.
 
     A full sync never takes a node with its state to a lower (epoch, offset).
     """
-    tally = Tally("applied_exactly_once")
-    at: dict[str, Place | None] = {}
+    tally = CheckTally("applied_exactly_once")
+    at: dict[str, LogPosition | None] = {}
     reached: dict[str, int] = defaultdict(int)
     is_replaying: set[str] = set()
-    for _, event in facts.events:
+    for _, event in evidence.events:
         match event:
             case NodeCrashed(node=node):
                 at[node] = None
@@ -190,7 +192,7 @@ def check_applied(facts: Facts) -> Finding:
 
 
 def _misapplied(
-    event: HistoryApplied, before: Place | None, reached: int, is_replaying: bool
+    event: HistoryApplied, before: LogPosition | None, reached: int, is_replaying: bool
 ) -> str:
     offset = event.offset
     if event.source == "snapshot":
@@ -203,11 +205,11 @@ def _misapplied(
     return "" if offset == before[1] + 1 else f"after offset {before[1]}"
 
 
-def check_quarantine(facts: Facts) -> Finding:
+def check_quarantine(evidence: Evidence) -> Finding:
     """What cannot be applied is put aside once, and only a full sync goes on from there."""
-    tally = Tally("quarantined_once")
+    tally = CheckTally("quarantined_once")
     stopped: dict[str, int] = {}
-    for _, event in facts.events:
+    for _, event in evidence.events:
         at_ms = ns_to_ms(event.time_ns)
         match event:
             case RecordQuarantined(node=node, offset=offset):

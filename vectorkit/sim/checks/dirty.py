@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from vectorkit.sim.checks.acknowledged import lost_at
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import Place
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import LogPosition
 from vectorkit.sim.checks.reads import last_write, writes_by_key
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.sim.world.trace_events import OffsetConfirmed
 from vectorkit.units import ns_to_ms
 
@@ -25,30 +25,30 @@ CLEAN_POLICIES: Final = ("linearizable", "confirmed")
 class Shown:
     """The record that a read has shown: the last write of its key, deletes included."""
 
-    request: Request
-    place: Place
+    request: ObservedRequest
+    place: LogPosition
     fate: Fate
     """"lost" where the final history lacks it; else "confirmed" where the write concern held when
     the read was answered, and "kept" where it did not hold yet."""
 
 
-def shown_by_reads(facts: Facts) -> dict[int, Shown]:
+def shown_by_reads(evidence: Evidence) -> dict[int, Shown]:
     """The record that each answered read has shown, by the read's number.
 
     Reads of rows that no client has written are left out.
     """
-    history, found = facts.history, dict[int, Shown]()
-    final, written = history.final, writes_by_key(facts)
-    served: dict[int, tuple[Request, Place]] = {}
-    for request in facts.requests:
+    history, found = evidence.history, dict[int, Shown]()
+    final, written = history.final, writes_by_key(evidence)
+    served: dict[int, tuple[ObservedRequest, LogPosition]] = {}
+    for request in evidence.requests:
         if request.is_write or not request.is_ok:
             continue
-        last = last_write(facts, written.get(request.key, []), request.place)
+        last = last_write(evidence, written.get(request.key, []), request.place)
         if last is not None:
             index = request.served_index or request.completed_index or 0
             served[index] = request, last[0]
     confirmed: dict[int, int] = defaultdict(int)
-    for index, event in facts.events:
+    for index, event in evidence.events:
         if isinstance(event, OffsetConfirmed):
             confirmed[event.epoch] = max(confirmed[event.epoch], event.offset)
         elif index in served:
@@ -61,28 +61,28 @@ def shown_by_reads(facts: Facts) -> dict[int, Shown]:
     return found
 
 
-def check_dirty_reads(facts: Facts) -> Finding:
+def check_dirty_reads(evidence: Evidence) -> Finding:
     """No read shows a record that is lost later.
 
     Promised within the guarantee of reads under `linearizable` and `confirmed`; of all others it
     is counted.
     """
-    guarantee = facts.guarantee
-    tally = Tally("reads_show_nothing_lost", unpromised=guarantee.unpromised)
-    for shown in shown_by_reads(facts).values():
+    guarantee = evidence.guarantee
+    tally = CheckTally("reads_show_nothing_lost", unpromised=guarantee.unpromised)
+    for shown in shown_by_reads(evidence).values():
         read, policy = shown.request, shown.request.policy
         is_clean = policy in CLEAN_POLICIES
         if shown.fate != "lost":
             tally.see(is_promised=is_clean and guarantee.is_in_force(read.completed_ns or 0))
             continue
-        lost_ns, epoch = lost_at(facts, shown.place)
+        lost_ns, epoch = lost_at(evidence, shown.place)
         is_promised = is_clean and guarantee.is_in_force(lost_ns)
         tally.see(is_promised=is_promised)
-        why = f": {facts.epoch_name(epoch)} began without it" if epoch else ""
+        why = f": {evidence.epoch_name(epoch)} began without it" if epoch else ""
         tally.violated(
             f"read {read.number} of {read.key!r} at {read.node} ({policy}) showed "
-            f"{facts.place(shown.place)} at {ns_to_ms(read.completed_ns or 0):,} ms, which is lost"
-            f"{why}",
+            f"{evidence.place(shown.place)} at {ns_to_ms(read.completed_ns or 0):,} ms, which is "
+            f"lost{why}",
             is_promised=is_promised,
         )
     return tally.finding(of="reads of what clients wrote", idle="no read found a client's write")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
 from vectorkit.sim.world.trace_events import (
     MESSAGE_EVENTS,
     EpochPromised,
@@ -35,15 +35,17 @@ _HEARTBEATS_MISSED: Final = 2
 """A silence of fewer heartbeat intervals never counts, even if the deadline is shorter."""
 
 
-def check_durable_promises(facts: Facts) -> Finding:
+def check_durable_promises(evidence: Evidence) -> Finding:
     """A node's durable promise never goes down, unless its disk is lost.
 
     This holds also if its log is damaged, because the promise is stored apart from the log.
     """
-    has_disks = facts.options.protocol.has_durable_log
-    tally = Tally("promises_never_go_down", unpromised="" if has_disks else "there are no disks")
+    has_disks = evidence.options.protocol.has_durable_log
+    tally = CheckTally(
+        "promises_never_go_down", unpromised="" if has_disks else "there are no disks"
+    )
     promised: dict[str, int] = {}
-    for _, event in facts.events:
+    for _, event in evidence.events:
         match event:
             case NodeCrashed(node=node) if event.kind == "lost_disk" or not has_disks:
                 promised.pop(node, None)
@@ -52,9 +54,9 @@ def check_durable_promises(facts: Facts) -> Finding:
                 tally.see(before > 0)
                 if epoch < before:
                     tally.violated(
-                        f"{node} promised {facts.epoch_name(epoch)} at "
+                        f"{node} promised {evidence.epoch_name(epoch)} at "
                         f"{ns_to_ms(event.time_ns):,} ms, having promised "
-                        f"{facts.epoch_name(before)}"
+                        f"{evidence.epoch_name(before)}"
                     )
                 promised[node] = max(before, epoch)
             case _:
@@ -62,17 +64,17 @@ def check_durable_promises(facts: Facts) -> Finding:
     return tally.finding(of="promises after another", idle="no node promised twice")
 
 
-def check_replacements(facts: Facts) -> Finding:
+def check_replacements(evidence: Evidence) -> Finding:
     """A node without state follows a master only once every slot with state told its promise.
 
     It need not hear a slot whose machine is retired and whose replacement has no state yet. With
     two nodes no third one can name the replacement, so there any retired machine will do; the only
     master that such a node can follow is the replacement itself.
     """
-    guarantee = facts.guarantee
-    tally = Tally("replacements_are_heard", unpromised=guarantee.unpromised)
-    returns = _Returns(facts.options.node_ids)
-    for event in facts.trace:
+    guarantee = evidence.guarantee
+    tally = CheckTally("replacements_are_heard", unpromised=guarantee.unpromised)
+    returns = _Returns(evidence.options.node_ids)
+    for event in evidence.trace:
         if isinstance(event, RoleTaken) and returns.goes_on(event):
             tally.see()
             for other in returns.unheard(event.node):
@@ -143,16 +145,16 @@ class _Returns:
                 pass
 
 
-def check_causes(facts: Facts) -> Finding:
+def check_causes(evidence: Evidence) -> Finding:
     """Each election has a cause: the master's silence, an operator's command, or another node.
 
     The master is silent if the node has received nothing from it for the deadline and for two
     heartbeats, counted at the earliest from when the node began to follow it. This is promised if
     no clock is faulty and the detector is "deadline", with a deadline of two heartbeats or more.
     """
-    protocol = facts.options.protocol
+    protocol = evidence.options.protocol
     failover, least_ns = protocol.failover, _HEARTBEATS_MISSED * ms_to_ns(protocol.heartbeat_ms)
-    unpromised = "clocks were made to go wrong" if facts.has_clock_faults else ""
+    unpromised = "clocks were made to go wrong" if evidence.has_clock_faults else ""
     deadline_ns = least_ns
     if failover is not None:
         deadline_ns = max(deadline_ns, ms_to_ns(failover.deadline_ms))
@@ -160,9 +162,9 @@ def check_causes(facts: Facts) -> Finding:
             deadline_ns, unpromised = least_ns, f"the detector is {failover.detector!r}"
         elif failover.allow_short_deadline:
             unpromised = "a deadline below two heartbeats was asked for"
-    tally = Tally("failovers_have_a_cause", unpromised=unpromised)
+    tally = CheckTally("failovers_have_a_cause", unpromised=unpromised)
     followers = _Followers()
-    for index, event in enumerate(facts.trace):
+    for index, event in enumerate(evidence.trace):
         if isinstance(event, RoleTaken) and event.role == "candidate":
             tally.see()
             if problem := followers.problem(event, deadline_ns):
@@ -203,7 +205,7 @@ class _Followers:
         node = self._of.get(event.node)
         if event.cause == "command" or node is None:
             return ""
-        if event.cause in ("told", "promise"):
+        if event.cause in ("requested", "promise"):
             return "" if node.was_asked else "no node had asked for it"
         last_ns = node.since_ns if node.heard_ns is None else node.heard_ns
         silent_ns = event.time_ns - last_ns
@@ -264,7 +266,7 @@ class _Followers:
                 follower.taken = index if follower.taken is None else follower.taken
         elif isinstance(event, MessageDelivered) and target in self._of:
             follower = self._of[target]
-            follower.was_asked |= kind == "Stand" or (kind == "Seek" and follower.is_master)
+            follower.was_asked |= kind == "StartElection" or (kind == "Seek" and follower.is_master)
 
     def _follow(self, follower: _Follower, master: str) -> None:
         """A node sends a handshake to the master that it follows, in that master's epoch.

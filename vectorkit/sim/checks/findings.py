@@ -64,7 +64,7 @@ class Finding:
                 "the verdict does not go with the count of violations",
                 got=f"{self.verdict!r} with {self.observed_count:,} violations",
                 wanted="'broken' or 'seen_not_promised' with violations, another verdict without",
-                remedy="let `Tally.finding` say the verdict",
+                remedy="let `CheckTally.finding` say the verdict",
             )
 
     def __repr__(self) -> str:
@@ -156,7 +156,7 @@ class Findings(Sequence[Finding]):
         return rows_table(names, rows, rows_max=None)
 
 
-class Tally:
+class CheckTally:
     """Counts how often a rule came into play and how often it was violated; then it is a finding.
 
     `unpromised` says why the run's options promise nothing; empty where they do.

@@ -19,14 +19,14 @@ from vectorkit.sim.world.trace_events import (
     TraceEvent,
 )
 
-Place = tuple[int, int]
+LogPosition = tuple[int, int]
 """(epoch, offset): a record, and the history that ends with it."""
 
-NOWHERE: Final[Place] = (0, 0)
+NOWHERE: Final[LogPosition] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class AppendedRecord:
     """A record as its master has written it."""
 
     index: int
@@ -40,12 +40,12 @@ class History:
     """Which record follows which, who wrote it when, and how far each node's history goes."""
 
     def __init__(self, events: Iterable[tuple[int, TraceEvent]], *, has_disks: bool = True) -> None:
-        self.appended: dict[Place, Appended] = {}
+        self.appended: dict[LogPosition, AppendedRecord] = {}
         self.master_of: dict[int, str] = {}
         """The node that wrote the first record of an epoch."""
-        self.begins: dict[int, Place] = {}
+        self.begins: dict[int, LogPosition] = {}
         """Where each epoch hangs: the last record of another epoch before its first."""
-        self.tips: dict[str, Place] = {}
+        self.tips: dict[str, LogPosition] = {}
         """The end of each node's history, applied or, on a master, appended; nodes without any
         are left out."""
         self.masters: dict[str, int] = {}
@@ -54,27 +54,27 @@ class History:
             self._take(index, event, has_disks)
 
     @property
-    def final(self) -> Place:
+    def final(self) -> LogPosition:
         """The end of the history that counts: the last master's, else the greatest."""
         serving = {epoch: node for node, epoch in self.masters.items()}
         if serving:
             return self.tips.get(serving[max(serving)], NOWHERE)
         return max(self.tips.values(), default=NOWHERE)
 
-    def at(self, tip: Place, offset: int) -> Place:
+    def at(self, tip: LogPosition, offset: int) -> LogPosition:
         """The record at an offset of the history that ends with `tip`."""
         epoch = tip[0]
         while epoch in self.begins and offset <= self.begins[epoch][1]:
             epoch = self.begins[epoch][0]
         return epoch, offset
 
-    def contains(self, tip: Place, place: Place) -> bool:
+    def contains(self, tip: LogPosition, place: LogPosition) -> bool:
         """Whether the history that ends with `tip` goes through a record."""
         if place == NOWHERE:
             return True
         return place[1] <= tip[1] and self.at(tip, place[1]) == place
 
-    def shared(self, one: Place, other: Place) -> int:
+    def shared(self, one: LogPosition, other: LogPosition) -> int:
         """The last offset up to which two histories are one."""
         offset = min(one[1], other[1])
         while offset > 0 and self.at(one, offset) != self.at(other, offset):
@@ -82,7 +82,7 @@ class History:
             offset = min(offset, self._first_before(max(here, there)))
         return offset
 
-    def epochs(self, tip: Place) -> list[int]:
+    def epochs(self, tip: LogPosition) -> list[int]:
         """The epochs that a history goes through, the first one first."""
         epoch, found = tip[0], []
         while epoch:
@@ -127,6 +127,6 @@ class History:
                 parent = self.at(tip, min(offset - 1, tip[1]))
                 if parent[1]:
                     self.begins[epoch] = parent
-        written = Appended(index, event.time_ns, node, event.operation, event.history)
+        written = AppendedRecord(index, event.time_ns, node, event.operation, event.history)
         self.appended.setdefault(place, written)
         self.tips[node] = place

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import Appended, Place
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import AppendedRecord, LogPosition
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.units import ns_to_ms
 
 STEPS_MAX: Final = 200_000
@@ -117,8 +117,8 @@ def _step(state: int | str, call: Call) -> int | str | None:
 
 
 def calls_of(
-    requests: Sequence[Request],
-    appended: Mapping[Place, Appended],
+    requests: Sequence[ObservedRequest],
+    appended: Mapping[LogPosition, AppendedRecord],
     *,
     are_proven: bool = True,
 ) -> dict[str, list[Call]]:
@@ -153,17 +153,17 @@ def calls_of(
     return found
 
 
-def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
+def check_linearizable(evidence: Evidence, *, steps_max: int = STEPS_MAX) -> Finding:
     """Linearizable answers and the writes of their keys are as if one copy had served all.
 
     Linearizable are reads under that policy and, where the write concern can prove anything, what
     a write is told of the state that it found: that there is no such row.
     """
-    tally = Tally("linearizable", unpromised=facts.guarantee.unpromised)
+    tally = CheckTally("linearizable", unpromised=evidence.guarantee.unpromised)
     idle = "no read under linearizable was answered, and no write by what it found"
-    can_prove = not facts.guarantee.unpromised and facts.options.protocol.has_durable_log
-    calls = calls_of(facts.requests, facts.history.appended, are_proven=can_prove)
-    foreign = facts.foreign_count if calls else 0
+    can_prove = not evidence.guarantee.unpromised and evidence.options.protocol.has_durable_log
+    calls = calls_of(evidence.requests, evidence.history.appended, are_proven=can_prove)
+    foreign = evidence.foreign_count if calls else 0
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
         return tally.finding(of="", idle=idle)
@@ -173,13 +173,13 @@ def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
         if answer == "gave up":
             given_up.append(key)
             continue
-        last_ns = facts.trace[max(call.end or call.begin for call in of_key)].time_ns
-        is_promised = facts.guarantee.is_in_force(last_ns)
+        last_ns = evidence.trace[max(call.end or call.begin for call in of_key)].time_ns
+        is_promised = evidence.guarantee.is_in_force(last_ns)
         tally.see(len(of_key), is_promised=is_promised)
         if answer == "no":
             tally.violated(
                 f"the {len(of_key):,} calls of {key!r}, up to {ns_to_ms(last_ns):,} ms, have no "
-                f"order that one copy could have answered in: {_first_wrong(of_key, facts)}",
+                f"order that one copy could have answered in: {_first_wrong(of_key, evidence)}",
                 is_promised=is_promised,
             )
     if given_up:
@@ -188,19 +188,20 @@ def check_linearizable(facts: Facts, *, steps_max: int = STEPS_MAX) -> Finding:
         finding = tally.finding(of="calls", idle=idle)
         if finding.verdict != "held":
             return finding
-        evidence = (idle, *finding.evidence)
-        return Finding(tally.name, "not_exercised", finding.is_promised, 0, evidence)
-    copies = sum(len(each.copies) for each in facts.requests if each.key in calls)
+        return replace(
+            finding, verdict="not_exercised", observed_count=0, evidence=(idle, *finding.evidence)
+        )
+    copies = sum(len(each.copies) for each in evidence.requests if each.key in calls)
     notes = [f"{copies} records of late copies count as writes of their own"] if copies else []
     return tally.finding(of="calls", idle=idle, notes=notes)
 
 
-def _is_proof(request: Request) -> bool:
+def _is_proof(request: ObservedRequest) -> bool:
     is_read = not request.is_write and request.policy == "linearizable"
     return is_read and request.is_ok and request.value is not None
 
 
-def _is_absence(request: Request) -> bool:
+def _is_absence(request: ObservedRequest) -> bool:
     """Whether a write was told that the row that it names is not there.
 
     Refused for that, or a delete that changed nothing: its answer names no record of its own.
@@ -210,7 +211,7 @@ def _is_absence(request: Request) -> bool:
     return request.outcome == "refused" and request.error in _ABSENT
 
 
-def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:
+def _first_wrong(calls: Sequence[Call], evidence: Evidence) -> str:
     """The first read by whose end there is no such order any more."""
     reads = sorted((call for call in calls if not call.is_write), key=lambda call: call.end or 0)
     low, high = 0, len(reads) - 1
@@ -221,7 +222,7 @@ def _first_wrong(calls: Sequence[Call], facts: Facts) -> str:
         else:
             low = middle + 1
     read = reads[low]
-    at_ms = ns_to_ms(facts.trace[read.end or 0].time_ns)
+    at_ms = ns_to_ms(evidence.trace[read.end or 0].time_ns)
     return f"the answer that found {read.value} at {at_ms:,} ms cannot be placed"
 
 

@@ -6,8 +6,8 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Final
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
 from vectorkit.sim.world.trace_events import (
     EpochPromised,
     HealthChanged,
@@ -33,20 +33,20 @@ WORDS: Final = ("Ack", "ReplicaHeartbeat", "Resume", "RequestChunks")
 """What keeps a replica's connection with its master alive."""
 
 
-def _unpromised(facts: Facts) -> str:
-    return "clocks were made to go wrong" if facts.has_clock_faults else ""
+def _unpromised(evidence: Evidence) -> str:
+    return "clocks were made to go wrong" if evidence.has_clock_faults else ""
 
 
-def check_attempts(facts: Facts) -> Finding:
+def check_attempts(evidence: Evidence) -> Finding:
     """After `sync_attempts_max` full syncs in vain a node waits the longest back-off between them.
 
     In vain are those after which it has applied nothing from the stream.
     """
-    protocol = facts.options.protocol
+    protocol = evidence.options.protocol
     wait_ns = ms_to_ns(protocol.backoff_ms_max)
-    tally = Tally("full_syncs_are_bounded", unpromised=_unpromised(facts))
+    tally = CheckTally("full_syncs_are_bounded", unpromised=_unpromised(evidence))
     begun_ns: dict[str, list[int]] = defaultdict(list)
-    for _, event in facts.events:
+    for _, event in evidence.events:
         match event:
             case HistoryApplied(source="stream"):
                 begun_ns[event.node].clear()
@@ -69,18 +69,18 @@ def check_attempts(facts: Facts) -> Finding:
     return tally.finding(of="full syncs after many in vain", idle=idle)
 
 
-def check_silence(facts: Facts) -> Finding:
+def check_silence(evidence: Evidence) -> Finding:
     """A master calls a node Disconnected only after `disconnected_after_ms` without a heartbeat.
 
     Only what comes by their present connection counts. It begins with a handshake that the master
     accepts, and is over when the master closes it, hears nothing by it for `connection_timeout_ms`
     or takes another role, and when the node loses its state or its index is retired.
     """
-    protocol = facts.options.protocol
+    protocol = evidence.options.protocol
     limit_ns = ms_to_ns(protocol.disconnected_after_ms)
-    tally = Tally("disconnected_is_silent", unpromised=_unpromised(facts))
-    heard = _Heartbeats(facts.options.node_ids, ms_to_ns(protocol.connection_timeout_ms))
-    for index, event in enumerate(facts.trace):
+    tally = CheckTally("disconnected_is_silent", unpromised=_unpromised(evidence))
+    heard = _Heartbeats(evidence.options.node_ids, ms_to_ns(protocol.connection_timeout_ms))
+    for index, event in enumerate(evidence.trace):
         if isinstance(event, HealthChanged) and event.master and event.status == "Disconnected":
             tally.see()
             last_ns = heard.last_ns(event.master, event.node)
@@ -158,19 +158,19 @@ class _Flights:
         return sent if isinstance(event, MessageDelivered) else None
 
 
-def check_candidates(facts: Facts) -> Finding:
+def check_candidates(evidence: Evidence) -> Finding:
     """A replica that stands for the silence of its master has not heard it for `deadline_ms`.
 
     Promised of the detector "deadline"; one that learns from intervals has no such bound.
     """
-    failover = facts.options.protocol.failover
-    unpromised = _unpromised(facts)
+    failover = evidence.options.protocol.failover
+    unpromised = _unpromised(evidence)
     if failover is not None and failover.detector != "deadline":
         unpromised = f"the detector is {failover.detector!r}"
-    tally = Tally("candidates_have_waited", unpromised=unpromised)
+    tally = CheckTally("candidates_have_waited", unpromised=unpromised)
     deadline_ns = 0 if failover is None else ms_to_ns(failover.deadline_ms)
-    heard = _SignsOfLife(facts.options.node_ids)
-    for index, event in enumerate(facts.trace):
+    heard = _SignsOfLife(evidence.options.node_ids)
+    for index, event in enumerate(evidence.trace):
         if isinstance(event, RoleTaken) and event.role == "candidate" and event.cause == "silence":
             tally.see()
             last_ns = heard.last_ns(event.node)

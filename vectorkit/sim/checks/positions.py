@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.sim.world.trace_events import (
     NODE_EVENTS,
     AckSent,
@@ -26,16 +26,16 @@ from vectorkit.sim.world.trace_events import (
 from vectorkit.units import ns_to_ms
 
 
-def check_order(facts: Facts) -> Finding:
+def check_order(evidence: Evidence) -> Finding:
     """In every ack, received ≥ flushed ≥ applied ≥ visible; readers see only what is applied.
 
     With `refresh_ms` an ack names as visible what readers were shown, and no more.
     """
-    tally = Tally("positions_are_in_order")
+    tally = CheckTally("positions_are_in_order")
     applied: dict[str, int] = defaultdict(int)
     shown: dict[str, int] = defaultdict(int)
-    is_shown_later = facts.options.protocol.refresh_ms > 0
-    for _, event in facts.events:
+    is_shown_later = evidence.options.protocol.refresh_ms > 0
+    for _, event in evidence.events:
         at_ms = ns_to_ms(event.time_ns)
         match event:
             case RecordAppended(node=node):
@@ -69,16 +69,18 @@ def check_order(facts: Facts) -> Finding:
     return tally.finding(of="acks", idle="no replica acked anything")
 
 
-def check_durability(facts: Facts) -> Finding:
+def check_durability(evidence: Evidence) -> Finding:
     """What an ack names as flushed is on the node's disk, then and after a restart.
 
     A lost disk ends that, and so does a full sync from a later epoch; nothing is applied from a
     stream before it is flushed.
     """
-    has_disks = facts.options.protocol.has_durable_log
-    tally = Tally("acked_is_durable", unpromised="" if has_disks else "the nodes have no disks")
+    has_disks = evidence.options.protocol.has_durable_log
+    tally = CheckTally(
+        "acked_is_durable", unpromised="" if has_disks else "the nodes have no disks"
+    )
     disks: dict[str, _Disk] = defaultdict(_Disk)
-    for _, event in facts.events if has_disks else ():
+    for _, event in evidence.events if has_disks else ():
         if not isinstance(event, NODE_EVENTS):
             continue
         tally.see(isinstance(event, AckSent) and event.flushed_offset > 0)
@@ -88,13 +90,13 @@ def check_durability(facts: Facts) -> Finding:
     return tally.finding(of="acks", idle=idle)
 
 
-def check_stateless(facts: Facts) -> Finding:
+def check_stateless(evidence: Evidence) -> Finding:
     """A node that lost its state acks, serves, answers and votes for nothing before a full sync."""
-    tally = Tally("stateless_nodes_are_silent")
-    has_disks = facts.options.protocol.has_durable_log
-    answered = {each.served_index: each for each in facts.requests if each.is_ok}
+    tally = CheckTally("stateless_nodes_are_silent")
+    has_disks = evidence.options.protocol.has_durable_log
+    answered = {each.served_index: each for each in evidence.requests if each.is_ok}
     lost: dict[str, str] = {}
-    for index, event in enumerate(facts.trace):
+    for index, event in enumerate(evidence.trace):
         match event:
             case NodeCrashed(node=node) if event.kind == "lost_disk" or not has_disks:
                 lost[node] = "lost its disk" if has_disks else "lost its memory"
@@ -113,7 +115,7 @@ def check_stateless(facts: Facts) -> Finding:
     return tally.finding(of="nodes without state", idle="no node lost its state")
 
 
-def _said(event: TraceEvent, answered: Request | None) -> tuple[str, str] | None:
+def _said(event: TraceEvent, answered: ObservedRequest | None) -> tuple[str, str] | None:
     """What a node says with an event that only a node with its state may say."""
     match event:
         case AckSent(node=node):

@@ -6,10 +6,10 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import NOWHERE, LogPosition
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.sim.world.trace_events import EpochPromised, RecordAppended, RoleTaken
 from vectorkit.units import ms_to_ns, ns_to_ms
 
@@ -25,18 +25,18 @@ class Staleness:
     """Whether the node had promised that epoch: it followed no other master."""
 
 
-def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
+def staleness_of_reads(evidence: Evidence) -> dict[int, Staleness]:
     """The staleness of each read that was answered, by its request's number."""
-    history = facts.history
+    history = evidence.history
     served = {
         (each.completed_index if each.served_index is None else each.served_index): each
-        for each in facts.requests
+        for each in evidence.requests
         if not each.is_write and each.is_ok
     }
     found: dict[int, Staleness] = {}
-    head: Place = NOWHERE
+    head: LogPosition = NOWHERE
     promised: dict[str, int] = {}
-    for index, event in facts.events:
+    for index, event in evidence.events:
         match event:
             case RecordAppended(epoch=epoch) if epoch >= head[0]:
                 head = epoch, event.offset
@@ -54,20 +54,20 @@ def staleness_of_reads(facts: Facts) -> dict[int, Staleness]:
     return found
 
 
-def check_staleness(facts: Facts) -> Finding:
+def check_staleness(evidence: Evidence) -> Finding:
     """A read under `bounded_staleness` lacks no record older than its bound when it is served.
 
     Promised of the master that the node follows: hence only while that is the one of the highest
     epoch, and while clocks are right, since the bound is measured by the node's own.
     """
-    unpromised = "clocks were made to go wrong" if facts.has_clock_faults else ""
-    tally = Tally("bounded_staleness", unpromised=unpromised)
+    unpromised = "clocks were made to go wrong" if evidence.has_clock_faults else ""
+    tally = CheckTally("bounded_staleness", unpromised=unpromised)
     bounded = [
         each
-        for each in facts.requests
+        for each in evidence.requests
         if each.policy == "bounded_staleness" and each.is_ok and each.bound_ms is not None
     ]
-    staleness = staleness_of_reads(facts) if bounded else {}
+    staleness = staleness_of_reads(evidence) if bounded else {}
     for request in bounded:
         stale = staleness[request.number]
         is_promised = stale.is_of_highest_epoch
@@ -83,26 +83,26 @@ def check_staleness(facts: Facts) -> Finding:
     return tally.finding(of="bounded reads", idle="no read under bounded_staleness was answered")
 
 
-def check_values(facts: Facts) -> list[Finding]:
+def check_values(evidence: Evidence) -> list[Finding]:
     """A read tells the last write of its key in the history that it names, deletes included.
 
     Rows that were there before the first request count as never written, or as never there.
     """
-    foreign = facts.foreign_count
-    told = Tally("reads_match_their_history")
-    deleted = Tally("deletes_stay_deleted")
+    foreign = evidence.foreign_count
+    told = CheckTally("reads_match_their_history")
+    deleted = CheckTally("deletes_stay_deleted")
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
         return [told.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
-    written = writes_by_key(facts)
-    for request in facts.requests:
+    written = writes_by_key(evidence)
+    for request in evidence.requests:
         if request.is_write or not request.is_ok or request.value is None:
             continue
-        last = last_write(facts, written.get(request.key, []), request.place)
+        last = last_write(evidence, written.get(request.key, []), request.place)
         told.see()
         what = (
             f"read {request.number} of {request.key!r} at {request.node} "
-            f"({ns_to_ms(request.completed_ns or 0):,} ms, {facts.place(request.place)}) "
+            f"({ns_to_ms(request.completed_ns or 0):,} ms, {evidence.place(request.place)}) "
             f"found {request.value}"
         )
         if last is None:
@@ -111,20 +111,22 @@ def check_values(facts: Facts) -> list[Finding]:
         elif last[1].kind == "delete":
             deleted.see()
             if request.value != -1:
-                told.violated(f"{what}, deleted at {facts.place(last[0])}")
-                deleted.violated(f"{what}, deleted at {facts.place(last[0])}")
+                told.violated(f"{what}, deleted at {evidence.place(last[0])}")
+                deleted.violated(f"{what}, deleted at {evidence.place(last[0])}")
         elif request.value != last[1].number:
-            told.violated(f"{what}, where {last[1].number} was written at {facts.place(last[0])}")
+            told.violated(
+                f"{what}, where {last[1].number} was written at {evidence.place(last[0])}"
+            )
     return [
         told.finding(of="reads", idle="no read was answered"),
         deleted.finding(of="reads of deleted rows", idle="no deleted row was read"),
     ]
 
 
-def writes_by_key(facts: Facts) -> dict[str, list[tuple[Place, Request]]]:
+def writes_by_key(evidence: Evidence) -> dict[str, list[tuple[LogPosition, ObservedRequest]]]:
     """Each record of a client's request under its key, in the order of offsets."""
-    written: dict[str, list[tuple[Place, Request]]] = defaultdict(list)
-    for request in facts.requests:
+    written: dict[str, list[tuple[LogPosition, ObservedRequest]]] = defaultdict(list)
+    for request in evidence.requests:
         written[request.key] += [(place, request) for place in request.places]
     for of_key in written.values():
         of_key.sort(key=lambda each: each[0][1])
@@ -132,32 +134,32 @@ def writes_by_key(facts: Facts) -> dict[str, list[tuple[Place, Request]]]:
 
 
 def last_write(
-    facts: Facts, written: list[tuple[Place, Request]], tip: Place
-) -> tuple[Place, Request] | None:
+    evidence: Evidence, written: list[tuple[LogPosition, ObservedRequest]], tip: LogPosition
+) -> tuple[LogPosition, ObservedRequest] | None:
     """The last of these records in the history that ends with `tip`."""
     index = bisect_right(written, tip[1], key=lambda each: each[0][1])
     while index:
         index -= 1
-        if facts.history.contains(tip, written[index][0]):
+        if evidence.history.contains(tip, written[index][0]):
             return written[index]
     return None
 
 
-def check_writes(facts: Facts) -> Finding:
+def check_writes(evidence: Evidence) -> Finding:
     """A master makes each write of a client once, however often its message comes.
 
     A copy that the network holds until another master serves is another write, also of what the
     client was told had not happened: that is counted, not promised.
     """
-    tally = Tally("writes_are_made_once")
-    for request in facts.requests:
+    tally = CheckTally("writes_are_made_once")
+    for request in evidence.requests:
         epochs = Counter(place[0] for place in request.places)
         tally.see(len(epochs))
-        places = ", ".join(facts.place(place) for place in request.places)
+        places = ", ".join(evidence.place(place) for place in request.places)
         for epoch, count in epochs.items():
             if count > 1:
                 what = f"write {request.number} was made {count} times in "
-                tally.violated(f"{what}{facts.epoch_name(epoch)}: {places}", count=count - 1)
+                tally.violated(f"{what}{evidence.epoch_name(epoch)}: {places}", count=count - 1)
         if len(epochs) > 1:
             what = f"write {request.number} was made by {len(epochs)} masters: {places}"
             tally.violated(what, is_promised=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from vectorkit.sim.checks.history import NOWHERE, Place
+from vectorkit.sim.checks.history import NOWHERE, LogPosition
 from vectorkit.sim.world.trace_events import (
     AnswerSent,
     RecordAppended,
@@ -20,14 +20,14 @@ REFUSED: Final = ("refused", "not_master")
 """Outcomes by which a node says that it has not made the write.
 
 A copy of the message that the network holds until another node is master is made all the same:
-then `Request.places` names the record.
+then `ObservedRequest.places` names the record.
 """
 NOTHING_WRITTEN: Final = "nothing_written"
 """The error of a write that timed out and was not made."""
 
 
 @dataclass(slots=True)
-class Request:
+class ObservedRequest:
     """One request of a client. Places in the trace order what times do not tell apart."""
 
     client: str
@@ -42,9 +42,9 @@ class Request:
     completed_index: int | None = None
     completed_ns: int | None = None
     outcome: str = ""
-    place: Place = NOWHERE
+    place: LogPosition = NOWHERE
     """What its answer names: the record written, or the end of the history that was read."""
-    places: list[Place] = field(default_factory=list)
+    places: list[LogPosition] = field(default_factory=list)
     """Every record that a master made of it: several where copies of its message came late."""
     value: int | None = None
     error: str = ""
@@ -67,12 +67,12 @@ class Request:
         return self.is_write and (self.outcome in REFUSED or self.error == NOTHING_WRITTEN)
 
     @property
-    def record(self) -> Place | None:
+    def record(self) -> LogPosition | None:
         """The record that its answer names; None where the answer names none that it wrote."""
         return self.place if self.place in self.places else None
 
     @property
-    def copies(self) -> list[Place]:
+    def copies(self) -> list[LogPosition]:
         """Records of it that masters of other epochs made of copies of its message.
 
         The record that its answer names is its own; where none was answered with "ok", its first.
@@ -83,12 +83,12 @@ class Request:
         return [place for place in self.places if own is None or place[0] != own[0]]
 
 
-def requests_of(trace: Sequence[TraceEvent]) -> list[Request]:
+def requests_of(trace: Sequence[TraceEvent]) -> list[ObservedRequest]:
     """All requests in the order in which they were made.
 
     A write that its client has heard nothing of may have been appended all the same.
     """
-    found: dict[int, Request] = {}
+    found: dict[int, ObservedRequest] = {}
     answers: dict[int, list[tuple[int, AnswerSent]]] = {}
     for index, event in enumerate(trace):
         match event:
@@ -115,7 +115,7 @@ def _served_index(answers: Sequence[tuple[int, AnswerSent]], end: RequestComplet
     return None
 
 
-def foreign_records(trace: Sequence[TraceEvent], requests: Sequence[Request]) -> int:
+def foreign_records(trace: Sequence[TraceEvent], requests: Sequence[ObservedRequest]) -> int:
     """How many records no client has asked for since the first request was made."""
     if not requests:
         return 0
@@ -127,8 +127,8 @@ def foreign_records(trace: Sequence[TraceEvent], requests: Sequence[Request]) ->
     )
 
 
-def _invoked(index: int, event: RequestInvoked) -> Request:
-    return Request(
+def _invoked(index: int, event: RequestInvoked) -> ObservedRequest:
+    return ObservedRequest(
         client=event.client,
         number=event.request,
         kind=event.kind,
@@ -141,7 +141,7 @@ def _invoked(index: int, event: RequestInvoked) -> Request:
     )
 
 
-def _complete(request: Request, index: int, event: RequestCompleted) -> None:
+def _complete(request: ObservedRequest, index: int, event: RequestCompleted) -> None:
     request.completed_index, request.completed_ns = index, event.time_ns
     request.outcome = event.outcome
     request.node = event.node or request.node

@@ -23,7 +23,7 @@ from vectorkit.sim.checks.elections import (
     check_durable_promises,
     check_replacements,
 )
-from vectorkit.sim.checks.facts import Facts
+from vectorkit.sim.checks.evidence import Evidence
 from vectorkit.sim.checks.findings import Finding, Findings
 from vectorkit.sim.checks.linearizable import check_linearizable
 from vectorkit.sim.checks.patience import check_attempts, check_candidates, check_silence
@@ -32,7 +32,7 @@ from vectorkit.sim.checks.reads import check_staleness, check_values, check_writ
 from vectorkit.sim.checks.service import check_lag, check_links, check_status, check_syncs
 from vectorkit.sim.checks.sessions import check_sessions
 
-Check = Callable[[Facts], Finding | list[Finding]]
+Check = Callable[[Evidence], Finding | list[Finding]]
 
 CHECKS: Final[tuple[Check, ...]] = (
     check_survival,
@@ -71,17 +71,17 @@ CHECKS: Final[tuple[Check, ...]] = (
 )
 
 
-def check(facts: Facts) -> Findings:
+def check(evidence: Evidence) -> Findings:
     """Every check over the same facts."""
-    return Findings(each for one in CHECKS for each in findings_of(one, facts))
+    return Findings(each for one in CHECKS for each in findings_of(one, evidence))
 
 
-def owner_of(name: str, facts: Facts) -> Check:
+def owner_of(name: str, evidence: Evidence) -> Check:
     """The function that gives the finding of this name, which the facts' findings have."""
-    return next(one for one in CHECKS if name in [each.name for each in findings_of(one, facts)])
+    return next(one for one in CHECKS if name in [each.name for each in findings_of(one, evidence)])
 
 
-def findings_of(one: Check, facts: Facts) -> list[Finding]:
+def findings_of(one: Check, evidence: Evidence) -> list[Finding]:
     """What one of the functions says, of one rule or of several."""
-    result = one(facts)
+    result = one(evidence)
     return [result] if isinstance(result, Finding) else result

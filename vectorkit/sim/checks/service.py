@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Final
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import NOWHERE, Place
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import NOWHERE, LogPosition
 from vectorkit.sim.faults.faults import Degrade, FlipBit
 from vectorkit.sim.world.trace_events import (
     DiskFlushed,
@@ -37,20 +37,20 @@ REASONS: Final = (
 """Why a full sync may happen."""
 
 
-def check_status(facts: Facts) -> Finding:
+def check_status(evidence: Evidence) -> Finding:
     """A node that is up and has its state is not Connected for long while its true lag is large.
 
     Large is above `lagging_above_ms`; long is `connection_timeout_ms`, after which a master knows
     that a connection is over.
     """
-    protocol = facts.options.protocol
-    tally = Tally("status_is_honest")
+    protocol = evidence.options.protocol
+    tally = CheckTally("status_is_honest")
     since_ms: dict[str, float] = {}
     told: set[str] = set()
-    for sample in facts.samples:
+    for sample in evidence.samples:
         node = sample.node
         is_behind = sample.lag_ms_true > protocol.lagging_above_ms and sample.is_up
-        if is_behind and facts.guarantee.is_stateless(node, ms_to_ns(sample.time_ms)):
+        if is_behind and evidence.guarantee.is_stateless(node, ms_to_ns(sample.time_ms)):
             is_behind = False
         tally.see(is_behind)
         if not is_behind or sample.status != "Connected":
@@ -68,17 +68,17 @@ def check_status(facts: Facts) -> Finding:
     return tally.finding(of="samples of nodes that were behind", idle=idle)
 
 
-def check_lag(facts: Facts) -> Finding:
+def check_lag(evidence: Evidence) -> Finding:
     """No lag, believed or true, is ever below zero."""
-    tally = Tally("lag_is_never_negative")
-    tally.see(len(facts.samples) + len(facts.stats))
-    for sample in facts.samples:
+    tally = CheckTally("lag_is_never_negative")
+    tally.see(len(evidence.samples) + len(evidence.stats))
+    for sample in evidence.samples:
         if min(sample.lag_ms, sample.lag_ms_true, sample.lag_operations) < 0:
             tally.violated(
                 f"{sample.node} at {sample.time_ms:,} ms: lag {sample.lag_ms:,} ms, truly "
                 f"{sample.lag_ms_true:,} ms, {sample.lag_operations:,} operations"
             )
-    for node, stats in facts.stats.items():
+    for node, stats in evidence.stats.items():
         if min(stats.lag_ms, stats.lag_operations, stats.operations_pending) < 0:
             tally.violated(
                 f"{node} at the end: lag {stats.lag_ms:,} ms, {stats.lag_operations:,} operations, "
@@ -87,11 +87,11 @@ def check_lag(facts: Facts) -> Finding:
     return tally.finding(of="samples", idle="nothing was sampled")
 
 
-def check_syncs(facts: Facts) -> Finding:
+def check_syncs(evidence: Evidence) -> Finding:
     """Every full sync has a reason of the list, and the trace shows a cause for it."""
-    tally = Tally("full_syncs_have_a_cause")
-    causes = _Causes(facts)
-    for event in facts.trace:
+    tally = CheckTally("full_syncs_have_a_cause")
+    causes = _Causes(evidence)
+    for event in evidence.trace:
         match event:
             case SyncReported(node=master, peer=node, kind="full", phase="started") if (
                 node != master
@@ -115,13 +115,13 @@ def check_syncs(facts: Facts) -> Finding:
 class _Causes:
     """What can have brought about a full sync, as far as the trace has come."""
 
-    def __init__(self, facts: Facts) -> None:
-        self._options = facts.options.protocol
-        self._history = facts.history
-        self._tips: dict[str, Place] = {}
-        self._said: dict[tuple[str, int], Place] = {}
+    def __init__(self, evidence: Evidence) -> None:
+        self._options = evidence.options.protocol
+        self._history = evidence.history
+        self._tips: dict[str, LogPosition] = {}
+        self._said: dict[tuple[str, int], LogPosition] = {}
         """Where each node was when it asked for a connection, by the number of that."""
-        self._heard: dict[tuple[str, str], Place] = {}
+        self._heard: dict[tuple[str, str], LogPosition] = {}
         self._bases: dict[str, int] = defaultdict(int)
         self._flushed_bytes: dict[str, int] = defaultdict(int)
         self._poisoned: set[str] = set()
@@ -165,10 +165,10 @@ class _Causes:
             case "first_sync":
                 return "" if here == NOWHERE else f"it has offset {here[1]}"
             case "too_old":
-                let_go = there[1] - here[1] > self._options.log_capacity_operations
-                let_go |= self._flushed_bytes[master] >= self._options.log_capacity_bytes
-                let_go |= here[1] < self._bases[master]
-                return "" if let_go else f"the log reaches back to its offset, {here[1]}"
+                release = there[1] - here[1] > self._options.log_capacity_operations
+                release |= self._flushed_bytes[master] >= self._options.log_capacity_bytes
+                release |= here[1] < self._bases[master]
+                return "" if release else f"the log reaches back to its offset, {here[1]}"
             case "ahead_of_master" | "different_history":
                 is_other = not self._history.contains(there, here) or here[0] < there[0]
                 return "" if is_other else f"its history up to {here[1]} is the master's"
@@ -178,16 +178,16 @@ class _Causes:
                 return "" if node in self._poisoned else "it had applied every operation"
 
 
-def check_links(facts: Facts) -> Finding:
+def check_links(evidence: Evidence) -> Finding:
     """On each link, what was sent, copies included, has arrived, was lost, or is still on its way.
 
     Nodes that never crashed have counted the same bytes themselves; copies are not the sender's.
     """
-    tally = Tally("link_bytes_add_up")
+    tally = CheckTally("link_bytes_add_up")
     flying: Counter[tuple[str, str, str, int, int]] = Counter()
     sent: Counter[str] = Counter()
     received: Counter[str] = Counter()
-    for event in facts.trace:
+    for event in evidence.trace:
         if isinstance(event, MessageSent):
             flying[_message(event)] += 1
             if event.note != "copy":
@@ -206,8 +206,8 @@ def check_links(facts: Facts) -> Finding:
                     "more often than it was sent"
                 )
     tally.see(len(flying))
-    crashed = {event.node for _, event in facts.events if isinstance(event, NodeCrashed)}
-    for node, stats in facts.stats.items():
+    crashed = {event.node for _, event in evidence.events if isinstance(event, NodeCrashed)}
+    for node, stats in evidence.stats.items():
         if node in crashed:
             continue
         for what, counted, truth in (

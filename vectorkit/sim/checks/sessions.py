@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from vectorkit.sim.checks.facts import Facts
-from vectorkit.sim.checks.findings import Finding, Tally
-from vectorkit.sim.checks.history import NOWHERE, Place
-from vectorkit.sim.checks.requests import Request
+from vectorkit.sim.checks.evidence import Evidence
+from vectorkit.sim.checks.findings import CheckTally, Finding
+from vectorkit.sim.checks.history import NOWHERE, LogPosition
+from vectorkit.sim.checks.requests import ObservedRequest
 from vectorkit.sim.world.trace_events import HistoryApplied, NodeCrashed, NodeStarted
 from vectorkit.units import ns_to_ms
 
@@ -17,29 +17,29 @@ from vectorkit.units import ns_to_ms
 class _Session:
     """A client's last acknowledged write and furthest read so far."""
 
-    written: Place = NOWHERE
-    confirmed: Place = NOWHERE
+    written: LogPosition = NOWHERE
+    confirmed: LogPosition = NOWHERE
     """The last write whose concern was met: one that was answered as degraded may be lost."""
-    read: Place = NOWHERE
-    read_by: Request | None = None
-    proven: Place = NOWHERE
+    read: LogPosition = NOWHERE
+    read_by: ObservedRequest | None = None
+    proven: LogPosition = NOWHERE
     """The furthest linearizable read."""
-    before: dict[int, tuple[Place, Place, Place, Request | None, Place]] = field(
-        default_factory=dict
-    )
+    before: dict[
+        int, tuple[LogPosition, LogPosition, LogPosition, ObservedRequest | None, LogPosition]
+    ] = field(default_factory=dict)
     """All of that at the moment of each request that is under way."""
 
 
 class _Tallies:
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-        self.own_writes = Tally("read_your_writes")
-        self.reads = Tally("monotonic_reads")
-        self.writes = Tally("monotonic_writes", unpromised=facts.guarantee.unpromised)
-        self.order = Tally("writes_follow_reads", unpromised=facts.guarantee.unpromised)
-        self.unsettled = _unsettled(facts)
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self.own_writes = CheckTally("read_your_writes")
+        self.reads = CheckTally("monotonic_reads")
+        self.writes = CheckTally("monotonic_writes", unpromised=evidence.guarantee.unpromised)
+        self.order = CheckTally("writes_follow_reads", unpromised=evidence.guarantee.unpromised)
+        self.unsettled = _unsettled(evidence)
 
-    def read_came(self, request: Request, session: _Session) -> None:
+    def read_came(self, request: ObservedRequest, session: _Session) -> None:
         written, confirmed, seen, seen_by, _ = session.before.pop(request.number)
         in_force = self._in_force(request)
         if written != NOWHERE:
@@ -57,7 +57,7 @@ class _Tallies:
         if request.policy == "linearizable":
             session.proven = max(session.proven, request.place)
 
-    def write_came(self, request: Request, session: _Session) -> None:
+    def write_came(self, request: ObservedRequest, session: _Session) -> None:
         written, confirmed, seen, _, proven = session.before.pop(request.number)
         in_force = self._in_force(request)
         if written != NOWHERE:
@@ -71,23 +71,28 @@ class _Tallies:
         if request.outcome == "ok":
             session.confirmed = max(session.confirmed, request.place)
 
-    def _in_force(self, request: Request) -> bool:
-        return self.facts.guarantee.is_in_force(request.completed_ns or 0)
+    def _in_force(self, request: ObservedRequest) -> bool:
+        return self.evidence.guarantee.is_in_force(request.completed_ns or 0)
 
     def _check(
-        self, tally: Tally, request: Request, wanted: Place, what: str, is_promised: bool
+        self,
+        tally: CheckTally,
+        request: ObservedRequest,
+        wanted: LogPosition,
+        what: str,
+        is_promised: bool,
     ) -> None:
         tally.see(is_promised=is_promised)
-        if not self.facts.history.contains(request.place, wanted):
+        if not self.evidence.history.contains(request.place, wanted):
             tally.violated(
                 f"{request.kind} {request.number} of {request.client} at {request.node} "
                 f"({ns_to_ms(request.completed_ns or 0):,} ms, policy {request.policy or 'none'}) "
-                f"stands at {self.facts.place(request.place)}, without {what} at "
-                f"{self.facts.place(wanted)}",
+                f"stands at {self.evidence.place(request.place)}, without {what} at "
+                f"{self.evidence.place(wanted)}",
                 is_promised=is_promised,
             )
 
-    def _sticks(self, earlier: Request, later: Request) -> bool:
+    def _sticks(self, earlier: ObservedRequest, later: ObservedRequest) -> bool:
         """Whether both reads were of a node that lived, and kept its store, between them."""
         if not earlier.policy == later.policy == "sticky" or earlier.node != later.node:
             return False
@@ -95,17 +100,17 @@ class _Tallies:
         return not any(begin <= index <= end for index in self.unsettled[later.node])
 
 
-def _counts(request: Request, facts: Facts) -> bool:
+def _counts(request: ObservedRequest, evidence: Evidence) -> bool:
     """Whether a write has to stand behind what its client was shown before."""
     if request.outcome == "timeout":
-        return facts.history.contains(facts.history.final, request.place)
+        return evidence.history.contains(evidence.history.final, request.place)
     return request.outcome in ("ok", "degraded")
 
 
-def _unsettled(facts: Facts) -> dict[str, list[int]]:
+def _unsettled(evidence: Evidence) -> dict[str, list[int]]:
     """When nodes crashed, started or took another store, as places in the trace."""
     found = defaultdict(list)
-    for index, event in facts.events:
+    for index, event in evidence.events:
         match event:
             case NodeCrashed(node=node) | NodeStarted(node=node):
                 found[node].append(index)
@@ -116,7 +121,7 @@ def _unsettled(facts: Facts) -> dict[str, list[int]]:
     return found
 
 
-def check_sessions(facts: Facts) -> list[Finding]:
+def check_sessions(evidence: Evidence) -> list[Finding]:
     """The four guarantees of a session, by (epoch, offset) of what each request stands at.
 
     Read-your-writes is promised under the policies `read_your_writes` and, within the guarantee,
@@ -125,12 +130,12 @@ def check_sessions(facts: Facts) -> list[Finding]:
     linearizable reads. The guarantee is about writes that were not answered as degraded. A write
     that timed out counts where its record is part of the final history: else it never happened.
     """
-    tallies = _Tallies(facts)
+    tallies = _Tallies(evidence)
     sessions: dict[str, _Session] = defaultdict(_Session)
-    moments = [(each.invoked_index, each, False) for each in facts.requests]
+    moments = [(each.invoked_index, each, False) for each in evidence.requests]
     moments += [
         (each.completed_index, each, True)
-        for each in facts.requests
+        for each in evidence.requests
         if each.completed_index is not None
     ]
     for _, request, is_end in sorted(moments, key=lambda moment: moment[0]):
@@ -144,7 +149,7 @@ def check_sessions(facts: Facts) -> list[Finding]:
                 session.proven,
             )
         elif request.is_write:
-            if request.place != NOWHERE and _counts(request, facts):
+            if request.place != NOWHERE and _counts(request, evidence):
                 tallies.write_came(request, session)
         elif not request.is_write and request.is_ok:
             tallies.read_came(request, session)

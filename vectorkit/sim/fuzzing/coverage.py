@@ -33,7 +33,7 @@ from vectorkit.sim.world.trace_events import (
 )
 
 
-class Place(NamedTuple):
+class CoverageGoal(NamedTuple):
     """Something that may happen: its name, and the kind of thing it is."""
 
     group: str
@@ -50,7 +50,7 @@ _BY_EVENT: Final[dict[type[TraceEvent], str]] = {
 }
 _BY_MESSAGE: Final = {
     "Resume": "gap resumed",
-    "Stand": "candidacy delegated",
+    "StartElection": "candidacy delegated",
     "Reject": "promise refused",
 }
 _DISK_LOST: Final = "disk lost"
@@ -68,8 +68,8 @@ _KEPT: Final = "unsynced records kept"
 _REPLAYED: Final = "checkpoint replayed"
 _STUCK: Final = "nobody left to be master"
 
-PLACES: Final = tuple(
-    Place(group, name)
+COVERAGE_GOALS: Final = tuple(
+    CoverageGoal(group, name)
     for group, names in (
         ("fault", tuple(FAULTS)),
         ("full sync", REASONS),
@@ -92,18 +92,18 @@ PLACES: Final = tuple(
 """All of them, by group, in the order in which they are told."""
 
 
-def places_of(run: Run) -> tuple[Place, ...]:
-    """Which of `PLACES` the run has been to, in their order.
+def goals_reached(run: Run) -> tuple[CoverageGoal, ...]:
+    """Which of `COVERAGE_GOALS` the run has been to, in their order.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
-    >>> [place.name for place in places_of(run) if place.group == "full sync"]
+    >>> [place.name for place in goals_reached(run) if place.group == "full sync"]
     ['first_sync']
     """
-    seen = {Place(*place) for event in run.trace.events for place in _places(event)}
-    seen |= {Place("rare path", _REPLAYED)} if _has_checkpoint_replay(run) else set()
-    seen |= {Place("rare path", _STUCK)} if run.stuck else set()
-    return tuple(place for place in PLACES if place in seen)
+    seen = {CoverageGoal(*place) for event in run.trace.events for place in _places(event)}
+    seen |= {CoverageGoal("rare path", _REPLAYED)} if _has_checkpoint_replay(run) else set()
+    seen |= {CoverageGoal("rare path", _STUCK)} if run.stuck else set()
+    return tuple(place for place in COVERAGE_GOALS if place in seen)
 
 
 def _places(event: TraceEvent) -> Iterator[tuple[str, str]]:

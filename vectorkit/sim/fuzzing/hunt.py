@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from vectorkit.sim.checks.findings import VERDICT_WORDS
-from vectorkit.sim.fuzzing.coverage import PLACES, Place, places_of
+from vectorkit.sim.fuzzing.coverage import COVERAGE_GOALS, CoverageGoal, goals_reached
 from vectorkit.sim.fuzzing.random_scenario import random_scenario
 from vectorkit.sim.fuzzing.regression import KeptSeed
 from vectorkit.sim.fuzzing.shrink import shrink
@@ -38,7 +38,7 @@ class Trial:
     duration_ms: float = 0.0
     verdicts: tuple[tuple[str, str], ...] = ()
     """Each check with its verdict."""
-    places: tuple[Place, ...] = ()
+    places: tuple[CoverageGoal, ...] = ()
     """What the run has been through."""
     finds: tuple[KeptSeed, ...] = ()
 
@@ -71,7 +71,7 @@ def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Tr
         event_count=run.event_count,
         duration_ms=run.duration_ms,
         verdicts=tuple((each.name, VERDICT_WORDS[each.verdict]) for each in run.check()),
-        places=places_of(run),
+        places=goals_reached(run),
         finds=finds,
     )
 
@@ -136,7 +136,7 @@ def _out_of_line(run: Run) -> tuple[str, ...]:
     options, nodes = run.options, len(run.options.node_ids)
     if any(stats.role == "master" for stats in run.stats.values()):
         return stuck
-    lost = [spans for spans in run.facts.guarantee.stateless.values() if spans[-1][1] is None]
+    lost = [spans for spans in run.evidence.guarantee.stateless.values() if spans[-1][1] is None]
     asked = options.protocol.write_concern.replica_count(nodes)
     quorum = nodes - asked if asked else nodes // 2 + 1
     has_quorum = nodes - len(lost) >= quorum
@@ -144,10 +144,10 @@ def _out_of_line(run: Run) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Tally:
+class HuntTally:
     """What a hunt has been through so far: counted seed by seed, in any order.
 
-    >>> tally = Tally()
+    >>> tally = HuntTally()
     >>> tally.add(try_seed(14))
     >>> tally.seed_count, tally.finds
     (1, [])
@@ -158,8 +158,8 @@ class Tally:
     duration_ms: float = 0.0
     verdicts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """Of each check, in how many seeds it had which verdict."""
-    places: Counter[Place] = field(default_factory=Counter)
-    """In how many seeds each of `PLACES` was seen."""
+    places: Counter[CoverageGoal] = field(default_factory=Counter)
+    """In how many seeds each of `COVERAGE_GOALS` was seen."""
     finds: list[KeptSeed] = field(default_factory=list)
 
     def add(self, trial: Trial) -> None:
@@ -174,8 +174,8 @@ class Tally:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON has it; finds by the names of their files."""
-        seen: dict[str, dict[str, int]] = {place.group: {} for place in PLACES}
-        for place in PLACES:
+        seen: dict[str, dict[str, int]] = {place.group: {} for place in COVERAGE_GOALS}
+        for place in COVERAGE_GOALS:
             seen[place.group][place.name] = self.places[place]
         return {
             "seeds": self.seed_count,

@@ -11,7 +11,7 @@ from vectorkit.errors import InvalidInput
 from vectorkit.sim.fuzzing import reductions
 from vectorkit.sim.fuzzing.reductions import Path, Plain
 from vectorkit.sim.load.requests import request_of
-from vectorkit.sim.load.workload import Request
+from vectorkit.sim.load.workload import PlannedRequest
 from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import run_scenario
@@ -296,7 +296,7 @@ def _scenario(plain: Plain) -> Scenario | None:
         return None
 
 
-def _requests_of(run: Run) -> list[Request]:
+def _requests_of(run: Run) -> list[PlannedRequest]:
     """What the clients have asked in a run, and when."""
     return [request_of(each.request, each.time_ns) for each in run.trace.of(RequestInvoked)]
 

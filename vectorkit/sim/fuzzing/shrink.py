@@ -202,10 +202,10 @@ def shrink(
 
 def _by_name(run: Run, check: str) -> Callable[[Run], bool]:
     """Whether the check of a name is broken; only the function that finds it is asked."""
-    owner = owner_of(run.check()[check].name, run.facts)
+    owner = owner_of(run.check()[check].name, run.evidence)
 
     def is_broken(candidate: Run) -> bool:
-        findings = findings_of(owner, candidate.facts)
+        findings = findings_of(owner, candidate.evidence)
         return any(each.name == check and each.verdict == "broken" for each in findings)
 
     return is_broken

@@ -10,7 +10,7 @@ from vectorkit.replication.protocol.log import Position
 from vectorkit.replication.protocol.messages import ClientRead, ClientReply, ClientWrite, Message
 from vectorkit.replication.protocol.wire import wire_size
 from vectorkit.replication.reads import MASTER_POLICIES
-from vectorkit.replication.routing import View, target
+from vectorkit.replication.routing import ClientView, target
 from vectorkit.sim.load.requests import Requests, request_number
 from vectorkit.sim.world.engine import Engine
 from vectorkit.sim.world.trace_events import RequestCompleted, RequestInvoked
@@ -65,12 +65,12 @@ class Client:
         self._distances = distances
         self._silent_until_ns: dict[str, int] = {}
 
-    def view(self, now_ns: int, index: int) -> View:
+    def view(self, now_ns: int, index: int) -> ClientView:
         """What it knows now, for routing."""
         silent = self._silent_until_ns
         for node_id in [each for each, until_ns in silent.items() if now_ns >= until_ns]:
             del silent[node_id]
-        return View(
+        return ClientView(
             self._node_ids, self._distances, self.master, frozenset(silent), self.number, index
         )
 
@@ -103,7 +103,7 @@ def _newer(one: Position, other: Position) -> Position:
     return max(one, other, key=lambda position: (position.epoch, position.offset))
 
 
-class Clients:
+class ClientPool:
     """All clients of a run. The trace has a RequestInvoked and a RequestCompleted of each request.
 
     A request is sent once. Without an answer in time it ends as "silent": its outcome is unknown.

@@ -14,7 +14,7 @@ from vectorkit.draws import CERTAIN, below
 KeyLaw = Literal["uniform", "zipf", "sequential"]
 KEY_LAWS: Final[tuple[KeyLaw, ...]] = get_args(KeyLaw)
 
-Places = Callable[[int, int], int]
+KeyDistribution = Callable[[int, int], int]
 """From the index of a request and its draw to the place of a row."""
 
 _STEPS: Final = 4_096
@@ -25,12 +25,12 @@ _GAPS: Final = tuple(
 """The exponential law of mean 1 at the middle of each of its 4,096-quantiles, in 1 / 2**20."""
 
 
-def places(law: KeyLaw, count: int, *, exponent: float) -> Places:
+def key_distribution(law: KeyLaw, count: int, *, exponent: float) -> KeyDistribution:
     """A law over so many rows; of a zipf law the first row is drawn most often.
 
-    >>> places("sequential", 3, exponent=1.0)(4, 0)
+    >>> key_distribution("sequential", 3, exponent=1.0)(4, 0)
     1
-    >>> zipf = places("zipf", 2, exponent=1.0)  # Two in three draws are for the first row.
+    >>> zipf = key_distribution("zipf", 2, exponent=1.0)  # Row 0 gets 2 of 3 draws.
     >>> zipf(0, 2_863_311_530), zipf(0, 2_863_311_531)
     (0, 1)
     """

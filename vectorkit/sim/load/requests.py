@@ -10,8 +10,8 @@ import numpy as np
 from vectorkit import datasets
 from vectorkit.draws import address, below, draw_block, fold, threshold
 from vectorkit.operations import Delete, Operation, UpdateVectors, Upsert
-from vectorkit.sim.load.distributions import exponential_ns, places
-from vectorkit.sim.load.workload import Request, Workload
+from vectorkit.sim.load.distributions import exponential_ns, key_distribution
+from vectorkit.sim.load.workload import PlannedRequest, Workload
 from vectorkit.store import VectorStore
 from vectorkit.types import KEEP, Float32Array, Id, Payload
 from vectorkit.units import NS_PER_MS, ms_to_ns, ns_to_ms
@@ -52,15 +52,15 @@ def request_number(client: int, index: int, *, is_read: bool) -> int:
     return (index + 1) * _NUMBERS + is_read * _READS + client
 
 
-def request_of(number: int, time_ns: int) -> Request:
+def request_of(number: int, time_ns: int) -> PlannedRequest:
     """The request of a number, made at a time.
 
     >>> request_of(request_number(3, 4, is_read=True), 2_500_000)
-    Request(at_ms=2.5, client='client-3', is_read=True, index=4)
+    PlannedRequest(at_ms=2.5, client='client-3', is_read=True, index=4)
     """
     turn, rest = divmod(number, _NUMBERS)
     is_read, client = divmod(rest, _READS)
-    return Request(
+    return PlannedRequest(
         at_ms=ns_to_ms(time_ns), client=f"client-{client}", is_read=bool(is_read), index=turn - 1
     )
 
@@ -74,7 +74,7 @@ class Requests:
         self._collection = workload.collection
         self.ids, self.vectors, self.payloads = _source(workload.source, self._root)
         count = len(self.ids)
-        self._place = places(workload.keys, count, exponent=workload.zipf_exponent)
+        self._place = key_distribution(workload.keys, count, exponent=workload.zipf_exponent)
         self._filler = "x" * workload.payload_bytes
         self._insert_below = threshold(workload.insert_share)
         self._delete_below = threshold(workload.insert_share + workload.delete_share)
@@ -154,9 +154,9 @@ class Requests:
         return fold(self._prefixes[where], index)
 
 
-def _listed(requests: Sequence[Request]) -> dict[tuple[int, bool], list[Request]]:
+def _listed(requests: Sequence[PlannedRequest]) -> dict[tuple[int, bool], list[PlannedRequest]]:
     """The writes and the reads of each client, as they come."""
-    listed: dict[tuple[int, bool], list[Request]] = {}
+    listed: dict[tuple[int, bool], list[PlannedRequest]] = {}
     for each in sorted(requests, key=lambda each: (each.at_ms, each.index)):
         listed.setdefault((int(each.client.partition("-")[2]), each.is_read), []).append(each)
     return listed

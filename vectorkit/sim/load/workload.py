@@ -25,12 +25,12 @@ _SOURCE: Final = re.compile(rf"(?:{_DATA_SETS}):[1-9]\d*|uniform:[1-9]\d*x[1-9]\
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PlannedRequest:
     """A request that its client makes at `at_ms`: its `index`-th write or read, counted from 0.
 
     Which row that is for and what it writes depend on the seed, the client and the index only.
 
-    >>> Request(at_ms=250, client="client-1", is_read=True, index=3).client
+    >>> PlannedRequest(at_ms=250, client="client-1", is_read=True, index=3).client
     'client-1'
     """
 
@@ -99,7 +99,7 @@ class Workload:
     """A request without an answer for so long is given up: its outcome is unknown."""
     avoid_ms: int = 5_000
     """How long reads are routed around a node that has left a request without an answer."""
-    requests: Sequence[Request] | None = None
+    requests: Sequence[PlannedRequest] | None = None
     """The only requests that are made, each at its time; None for those that come by `loop`. The
     rates, `loop`, `arrivals` and `think_ms` then say nothing."""
 
@@ -161,13 +161,15 @@ class Workload:
     def _repr_html_(self) -> str:
         return options_table(self)
 
-    def _check_requests(self, requests: object) -> tuple[Request, ...]:
-        if not isinstance(requests, Sequence) or not all(type(x) is Request for x in requests):
+    def _check_requests(self, requests: object) -> tuple[PlannedRequest, ...]:
+        if not isinstance(requests, Sequence) or not all(
+            type(x) is PlannedRequest for x in requests
+        ):
             raise InvalidOption(
                 "requests come as a list",
                 got=f"requests={requests!r}",
-                wanted="a list of sim.Request(…)",
-                remedy="pass requests=[sim.Request(at_ms=250)], or None",
+                wanted="a list of sim.PlannedRequest(…)",
+                remedy="pass requests=[sim.PlannedRequest(at_ms=250)], or None",
             )
         counts = Counter((each.client, each.is_read, each.index) for each in requests)
         for each in requests:

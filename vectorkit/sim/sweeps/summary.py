@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from vectorkit.sim.checks import Facts
+from vectorkit.sim.checks import Evidence
 from vectorkit.sim.checks.acknowledged import lost_writes
 from vectorkit.sim.checks.reads import staleness_of_reads
-from vectorkit.sim.checks.requests import REFUSED, Request
+from vectorkit.sim.checks.requests import REFUSED, ObservedRequest
 from vectorkit.sim.run import Run
 from vectorkit.sim.world.trace_events import NodeCrashed, RoleTaken, SyncReported
 from vectorkit.units import NS_PER_MS, ms_to_ns, ns_to_ms
@@ -28,19 +28,19 @@ def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
     >>> outcome_of(run, 500)["acknowledged_writes"]
     5
     """
-    facts, end_ns = run.facts, ms_to_ns(duration_ms)
+    evidence, end_ns = run.evidence, ms_to_ns(duration_ms)
     broken = run.check().broken
-    roles = (event for _, event in facts.events if isinstance(event, RoleTaken))
+    roles = (event for _, event in evidence.events if isinstance(event, RoleTaken))
     epochs = {event.epoch for event in roles if event.role == "master"}
-    syncs = (event for _, event in facts.events if isinstance(event, SyncReported))
+    syncs = (event for _, event in evidence.events if isinstance(event, SyncReported))
     begun = (event for event in syncs if event.node != event.peer and event.phase == "started")
     return {
         "is_converged": run.is_converged,
         "is_broken": bool(broken),
         "broken": ", ".join(finding.name for finding in broken),
-        **_writes(facts, end_ns),
-        **_reads(facts),
-        "masterless_ms": ns_to_ms(masterless_ns(facts, end_ns)),
+        **_writes(evidence, end_ns),
+        **_reads(evidence),
+        "masterless_ms": ns_to_ms(masterless_ns(evidence, end_ns)),
         "failovers": max(0, len(epochs) - 1),
         "full_syncs": sum(event.kind == "full" for event in begun),
         "event_count": run.event_count,
@@ -48,11 +48,11 @@ def outcome_of(run: Run, duration_ms: float) -> dict[str, Any]:
     }
 
 
-def _writes(facts: Facts, end_ns: int) -> dict[str, Any]:
+def _writes(evidence: Evidence, end_ns: int) -> dict[str, Any]:
     """How the writes of clients have ended, and which of those acknowledged are lost."""
-    writes = [each for each in facts.requests if each.is_write]
+    writes = [each for each in evidence.requests if each.is_write]
     acknowledged = [each for each in writes if each.outcome in _ACKNOWLEDGED]
-    places = {each.place for each in lost_writes(facts)}
+    places = {each.place for each in lost_writes(evidence)}
     lost_ns = [_done_ns(each) for each in acknowledged if each.record in places]
     latencies_ns = sorted(_done_ns(each) - each.invoked_ns for each in acknowledged)
     answers_ns = sorted(_done_ns(each) for each in acknowledged if _done_ns(each) <= end_ns)
@@ -71,13 +71,13 @@ def _writes(facts: Facts, end_ns: int) -> dict[str, Any]:
         "write_latency_ms_p50": _rank_ms(latencies_ns, 50),
         "write_latency_ms_p99": _rank_ms(latencies_ns, 99),
         "write_gap_ms_max": ns_to_ms(max(gaps_ns)) if writes else None,
-        "unavailable_ms": ns_to_ms(unavailable_ns(facts, end_ns)) if writes else None,
+        "unavailable_ms": ns_to_ms(unavailable_ns(evidence, end_ns)) if writes else None,
     }
 
 
-def _reads(facts: Facts) -> dict[str, Any]:
+def _reads(evidence: Evidence) -> dict[str, Any]:
     """How many reads were answered, and how stale they were."""
-    staleness = staleness_of_reads(facts).values()
+    staleness = staleness_of_reads(evidence).values()
     oldest_ns = max((each.age_ns for each in staleness), default=None)
     return {
         "answered_reads": len(staleness),
@@ -86,7 +86,7 @@ def _reads(facts: Facts) -> dict[str, Any]:
     }
 
 
-def unavailable_ns(facts: Facts, end_ns: int) -> int:
+def unavailable_ns(evidence: Evidence, end_ns: int) -> int:
     """How long no write was answered although clients had asked for some, up to a time.
 
     A stretch begins when a write is asked for and none waits, and at an answer after which others
@@ -95,9 +95,9 @@ def unavailable_ns(facts: Facts, end_ns: int) -> int:
     such answers: the stretch goes on until the last write is given up. Stretches up to a heartbeat
     are the ordinary time of a write and do not count; longer ones count in full.
     """
-    ordinary_ns = facts.options.protocol.heartbeat_ms * NS_PER_MS
+    ordinary_ns = evidence.options.protocol.heartbeat_ms * NS_PER_MS
     moments: list[tuple[int, int, bool, bool]] = []
-    for each in facts.requests:
+    for each in evidence.requests:
         if each.is_write:
             moments.append((each.invoked_index, each.invoked_ns, True, False))
             if each.completed_index is not None and each.completed_ns is not None:
@@ -120,16 +120,16 @@ def unavailable_ns(facts: Facts, end_ns: int) -> int:
     return total_ns
 
 
-def _is_served(request: Request) -> bool:
+def _is_served(request: ObservedRequest) -> bool:
     is_refused = request.outcome == "refused" and request.error not in _NOT_TAKEN
     return is_refused or request.outcome in _ACKNOWLEDGED
 
 
-def masterless_ns(facts: Facts, end_ns: int) -> int:
+def masterless_ns(evidence: Evidence, end_ns: int) -> int:
     """How long no node held itself master."""
     masters: set[str] = set()
     since_ns = total_ns = 0
-    for _, event in facts.events:
+    for _, event in evidence.events:
         if not isinstance(event, RoleTaken | NodeCrashed) or event.time_ns > end_ns:
             continue
         if not masters:
@@ -141,7 +141,7 @@ def masterless_ns(facts: Facts, end_ns: int) -> int:
     return total_ns if masters else total_ns + end_ns - since_ns
 
 
-def _done_ns(request: Request) -> int:
+def _done_ns(request: ObservedRequest) -> int:
     """When a request that was answered was answered."""
     assert request.completed_ns is not None
     return request.completed_ns

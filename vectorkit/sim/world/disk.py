@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from vectorkit.draws import below
-from vectorkit.replication.protocol.durable import AppendRecords, Change, Image
+from vectorkit.replication.protocol.durable import AppendRecords, Image, LogChange
 from vectorkit.replication.protocol.effects import Persist
 from vectorkit.sim.options import Disk
 from vectorkit.units import ms_to_ns
@@ -76,7 +76,7 @@ class DiskDrive:
 
         `word` draws how many. The result is how many whole records beyond the mark there are.
         """
-        changes: list[Change] = [
+        changes: list[LogChange] = [
             change for effect in (*self._writing, *self.waiting) for change in effect.changes
         ]
         self._writing = ()

@@ -10,7 +10,7 @@ from vectorkit.replication import (
     Appended,
     Applied,
     Effect,
-    MasterNode,
+    MasterRole,
     Node,
     Noted,
     Persist,
@@ -92,7 +92,7 @@ class Engine:
         self._timers: dict[str, tuple[int, int]] = {}  # When: the true time, and the node's own.
         self._handlers: dict[str, Handler] = {
             "deliver": self._on_deliver,
-            "sent": self.network.transmitted,
+            "sent": self.network.on_transmitted,
             "timer": self._on_timer,
             "disk": self._on_disk,
             "wake": self._on_wake,
@@ -158,7 +158,7 @@ class Engine:
         serving = [
             (machine.node.role.epoch, machine.id)
             for machine in self.machines.values()
-            if machine.is_up and isinstance(machine.node.role, MasterNode)
+            if machine.is_up and isinstance(machine.node.role, MasterRole)
         ]
         self.master_id = max(serving)[1] if serving else None
 
@@ -166,7 +166,7 @@ class Engine:
         """Send what was written to masters' stores since time last moved."""
         for machine in self.machines.values():
             is_running = machine.is_up and not machine.pauses
-            if is_running and isinstance(machine.node.role, MasterNode):
+            if is_running and isinstance(machine.node.role, MasterRole):
                 local_ns = machine.clock.local_ns(self.now_ns)
                 self.perform(machine.id, machine.node.flush(local_ns))
 
@@ -190,7 +190,7 @@ class Engine:
         while machine.inbox:
             kind, data = machine.inbox.popleft()
             if kind == "deliver":
-                self.network.lose(data, "down")
+                self.network.drop(data, "down")
         self._timers.pop(node_id, None)
         self._note_master()
         kind = "lost_disk" if loses_disk else "torn" if keeps_unsynced else ""
@@ -329,7 +329,7 @@ class Engine:
 
     def _on_deliver(self, packet: Packet) -> None:
         way = packet.way
-        if way.is_troubled and not self.network.has_crossed(packet):
+        if way.is_troubled and not self.network.admit_arrival(packet):
             return
         machine = self.machines.get(way.target)
         if machine is None:
@@ -372,7 +372,7 @@ class Engine:
             packet: Packet = data
             source = packet.way.source
             if not machine.is_up:
-                self.network.lose(packet, "down")
+                self.network.drop(packet, "down")
                 return
             self.network.deliver(packet)
             self.perform(

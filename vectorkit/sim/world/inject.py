@@ -33,7 +33,7 @@ from vectorkit.sim.faults.faults import (
 )
 from vectorkit.sim.world.engine import Engine
 from vectorkit.sim.world.machine import Machine
-from vectorkit.sim.world.network import Trouble, trouble_of
+from vectorkit.sim.world.network import LinkFaults, trouble_of
 from vectorkit.sim.world.trace_events import FaultChanged
 from vectorkit.units import ms_to_ns
 
@@ -287,14 +287,14 @@ def cut_by(
     return [(a, b) for a, b in nodes if (place[a] - middle) * (place[b] - middle) < 0]
 
 
-def _trouble(fault: Fault) -> Trouble:
+def _trouble(fault: Fault) -> LinkFaults:
     match fault:
         case Partition() | Cut():
-            return Trouble(cuts=1)
+            return LinkFaults(cuts=1)
         case Clog():
-            return Trouble(clogs=1)
+            return LinkFaults(clogs=1)
         case Block():
-            return Trouble(blocks={fault.message: 1})
+            return LinkFaults(blocks={fault.message: 1})
         case Degrade():
             return trouble_of(
                 delay_ms=fault.delay_ms,

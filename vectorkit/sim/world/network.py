@@ -47,7 +47,7 @@ _NUMBER_OF: Final[dict[type, Callable[[Any], int]]] = {
     messages.Prepare: attrgetter("epoch"),
     messages.Promise: attrgetter("epoch"),
     messages.Reject: attrgetter("epoch"),
-    messages.Stand: attrgetter("epoch"),
+    messages.StartElection: attrgetter("epoch"),
     messages.AskPromise: attrgetter("index"),
     messages.TellPromise: attrgetter("asker"),
     messages.ConfirmEpoch: attrgetter("round"),
@@ -82,7 +82,7 @@ class LinkCounts:
 
 
 @dataclass(slots=True)
-class Trouble:
+class LinkFaults:
     """What faults add to a link while they last; all are counts or sums, so they end alone."""
 
     cuts: int = 0
@@ -93,7 +93,7 @@ class Trouble:
     duplication: int = 0
     corruption: int = 0
 
-    def add(self, more: Trouble, sign: int = 1) -> None:
+    def add(self, more: LinkFaults, sign: int = 1) -> None:
         """Make it worse, or with sign −1 as it was."""
         self.cuts += sign * more.cuts
         self.clogs += sign * more.clogs
@@ -105,7 +105,7 @@ class Trouble:
             self.blocks[name] = self.blocks.get(name, 0) + sign * count
 
 
-class Way:
+class LinkState:
     """One direction between two endpoints."""
 
     __slots__ = (
@@ -140,7 +140,7 @@ class Way:
         self.roots = roots
         self.prefixes: dict[int, int] = {}
         self.counts = LinkCounts()
-        self.trouble = Trouble()
+        self.trouble = LinkFaults()
         self.highest: dict[int, int] = {}
         self.repeats: dict[tuple[int, int], int] = {}
         self.held: list[Packet] = []
@@ -180,7 +180,7 @@ class Way:
 class Packet:
     """A message on its way, with what a trace says of it."""
 
-    way: Way
+    way: LinkState
     kind: str
     number: int
     size_bytes: int
@@ -211,7 +211,7 @@ class Network:
         numbers = {node_id: number for number, node_id in enumerate(node_ids)}
         numbers |= {name: FIRST_CLIENT + number for number, name in enumerate(client_ids)}
         self._ways = {
-            (source, target): Way(
+            (source, target): LinkState(
                 source,
                 target,
                 (links or {}).get((source, target), link),
@@ -233,7 +233,7 @@ class Network:
             ends for ends in self._ways if source in (None, ends[0]) and target in (None, ends[1])
         ]
 
-    def trouble(self, ways: Iterable[tuple[str, str]], more: Trouble, sign: int = 1) -> None:
+    def trouble(self, ways: Iterable[tuple[str, str]], more: LinkFaults, sign: int = 1) -> None:
         """Make ways worse, or with sign −1 as they were; a way unclogged lets all go at once."""
         for ends in ways:
             way = self._ways[ends]
@@ -297,11 +297,11 @@ class Network:
         way = packet.way
         trouble = way.trouble
         if trouble.cuts:
-            self.lose(packet, "cut")
+            self.drop(packet, "cut")
         elif trouble.blocks.get(packet.kind):
-            self.lose(packet, "blocked")
+            self.drop(packet, "blocked")
         elif loss and way.draw(loss_stream, place) < loss:
-            self.lose(packet, "loss")
+            self.drop(packet, "loss")
         else:
             delay_ns = way.latency.base_ns + trouble.delay_ns
             if not way.latency.is_constant:
@@ -314,7 +314,7 @@ class Network:
             else:
                 self._travel(packet, delay_ns)
 
-    def _transmit(self, way: Way) -> None:
+    def _transmit(self, way: LinkState) -> None:
         """Let the next message out, if the line is free: chunks come last."""
         queue = way.queues[0] or way.queues[1]
         if queue and not way.is_sending:
@@ -323,7 +323,7 @@ class Network:
             time_ns = transit[0].size_bytes * _NS_PER_S // way.bytes_per_s
             self._scheduler.at(self._scheduler.now_ns + time_ns, "sent", transit)
 
-    def transmitted(self, transit: Transit) -> None:
+    def on_transmitted(self, transit: Transit) -> None:
         """The last byte of a message has left."""
         packet, delay_ns = transit
         self._travel(packet, delay_ns)
@@ -336,11 +336,11 @@ class Network:
             at_ns = way.last_ns = max(at_ns, way.last_ns)
         self._scheduler.at(at_ns, "deliver", packet)
 
-    def has_crossed(self, packet: Packet) -> bool:
+    def admit_arrival(self, packet: Packet) -> bool:
         """Whether a message comes out at the other end now: a clogged way holds it."""
         trouble = packet.way.trouble
         if trouble.cuts:
-            self.lose(packet, "cut")
+            self.drop(packet, "cut")
         elif trouble.clogs:
             packet.way.held.append(packet)
         else:
@@ -357,7 +357,7 @@ class Network:
             ("MessageDelivered", now_ns, way.source, way.target, packet.kind, number, size_bytes)
         )
 
-    def lose(self, packet: Packet, why: str) -> None:
+    def drop(self, packet: Packet, why: str) -> None:
         """Nobody will ever get it."""
         way, kind, number, size_bytes = packet.way, packet.kind, packet.number, packet.size_bytes
         way.counts.lost_count += 1
@@ -376,9 +376,9 @@ def flipped(chunk: Chunk, word: int) -> Chunk:
 
 def trouble_of(
     *, delay_ms: float = 0.0, loss: float = 0.0, duplication: float = 0.0, corruption: float = 0.0
-) -> Trouble:
+) -> LinkFaults:
     """Trouble in the units of links."""
-    return Trouble(
+    return LinkFaults(
         delay_ns=ms_to_ns(delay_ms),
         loss=threshold(loss),
         duplication=threshold(duplication),

@@ -16,10 +16,10 @@ MASTER, REPLICA = "node-0", "node-1"
 WIDE = WriteConcern(count=3, stage="applied", timeout_ms=400)
 
 
-# R15: write concern
+# Write concern
 
 
-def test_r15_too_few_acks_are_an_error_with_required_confirmed_and_offset():
+def test_too_few_acks_are_an_error_with_required_confirmed_and_offset():
     made = cluster(3, concern=WIDE)
     fill(made, 4)
     made.advance(ms=1_000)
@@ -38,7 +38,7 @@ def test_r15_too_few_acks_are_an_error_with_required_confirmed_and_offset():
     assert made.stats(MASTER).degraded_acks == 0
 
 
-def test_r15_a_write_that_timed_out_takes_effect_when_the_link_heals():
+def test_a_write_that_timed_out_takes_effect_when_the_link_heals():
     made = cluster(3, concern=WIDE)
     fill(made, 2)
     made.advance(ms=1_000)
@@ -56,7 +56,7 @@ def test_r15_a_write_that_timed_out_takes_effect_when_the_link_heals():
     ("count", "replicas", "required"),
     [(0, 3, 0), (1, 3, 1), (2, 3, 2), ("majority", 2, 1), ("majority", 3, 2), ("all", 3, 3)],
 )
-def test_r15_a_concern_is_met_by_exactly_as_many_replicas_as_it_asks_for(count, replicas, required):
+def test_a_concern_is_met_by_exactly_as_many_replicas_as_it_asks_for(count, replicas, required):
     made = cluster(replicas, concern=WriteConcern(count=count, timeout_ms=300))
     made.advance(ms=1_000)
     cut = [f"node-{number}" for number in range(1, replicas + 1 - required)]
@@ -73,7 +73,7 @@ def test_r15_a_concern_is_met_by_exactly_as_many_replicas_as_it_asks_for(count, 
         assert caught.value.details["confirmed"] == required - 1
 
 
-def test_r15_all_means_all_that_are_configured_and_not_all_that_are_connected():
+def test_all_means_all_that_are_configured_and_not_all_that_are_connected():
     made = cluster(2, concern=WriteConcern(count="all", timeout_ms=300))
     made.advance(ms=1_000)
     made.cut("node-2")
@@ -84,7 +84,7 @@ def test_r15_all_means_all_that_are_configured_and_not_all_that_are_connected():
         made.confirm()
 
 
-def test_r15_without_replicas_to_ask_the_masters_own_disk_is_waited_for():
+def test_without_replicas_to_ask_the_masters_own_disk_is_waited_for():
     made = cluster(1, concern=WriteConcern(count=0))
     fill(made, 3)
     made.cut(REPLICA)
@@ -94,7 +94,7 @@ def test_r15_without_replicas_to_ask_the_masters_own_disk_is_waited_for():
 
 
 @pytest.mark.parametrize("on_timeout", ["fail", "degrade"])
-def test_r15_a_client_hears_of_the_failure_or_of_an_answer_that_is_degraded(on_timeout):
+def test_a_client_hears_of_the_failure_or_of_an_answer_that_is_degraded(on_timeout):
     concern = WriteConcern(count=2, timeout_ms=500, on_timeout=on_timeout)
     load = Workload(writes_per_s=10, source="uniform:20x4")
     options = ClusterOptions(replicas=2, write_concern=concern)
@@ -116,14 +116,14 @@ def test_r15_a_client_hears_of_the_failure_or_of_an_answer_that_is_degraded(on_t
     assert counts == ((5, 0) if on_timeout == "fail" else (0, 5))
 
 
-def test_r15_a_concern_that_no_cluster_could_fulfil_is_refused_at_construction():
+def test_a_concern_that_no_cluster_could_fulfil_is_refused_at_construction():
     with pytest.raises(InvalidOption, match="more replicas than there are"):
         ClusterOptions(replicas=1, write_concern=WriteConcern(count=2))
     with pytest.raises(InvalidOption, match="nothing is flushed without durable logs"):
         ReplicationOptions(has_durable_log=False, write_concern=majority())
 
 
-# R16: read-only replicas
+# Read-only replicas
 
 STORE_WRITES = {
     "create_collection": lambda store: store.create_collection("new", dim=2),
@@ -167,12 +167,12 @@ def filled():
     return made
 
 
-def test_r16_the_writes_below_are_all_there_are():
+def test_the_writes_below_are_all_there_are():
     assert public(VectorStore) - STORE_READS == set(STORE_WRITES)
     assert public(QuantizedCollection) - COLLECTION_READS == set(COLLECTION_WRITES)
 
 
-def test_r16_a_replica_refuses_every_write_of_its_store_and_of_its_collections():
+def test_a_replica_refuses_every_write_of_its_store_and_of_its_collections():
     made = filled()
     store = made.stores[REPLICA]
     before = (store.digest(), store["words"].version, node(made, REPLICA).log.head)
@@ -186,7 +186,7 @@ def test_r16_a_replica_refuses_every_write_of_its_store_and_of_its_collections()
 
 
 @pytest.mark.parametrize("name", sorted(STORE_WRITES))
-def test_r16_every_write_of_a_masters_store_reaches_its_replica(name):
+def test_every_write_of_a_masters_store_reaches_its_replica(name):
     made = filled()
     STORE_WRITES[name](made.store)
     assert made.stats(MASTER).master_offset == 4
@@ -194,14 +194,14 @@ def test_r16_every_write_of_a_masters_store_reaches_its_replica(name):
 
 
 @pytest.mark.parametrize("name", sorted(COLLECTION_WRITES))
-def test_r16_every_write_of_a_masters_collection_reaches_its_replica(name):
+def test_every_write_of_a_masters_collection_reaches_its_replica(name):
     made = filled()
     COLLECTION_WRITES[name](made.store["words"])
     assert made.stats(MASTER).master_offset == 4
     assert made.finish().is_converged
 
 
-def test_r16_a_collection_taken_while_master_refuses_writes_once_it_is_a_replica():
+def test_a_collection_taken_while_master_refuses_writes_once_it_is_a_replica():
     made = cluster(2, concern=majority())
     fill(made, 3)
     made.advance(ms=500)
@@ -212,7 +212,7 @@ def test_r16_a_collection_taken_while_master_refuses_writes_once_it_is_a_replica
         held.upsert(["king"], [[1, 0]])
 
 
-# R17 and R18: reads
+# Reads
 
 
 def reading(policy, *, replicas=2, link=None, **options):
@@ -261,7 +261,7 @@ def outcomes(run, since_ms=0.0):
         ("round_robin", {MASTER, REPLICA, "node-2"}),
     ],
 )
-def test_r17_reads_go_where_their_policy_says(policy, nodes):
+def test_reads_go_where_their_policy_says(policy, nodes):
     made = reading(policy)
     made.advance(ms=2_000)
     run = made.finish()
@@ -270,14 +270,14 @@ def test_r17_reads_go_where_their_policy_says(policy, nodes):
     assert run.check().broken == ()
 
 
-def test_r17_round_robin_asks_one_node_after_the_other():
+def test_round_robin_asks_one_node_after_the_other():
     made = reading("round_robin")
     made.advance(ms=2_000)
     order = asked(made.finish())
     assert order == [f"node-{number % 3}" for number in range(len(order))]
 
 
-def test_r17_sticky_clients_keep_their_own_node():
+def test_sticky_clients_keep_their_own_node():
     made = reading("sticky", clients=3)
     made.advance(ms=2_000)
     run = made.finish()
@@ -289,7 +289,7 @@ def test_r17_sticky_clients_keep_their_own_node():
     assert run.check()["monotonic_reads"].verdict == "held"
 
 
-def test_r17_a_replica_that_is_down_is_passed_over_until_it_is_back():
+def test_a_replica_that_is_down_is_passed_over_until_it_is_back():
     made = reading("round_robin", client_timeout_ms=200, avoid_ms=1_000)
     made.advance(ms=1_000)
     made.crash(REPLICA)
@@ -304,7 +304,7 @@ def test_r17_a_replica_that_is_down_is_passed_over_until_it_is_back():
     assert run.check().broken == ()
 
 
-def test_r17_bounded_staleness_is_refused_by_a_node_that_is_further_behind():
+def test_bounded_staleness_is_refused_by_a_node_that_is_further_behind():
     made = reading(
         "bounded_staleness",
         bound_ms=3_000,
@@ -329,7 +329,7 @@ def test_r17_bounded_staleness_is_refused_by_a_node_that_is_further_behind():
 
 
 @pytest.mark.parametrize("link", [Link(), Link(delay_ms=30, jitter_ms=60, loss=0.02)])
-def test_r18_a_client_reads_its_own_writes_on_every_node_that_it_may_be_routed_to(link):
+def test_a_client_reads_its_own_writes_on_every_node_that_it_may_be_routed_to(link):
     made = reading("read_your_writes", link=link, clients=3)
     made.advance(ms=1_000)
     for number in range(3):
@@ -343,7 +343,7 @@ def test_r18_a_client_reads_its_own_writes_on_every_node_that_it_may_be_routed_t
     assert run.check().broken == ()
 
 
-def test_r18_a_node_without_the_write_says_so_instead_of_answering_with_less():
+def test_a_node_without_the_write_says_so_instead_of_answering_with_less():
     made = reading("read_your_writes", client_timeout_ms=100, avoid_ms=60_000)
     made.advance(ms=1_000)
     made.cut(REPLICA)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from vectorkit.sim.checks.guarantee import Guarantee
 from vectorkit.sim.checks.history import History
-from vectorkit.sim.checks.requests import Request, foreign_records, requests_of
+from vectorkit.sim.checks.requests import ObservedRequest, foreign_records, requests_of
 from vectorkit.sim.faults.faults import ClockDrift, ClockJump
 from vectorkit.sim.options import ClusterOptions
 from vectorkit.sim.world.trace_events import MESSAGE_EVENTS, FaultChanged, TraceEvent
@@ -96,7 +96,7 @@ class Counted(Protocol):
 
 
 @dataclass(frozen=True)
-class Facts:
+class Evidence:
     """The evidence, and what follows from it alone; each part is worked out once."""
 
     options: ClusterOptions
@@ -121,7 +121,7 @@ class Facts:
         return Guarantee(self.options, self.events)
 
     @cached_property
-    def requests(self) -> list[Request]:
+    def requests(self) -> list[ObservedRequest]:
         """What clients have asked, and what has become of it."""
         return requests_of(self.trace)
 

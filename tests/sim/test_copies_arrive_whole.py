@@ -40,7 +40,7 @@ def answers(store):
 
 
 @pytest.mark.parametrize("options", KINDS.values(), ids=KINDS.keys())
-def test_r11_an_empty_replica_gets_every_kind_in_every_metric_with_payloads(options):
+def test_an_empty_replica_gets_every_kind_in_every_metric_with_payloads(options):
     made = cluster(1, chunk_bytes=4_096)
     made.cut(REPLICA)
     for metric in METRICS:
@@ -68,7 +68,7 @@ def test_r11_an_empty_replica_gets_every_kind_in_every_metric_with_payloads(opti
     assert len(carried) > 10
 
 
-def test_r11_a_retrained_codebook_travels_too():
+def test_a_retrained_codebook_travels_too():
     made = cluster(1)
     words = made.store.create_collection("words", dim=16, kind="quantized", codec="pq")
     words.upsert(range(300), drawn(300, 16))
@@ -80,7 +80,7 @@ def test_r11_a_retrained_codebook_travels_too():
     assert answers(made.stores[REPLICA]) == answers(made.store)
 
 
-def test_r12_deletes_arrive_in_bounded_time_while_a_reader_holds_a_snapshot():
+def test_deletes_arrive_in_bounded_time_while_a_reader_holds_a_snapshot():
     made = cluster(1)
     words = made.store.create_collection("words", dim=4)
     words.upsert(range(500), drawn(500, 4), [{"n": n} for n in range(500)])
@@ -102,7 +102,7 @@ def test_r12_deletes_arrive_in_bounded_time_while_a_reader_holds_a_snapshot():
     assert made.finish().stats[REPLICA].full_syncs == 1
 
 
-def test_r12_a_deleted_row_stays_deleted_after_another_full_sync():
+def test_a_deleted_row_stays_deleted_after_another_full_sync():
     made = cluster(1, log_capacity_operations=10)
     fill(made, 20)
     made.advance(ms=1_000)
@@ -116,7 +116,7 @@ def test_r12_a_deleted_row_stays_deleted_after_another_full_sync():
     assert len(made.stores[REPLICA]["words"]) == 0
 
 
-def test_r24_ten_thousand_operations_arrive_and_are_counted_exactly():
+def test_ten_thousand_operations_arrive_and_are_counted_exactly():
     made = cluster(2, link=Link(delay_ms=2, jitter_ms=3, loss=0.01))
     words = made.store.create_collection("words", dim=4)
     made.advance(ms=1_000)
@@ -137,7 +137,7 @@ def test_r24_ten_thousand_operations_arrive_and_are_counted_exactly():
     check_links(run, made.links())
 
 
-def test_r24_ten_clients_of_a_hundred_interleaved_writes_each():
+def test_ten_clients_of_a_hundred_interleaved_writes_each():
     made = cluster(2)
     words = made.store.create_collection("words", dim=4)
     made.advance(ms=500)
@@ -161,7 +161,7 @@ def test_r24_ten_clients_of_a_hundred_interleaved_writes_each():
     check_history(run)
 
 
-def test_r24_vectors_of_1536_numbers_and_a_payload_of_a_thousand_keys():
+def test_vectors_of_1536_numbers_and_a_payload_of_a_thousand_keys():
     made = cluster(2)
     words = made.store.create_collection("words", dim=1_536)
     made.advance(ms=500)
@@ -212,7 +212,7 @@ def step(store, name):
     st.integers(0, len(STEPS)),
     st.sampled_from(["cut", "crash", "crash of the master"]),
 )
-def test_r26_every_operation_type_once_in_any_order_cut_at_any_offset(order, first, length, fault):
+def test_every_operation_type_once_in_any_order_cut_at_any_offset(order, first, length, fault):
     made = cluster(1)
     store = made.store
     stream = []

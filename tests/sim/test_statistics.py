@@ -19,7 +19,7 @@ from vectorkit.sim import Link
 MASTER, REPLICA = "node-0", "node-1"
 
 
-def test_r1_a_master_of_two_replicas_under_writes_counts_what_it_sent_and_what_is_pending():
+def test_a_master_of_two_replicas_under_writes_counts_what_it_sent_and_what_is_pending():
     made = cluster(2)
     fill(made, 5)
     made.advance(ms=1_000)
@@ -44,7 +44,7 @@ def test_r1_a_master_of_two_replicas_under_writes_counts_what_it_sent_and_what_i
         assert after.snapshot_size == made.stats(replica).snapshot_size == sum(carried)
 
 
-def test_r2_a_connected_replica_knows_its_lag_its_bytes_its_last_sync_and_what_it_has_to_apply():
+def test_a_connected_replica_knows_its_lag_its_bytes_its_last_sync_and_what_it_has_to_apply():
     made = cluster(1)
     fill(made, 3)
     made.advance(ms=1_500)
@@ -63,7 +63,7 @@ def test_r2_a_connected_replica_knows_its_lag_its_bytes_its_last_sync_and_what_i
 
 
 @pytest.mark.parametrize(("after_ms", "status"), [(1_000, "Connected"), (1_001, "Lagging")])
-def test_r5_a_replica_lags_at_1001_ms_and_not_at_1000(after_ms, status):
+def test_a_replica_lags_at_1001_ms_and_not_at_1000(after_ms, status):
     made = cluster(1)
     fill(made, 3)
     made.advance(ms=1_500)
@@ -74,7 +74,7 @@ def test_r5_a_replica_lags_at_1001_ms_and_not_at_1000(after_ms, status):
     assert (info.lag_ms, info.status.value) == (after_ms, status)
 
 
-def test_r5_operations_go_on_and_one_row_of_the_trace_warns_of_the_lag():
+def test_operations_go_on_and_one_row_of_the_trace_warns_of_the_lag():
     made = cluster(1, sample_every_ms=1)
     fill(made, 3)
     made.advance(ms=1_500)
@@ -91,7 +91,7 @@ def test_r5_operations_go_on_and_one_row_of_the_trace_warns_of_the_lag():
     assert run.is_converged
 
 
-def test_r5_a_slow_link_warns_once_for_all_the_time_that_it_lags():
+def test_a_slow_link_warns_once_for_all_the_time_that_it_lags():
     made = cluster(1, link=Link(delay_ms=600), sample_every_ms=1)
     fill(made, 3)
     made.advance(ms=8_000)
@@ -116,7 +116,7 @@ def test_a_replica_whose_connection_is_over_falls_behind_as_its_master_writes_on
     assert (info.status.value, info.lag_ms, info.lag_operations) == ("Lagging", 5_000, 3)
 
 
-def test_r8_status_survives_json_and_names_every_field():
+def test_status_survives_json_and_names_every_field():
     made = cluster(2)
     fill(made, 5)
     made.advance(ms=2_500)
@@ -144,20 +144,20 @@ def test_r8_status_survives_json_and_names_every_field():
 
 
 @pytest.mark.parametrize("status", list(ReplicaStatus))
-def test_r8_a_status_is_written_as_its_word_and_read_back(status):
+def test_a_status_is_written_as_its_word_and_read_back(status):
     made = cluster(1)
     (info,) = made.replicas()
     facts = info.to_dict() | {"status": status.value}
     assert ReplicaInfo.from_dict(json.loads(json.dumps(facts))).status is status
 
 
-def test_r10_nothing_switches_the_statistics_off():
+def test_nothing_switches_the_statistics_off():
     words = ("stat", "count", "metric", "monitor")
     names = [each.name for each in fields(ReplicationOptions)]
     assert [name for name in names if any(word in name for word in words)] == []
 
 
-def test_r21_counters_survive_a_restart_as_the_last_heartbeat_wrote_them():
+def test_counters_survive_a_restart_as_the_last_heartbeat_wrote_them():
     made = cluster(2)
     fill(made, 5)
     made.advance(ms=100)
@@ -180,7 +180,7 @@ def test_r21_counters_survive_a_restart_as_the_last_heartbeat_wrote_them():
     assert made.stats(MASTER).partial_sync_refusals == {"first_sync": 2}
 
 
-def test_r21_without_a_durable_log_counters_begin_anew():
+def test_without_a_durable_log_counters_begin_anew():
     made = cluster(1, disk=None)
     fill(made, 5)
     made.advance(ms=3_000)
