@@ -2,6 +2,9 @@
 
 import gc
 import os
+import shutil
+import tempfile
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -37,6 +40,23 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 WORKERS_MAX = 4
 MAPPINGS_MAX = 30_000
 """XLA maps memory for each program, and Linux allows a process 65,530 mappings."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let workers, kernels and subprocesses of this run share the programs that they compile.
+
+    The directory begins empty, so a run never depends on what an earlier one has compiled. The
+    environment hands it on: a worker finds it set, as it finds one that the caller has chosen.
+    """
+    # JAX leaves out what compiles within a second, or is small: that is nearly every program here.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = tempfile.mkdtemp(prefix="vectorkit-programs-")
+    config.add_cleanup(partial(shutil.rmtree, folder, ignore_errors=True))
+    config.add_cleanup(partial(os.environ.pop, "JAX_COMPILATION_CACHE_DIR", None))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -1,11 +1,33 @@
 """Programs are compiled once per shape, and a write goes to the device only when a read asks."""
 
+import os
+import subprocess
+import sys
+
+import jax
 import numpy as np
 import pytest
+from jax.experimental.compilation_cache import compilation_cache
 
 from vectorkit.collections import CpuCollection
 from vectorkit.collections.backends import compiled
 from vectorkit.collections.backends.compiled import trace_counts
+
+COUNTED = """
+from collections import Counter
+
+import jax
+
+events = Counter()
+jax.monitoring.register_event_listener(lambda name, **_: events.update([name]))
+import vectorkit as vk
+
+collection = vk.CpuCollection(dim=19)
+collection.upsert(["a"], [range(19)])
+collection.search(range(19))
+print(*(events[f"/jax/compilation_cache/cache_{name}"] for name in ("hits", "misses")))
+"""
+"""A search in a process of its own; prints how many programs it found, and how many it compiled."""
 
 PROGRAMS = ("write_copy", "write_in_place", "move_copy", "move_in_place", "grow", "read", "search")
 
@@ -184,3 +206,50 @@ def test_a_snapshot_that_nobody_has_any_more_costs_nothing(calls):
     calls.clear()
     collection.update_vectors(range(200), np.ones((200, 4)))
     assert calls == ["write_in_place"]
+
+
+def hits_and_misses():
+    command = [sys.executable, "-c", COUNTED]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return tuple(map(int, done.stdout.split()))
+
+
+def test_processes_of_a_test_run_share_the_programs_that_they_compile():
+    first, second = hits_and_misses(), hits_and_misses()
+    assert sum(first) > 0
+    assert second == (sum(first), 0)
+
+
+def test_this_process_takes_part():
+    folder = os.environ["JAX_COMPILATION_CACHE_DIR"]
+    assert jax.config.jax_compilation_cache_dir == folder
+    assert traced_by(lambda: filled(dim=18).search(np.ones(18)))["search"] == 1
+    assert any(name.startswith("jit_") for name in os.listdir(folder))
+
+
+def test_programs_from_the_directory_count_as_compiled_once_for_each_shape():
+    """What is counted is tracing: the directory spares the compilation that follows it."""
+    traced_by(lambda: filled(dim=20).search(np.ones(20)))
+    jax.clear_caches()
+    assert traced_by(lambda: filled(dim=20).search(np.ones(20)))["search"] == 1
+    assert traced_by(lambda: filled(dim=20).search(np.ones(20))) == {}
+
+
+@pytest.fixture
+def own_directory(tmp_path):
+    before = jax.config.jax_compilation_cache_dir
+    compilation_cache.set_cache_dir(str(tmp_path))
+    compilation_cache.reset_cache()
+    yield tmp_path
+    compilation_cache.set_cache_dir(before)
+    compilation_cache.reset_cache()
+
+
+def test_a_program_that_another_process_is_still_writing_is_compiled(own_directory):
+    expected = filled(dim=21).search(np.ones(21))
+    entries = [each for each in own_directory.iterdir() if each.name.endswith("-cache")]
+    assert entries
+    for each in entries:
+        each.write_bytes(each.read_bytes()[:100])
+    jax.clear_caches()
+    assert filled(dim=21).search(np.ones(21)).ids == expected.ids
