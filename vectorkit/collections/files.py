@@ -68,17 +68,26 @@ def write(path: PathLike, contents: Contents) -> None:
     place for a file.
     """
     target = Path(os.path.realpath(path))
-    aside = target.with_name(f".vectorkit-{os.getpid()}-{threading.get_ident()}.tmp")
     parts = _encoded(contents)
     manifest = _signed_manifest(contents, parts)
-    folder = os.open(target.parent, os.O_RDONLY)
+    folders: list[int] = []
+    try:
+        # In one call of C, so that no exception arrives while only the stack has the descriptor.
+        folders.extend(map(os.open, [target.parent], [os.O_RDONLY]))
+        _replace(target, folders[0], parts, manifest)
+    finally:
+        while folders:
+            os.close(folders.pop())
+
+
+def _replace(target: Path, folder: int, parts: dict[str, AnyArray], manifest: str) -> None:
+    aside = target.with_name(f".vectorkit-{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         _write_parts(aside, parts, manifest)
         os.replace(aside, target)
         os.fsync(folder)
     finally:
         aside.unlink(missing_ok=True)
-        os.close(folder)
 
 
 def to_bytes(contents: Contents) -> bytes:
@@ -99,7 +108,8 @@ def _signed_manifest(contents: Contents, parts: Mapping[str, AnyArray]) -> str:
 
 def _write_parts(path: Path, parts: dict[str, AnyArray], manifest: str) -> None:
     """Put the parts on the disk, readable by whom any new file is."""
-    path.touch()
+    with open(path, "ab"):  # Not `touch`: an exception in there can leave a descriptor open.
+        pass
     mode = path.stat().st_mode
     try:
         save_file(parts, path, {"vectorkit": manifest})

@@ -202,9 +202,10 @@ class QueryCache:
 
     def _touch_whole(self, function: Callable[[], R]) -> R:
         if self._is_touched:
-            old, self._entries = self._entries, self._make_entries()
-            self._entries.evicted_count = old.evicted_count
-            self._entries.expired_count = old.expired_count
+            old, fresh = self._entries, self._make_entries()
+            fresh.evicted_count = old.evicted_count
+            fresh.expired_count = old.expired_count
+            self._entries = fresh  # Last: an exception before this loses no count.
         self._is_touched = True
         result = function()
         self._is_touched = False
