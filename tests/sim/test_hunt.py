@@ -101,15 +101,15 @@ def stuck(**options):
 def test_nodes_that_find_no_master_although_enough_are_intact_are_a_find(monkeypatch):
     monkeypatch.setattr(CandidateRole, "_count", lambda self: None)
     found = stuck(replicas=2, write_concern=sim.majority(), failover=sim.Failover())
-    assert list(found) == ["nodes_come_into_line"]
-    assert len(found["nodes_come_into_line"]) == 3
+    assert list(found) == ["no_node_stays_stuck"]
+    assert len(found["no_node_stays_stuck"]) == 3
 
 
 def test_of_two_nodes_one_is_enough_where_every_write_was_on_both(monkeypatch):
     monkeypatch.setattr(CandidateRole, "_count", lambda self: None)
     both = sim.WriteConcern(count=1)
     found = stuck(replicas=1, write_concern=both, failover=sim.Failover())
-    assert list(found) == ["nodes_come_into_line"]
+    assert list(found) == ["no_node_stays_stuck"]
 
 
 def test_nodes_that_nobody_promotes_are_no_find():
@@ -128,8 +128,8 @@ def test_nodes_that_are_stuck_under_a_master_are_a_find(monkeypatch):
         duration_ms=500,
     )
     found = problems_of(scenario)
-    assert list(found) == ["nodes_converge", "nodes_come_into_line"]
-    assert found["nodes_come_into_line"][0].startswith("node-1 (replica) ")
+    assert list(found) == ["nodes_converge", "no_node_stays_stuck"]
+    assert found["no_node_stays_stuck"][0].startswith("node-1 (replica) ")
 
 
 def test_nodes_that_differ_without_a_reason_are_a_find(monkeypatch):
@@ -140,7 +140,7 @@ def test_nodes_that_differ_without_a_reason_are_a_find(monkeypatch):
         faults=[sim.Partition(at_ms=0, isolate=["node-1"])],
         duration_ms=500,
     )
-    assert problems_of(scenario)["nodes_come_into_line"] == ("nodes differ, and none says why",)
+    assert problems_of(scenario)["no_node_stays_stuck"] == ("nodes differ, and none says why",)
 
 
 def test_a_seed_has_one_outcome():

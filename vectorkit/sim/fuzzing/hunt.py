@@ -17,7 +17,7 @@ from vectorkit.sim.run import Run
 from vectorkit.sim.scenario import Scenario
 from vectorkit.sim.simulate import run_scenario
 
-LINE: Final = "nodes_come_into_line"
+STUCK: Final = "no_node_stays_stuck"
 REPLAY: Final = "the_same_seed_gives_the_same_trace"
 RAISES: Final = "raises"
 """What the hunt looks at beside the checks; an error's find is named after its class, too."""
@@ -120,7 +120,7 @@ def _tried(
     if again != run.trace_hash:
         problems[REPLAY] = (f"trace hash {run.trace_hash}, then {again}",)
     if reasons := _out_of_line(run):
-        problems[LINE] = reasons
+        problems[STUCK] = reasons
     return run, problems
 
 
