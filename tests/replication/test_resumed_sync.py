@@ -150,7 +150,7 @@ def test_chunks_of_another_snapshot_are_never_put_together_with_these(change):
     numbers = earlier.due(0)
     for number in numbers:
         (chunk,) = messages(pair.to_master(RequestChunks(again.generation, (number,))), Chunk)
-        assert earlier.accept(chunk)
+        assert earlier.accept(chunk, now_ns=0)
     same = SnapshotAssembly(replace(header, generation=9, reason="poisoned"), pair.options, earlier)
     other = SnapshotAssembly(change(header), pair.options, earlier)
     assert (same.due(0), other.due(0)) == ((3, 4, 5), (0, 1, 2))

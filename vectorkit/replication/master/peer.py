@@ -15,9 +15,9 @@ from vectorkit.replication.protocol.messages import (
     StartFull,
     StartPartial,
 )
-from vectorkit.replication.protocol.options import ReplicationOptions
+from vectorkit.replication.protocol.options import ReplicationOptions, first_wait_ns, longer
 from vectorkit.replication.protocol.snapshot_transfer import SnapshotSource
-from vectorkit.units import NS_PER_MS, ns_to_ms
+from vectorkit.units import ns_to_ms
 
 Phase = Literal["idle", "full", "partial", "streaming"]
 _BEATS_KEPT: Final = 64
@@ -70,6 +70,10 @@ class Peer:
     digest: str = ""
     resend_at_ns: int | None = None
     resend_wait_ns: int = 0
+    resumed_offset: int = 0
+    """The last record that was sent again for a gap; it may be in flight until `resumable_ns`."""
+    resumable_ns: int = 0
+    resume_wait_ns: int = 0
 
     def close(self) -> None:
         """The connection is over; what is known of the replica stays, and its snapshot pinned."""
@@ -81,6 +85,7 @@ class Peer:
         self.asked_from = self.asked_until = 0
         self.heard_beat = 0
         self.resend_at_ns = None
+        self.resumed_offset = 0
 
     @property
     def is_streaming(self) -> bool:
@@ -189,10 +194,29 @@ class Peer:
 
     def restart_resending(self, now_ns: int, options: ReplicationOptions) -> None:
         """There was progress, or something new was sent: wait the shortest time again."""
-        self.resend_wait_ns = options.resend_after_ms * NS_PER_MS
+        self.resend_wait_ns = first_wait_ns(options.resend_after_ms, self.round_trip_ns)
         has_unconfirmed = self.is_streaming and self.sent_offset > self.received_offset
         is_waiting = has_unconfirmed or self.answer is not None
         self.resend_at_ns = now_ns + self.resend_wait_ns if is_waiting else None
+
+    def resend_later(self, now_ns: int, options: ReplicationOptions) -> None:
+        """Something was sent again: wait twice as long until the next time."""
+        first_ns = first_wait_ns(options.resend_after_ms, self.round_trip_ns)
+        self.resend_wait_ns = longer(self.resend_wait_ns, first_ns)
+        self.resend_at_ns = now_ns + self.resend_wait_ns
+
+    def may_resume(self, offset: int, now_ns: int) -> bool:
+        """Whether no earlier answer for the records behind `offset` can still be in flight."""
+        return offset >= self.resumed_offset or now_ns >= self.resumable_ns
+
+    def note_resumed(
+        self, offset: int, until: int, now_ns: int, options: ReplicationOptions
+    ) -> None:
+        """The records behind `offset` up to `until` were sent again."""
+        first_ns = first_wait_ns(options.resume_after_ms, self.round_trip_ns)
+        is_repeated = offset < self.resumed_offset
+        self.resume_wait_ns = longer(self.resume_wait_ns, first_ns) if is_repeated else first_ns
+        self.resumed_offset, self.resumable_ns = until, now_ns + self.resume_wait_ns
 
     def info(self, now_ns: int, log: ReplicationLog, options: ReplicationOptions) -> ReplicaInfo:
         """All of it as a value."""

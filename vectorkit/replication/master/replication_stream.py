@@ -8,7 +8,6 @@ from vectorkit.replication.master.peer import Peer
 from vectorkit.replication.member import Member
 from vectorkit.replication.protocol.log import Entry, within
 from vectorkit.replication.protocol.messages import Records
-from vectorkit.replication.protocol.options import longer
 
 
 class Sender:
@@ -37,16 +36,19 @@ class Sender:
         return True
 
     def send_again(self, peer: Peer, offset: int, until_offset: int) -> bool:
-        """Answer a question for the records of a gap."""
-        log, options = self._member.log, self._member.options
-        if not peer.is_streaming:
+        """Send the records of a gap, unless an earlier answer can still bring them."""
+        log, options, now_ns = self._member.log, self._member.options, self._member.now_ns
+        if not peer.is_streaming or not peer.may_resume(offset, now_ns):
             return True
         offset = max(offset, peer.received_offset)  # The question may be older than that.
         if offset < log.base.offset:
             return False
         last_offset = min(until_offset, peer.sent_offset)
         wanted = takewhile(lambda each: each.record.offset <= last_offset, log.since(offset))
-        self._send(peer, within(wanted, options.window_bytes, is_first_free=True))
+        entries = within(wanted, options.window_bytes, is_first_free=True)
+        if entries:
+            peer.note_resumed(offset, entries[-1].record.offset, now_ns, options)
+            self._send(peer, entries)
         return True
 
     def probe(self, peer: Peer) -> bool:
@@ -61,8 +63,7 @@ class Sender:
             unconfirmed = log.since(peer.received_offset)
             first = within(unconfirmed, options.batch_bytes, is_first_free=True)
             self._send(peer, first)
-        peer.resend_wait_ns = longer(peer.resend_wait_ns, options.resend_after_ms)
-        peer.resend_at_ns = member.now_ns + peer.resend_wait_ns
+        peer.resend_later(member.now_ns, options)
         return True
 
     def _send(self, peer: Peer, entries: list[Entry]) -> None:

@@ -38,11 +38,12 @@ class ReplicationOptions:
     backoff_ms_max: int = 30_000
     """The wait between handshakes doubles from the one to the other."""
     resend_after_ms: int = 200
-    """The first unconfirmed records, or an unanswered request, are sent again after this, then
-    after twice the wait each time, up to eight times."""
+    """The first unconfirmed records, or an unanswered request, are sent again after this, or after
+    two round trips if that is longer; then after twice the wait each time, up to eight times."""
     resume_after_ms: int = 50
     """A replica with a gap in its records asks for them after this, since they may be late; then
-    after twice the wait each time, up to eight times."""
+    after twice the wait each time, up to eight times. A master that has answered for a record waits
+    for this, or for two round trips if that is longer, before it answers for it again."""
     batch_bytes: int = 64 * KIB
     """One message carries records up to this size, or a single larger one."""
     window_bytes: int = 1 * MIB
@@ -151,12 +152,25 @@ class ReplicationOptions:
         return options_table(self)
 
 
-def longer(wait_ns: int, first_ms: int) -> int:
+def first_wait_ns(least_ms: int, round_trip_ns: int | None) -> int:
+    """Return how long to wait for an answer before asking or sending again for the first time.
+
+    On a slow link the round trip holds the time that messages wait behind others. A shorter wait
+    would put copies on the link faster than it drains, without end: a congestion collapse
+    (RFC 896; the remedy follows RFC 6298).
+
+    >>> first_wait_ns(200, None), first_wait_ns(200, 300_000_000)
+    (200000000, 600000000)
+    """
+    return max(least_ms * NS_PER_MS, 2 * (round_trip_ns or 0))
+
+
+def longer(wait_ns: int, first_ns: int) -> int:
     """Twice the wait before asking or sending again, up to eight times the first.
 
     Without a bound the mean wait is infinite where half of the round trips are lost.
 
-    >>> longer(200_000_000, first_ms=200), longer(1_600_000_000, first_ms=200)
-    (400000000, 1600000000)
+    >>> longer(200, first_ns=200), longer(1_600, first_ns=200)
+    (400, 1600)
     """
-    return min(2 * wait_ns, _LONGEST * first_ms * NS_PER_MS)
+    return min(2 * wait_ns, _LONGEST * first_ns)

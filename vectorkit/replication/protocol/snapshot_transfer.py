@@ -12,10 +12,9 @@ from vectorkit.errors import CorruptSnapshot, VectorKitError
 from vectorkit.operations import Operation, decode, encode
 from vectorkit.replication.protocol.log import Position
 from vectorkit.replication.protocol.messages import Chunk, StartFull
-from vectorkit.replication.protocol.options import ReplicationOptions, longer
+from vectorkit.replication.protocol.options import ReplicationOptions, first_wait_ns, longer
 from vectorkit.replication.protocol.wire import wire_size
 from vectorkit.store import StoreSnapshot, VectorStore, store_of
-from vectorkit.units import NS_PER_MS
 
 _LENGTH: Final = struct.Struct("<Q")
 _UNREADABLE: Final = (VectorKitError, ValueError, LookupError, TypeError, struct.error)
@@ -94,10 +93,14 @@ class SnapshotAssembly:
     ) -> None:
         self.header = header
         self._window = options.chunk_window
-        self._patience_ms = options.resend_after_ms
-        self._patience_ns = self._patience_ms * NS_PER_MS
+        self._least_ms = options.resend_after_ms
+        self._first_ns = self._patience_ns = first_wait_ns(self._least_ms, None)
+        self._is_doubtful = False
+        """Whether chunks were late, and none that was asked for once has come since."""
         self._pieces: dict[int, bytes] = {}
         self._asked_ns: dict[int, int] = {}
+        self._once_ns: dict[int, int] = {}
+        """When those chunks were asked for that were asked for once so far."""
         self._next = 0
         self.wire_bytes = wire_size(header)
         """What header and chunks have taken on the wire so far, each piece once."""
@@ -115,35 +118,43 @@ class SnapshotAssembly:
         """When a chunk that was asked for counts as lost."""
         return min(self._asked_ns.values()) + self._patience_ns if self._asked_ns else None
 
-    def accept(self, chunk: Chunk) -> bool:
+    def accept(self, chunk: Chunk, now_ns: int) -> bool:
         """Keep a piece and say whether it was new; a damaged one is as good as lost."""
         is_whole = zlib.crc32(chunk.data) == chunk.checksum
         is_new = self._asked_ns.pop(chunk.number, None) is not None if is_whole else False
         if is_new:
             self._pieces[chunk.number] = chunk.data
             self.wire_bytes += wire_size(chunk)
-            self._patience_ns = self._patience_ms * NS_PER_MS
+            asked_ns = self._once_ns.pop(chunk.number, None)
+            if asked_ns is not None:  # Another answer may be to any of its questions.
+                self._first_ns = first_wait_ns(self._least_ms, now_ns - asked_ns)
+                self._patience_ns, self._is_doubtful = self._first_ns, False
         return is_new
 
     def due(self, now_ns: int) -> tuple[int, ...]:
-        """The chunks to ask for now: those that count as lost, and new ones up to the window.
+        """Return the chunks to ask for now: those that are late, and new ones up to the window.
 
-        Each time that some count as lost the patience doubles, until a chunk comes.
+        The question may be lost, or the link slow. So all late chunks are asked for again once,
+        then the first of them alone, until a chunk that was asked for once comes.
         """
-        numbers = [
+        late = [
             number
             for number, asked_ns in self._asked_ns.items()
             if now_ns >= asked_ns + self._patience_ns
         ]
-        if numbers:
-            self._patience_ns = longer(self._patience_ns, self._patience_ms)
+        numbers = late[:1] if self._is_doubtful else late[:]
+        for number in late:
+            self._asked_ns[number] = now_ns
+        for number in numbers:
+            self._once_ns.pop(number, None)
+        if late:
+            self._patience_ns = longer(self._patience_ns, self._first_ns)
+            self._is_doubtful = True
         while len(self._asked_ns) < self._window and self._next < self.header.chunk_count:
             if self._next not in self._pieces:
-                self._asked_ns[self._next] = now_ns
+                self._asked_ns[self._next] = self._once_ns[self._next] = now_ns
                 numbers.append(self._next)
             self._next += 1
-        for number in numbers:
-            self._asked_ns[number] = now_ns
         return tuple(numbers)
 
     def build(self) -> VectorStore:

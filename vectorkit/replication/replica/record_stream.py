@@ -18,6 +18,7 @@ class Stream:
         self.held = ReorderBuffer(member.options.reorder_window)
         self._sent_offset = 0
         self._gap_since_ns: int | None = None
+        self._first_wait_ns = member.options.resume_after_ms * NS_PER_MS
         self._gap_offset = self._gap_wait_ns = 0
 
     @property
@@ -62,7 +63,7 @@ class Stream:
         held_offset = self.held.first_offset
         until_offset = self._sent_offset if held_offset is None else held_offset - 1
         self._gap_since_ns = self._member.now_ns
-        self._gap_wait_ns = longer(self._gap_wait_ns, self._member.options.resume_after_ms)
+        self._gap_wait_ns = longer(self._gap_wait_ns, self._first_wait_ns)
         return Resume(generation, self._member.received_offset, until_offset)
 
     def _note_gap(self) -> None:
@@ -71,4 +72,4 @@ class Stream:
             self._gap_since_ns = None
         elif self._gap_since_ns is None or head_offset != self._gap_offset:
             self._gap_since_ns, self._gap_offset = self._member.now_ns, head_offset
-            self._gap_wait_ns = self._member.options.resume_after_ms * NS_PER_MS
+            self._gap_wait_ns = self._first_wait_ns

@@ -339,7 +339,7 @@ class ReplicaRole(Role):
                 self.member.note_confirmed(message.offset)
                 self._held_reads.release()
             case Chunk() if self._assembly is not None and self.state == "full":
-                self._assembly.accept(message)
+                self._assembly.accept(message, self.member.now_ns)
                 self._go_on(self._assembly)
             case StartPartial() if self.state == "connecting":
                 self._kept = None
