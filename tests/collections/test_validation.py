@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.collections.reference import everything, filled
-from vectorkit.collections import Collection, CpuCollection, WriteResult
+from vectorkit.collections import Collection, CpuCollection, WriteResult, validation
 from vectorkit.collections.validation import K_MAX
 from vectorkit.errors import (
     DuplicateId,
@@ -405,3 +405,11 @@ def test_membership_leaves_the_write_buffer_alone(collection):
 def test_matches_can_be_taken_by_place(collection):
     found = collection.search(GOOD, k=3)
     assert [found[place] for place in range(3)] == list(found)
+
+
+@pytest.mark.parametrize("ids", [np.arange(64), np.arange(64, dtype=np.uint8), list(range(64))])
+def test_a_batch_of_plain_ids_is_checked_without_a_call_for_each(ids, monkeypatch):
+    monkeypatch.setattr(validation, "check_id", None)
+    names = validation.check_ids(ids)
+    assert names == tuple(range(64))
+    assert set(map(type, names)) == {int}

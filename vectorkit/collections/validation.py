@@ -148,8 +148,12 @@ def check_ids(ids: Iterable[object]) -> tuple[Id, ...]:
             wanted="a list of ids",
             remedy="put a single id into a list",
         )
+    if type(ids) is np.ndarray and ids.ndim == 1 and ids.dtype.kind in "iu":
+        ids = cast("list[object]", ids.tolist())
     names: tuple[Any, ...] = tuple(ids)
-    if set(map(type, names)) != {str}:
+    # One look at a whole batch: a Python call for each id would take longer than its write.
+    kinds = set(map(type, names))
+    if kinds != {str} and not (kinds == {int} and -INT_MAX <= min(names) <= max(names) <= INT_MAX):
         names = tuple(map(check_id, names))
     if len(kinds := set(map(type, names))) > 1:
         raise mixed_ids(" and ".join(sorted(kind.__name__ for kind in kinds)))
