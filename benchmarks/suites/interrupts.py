@@ -10,6 +10,7 @@ changed. Through a store, its subscriber has to have seen each operation that ha
 from __future__ import annotations
 
 import signal
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,26 +77,45 @@ def interrupted(
     with alarm() as ring:
         while counts["interrupts"] < wanted:
             which = int(rng.integers(len(CALLS)))
-            call, started = CALLS[which](rng, pair.twin), perf_counter()
-            snapshot = pair.collection.snapshot() if rng.random() < 0.3 else None
-            held = None if snapshot is None else snapshot.digest()
-            counts["calls"] += 1
             try:
-                ring(float(rng.uniform(2e-6, 1.2 * took[which])))
-                call(pair.collection)
-                ring(0.0)
-                took[which] = 0.8 * took[which] + 0.2 * (perf_counter() - started)
-            except KeyboardInterrupt:
-                counts["interrupts"] += 1
-            except Exception:  # What JAX has made of an interrupt in its own code.
-                counts["errors"] += 1
-            ring(0.0)
-            is_sound = pair.follow(call)
-            counts["happened"] += pair.has_happened
-            if not is_sound or (snapshot is not None and snapshot.digest() != held):
+                is_sound = _one(which, pair, rng, ring, took, counts)
+            except Exception:  # Reading raised, before or after: an earlier interrupt did damage.
+                traceback.print_exc()
+                is_sound = False
+            if not is_sound:
                 counts["damaged"] += 1
                 pair = Pair(make)
     return counts
+
+
+def _one(
+    which: int,
+    pair: Pair,
+    rng: np.random.Generator,
+    ring: Callable[[float], None],
+    took: list[float],
+    counts: Counter[str],
+) -> bool:
+    """Interrupt one call, most likely; False if the collection or a snapshot is damaged."""
+    call, started = CALLS[which](rng, pair.twin), perf_counter()
+    snapshot = pair.collection.snapshot() if rng.random() < 0.3 else None
+    held = None if snapshot is None else snapshot.digest()
+    counts["calls"] += 1
+    try:
+        try:
+            ring(float(rng.uniform(2e-6, 1.2 * took[which])))
+            call(pair.collection)
+        finally:
+            ring(0.0)
+        took[which] = 0.8 * took[which] + 0.2 * (perf_counter() - started)
+    except KeyboardInterrupt:
+        counts["interrupts"] += 1
+    except Exception:  # JAX has turned an interrupt of its own code into this.
+        traceback.print_exc()
+        counts["errors"] += 1
+    is_sound = pair.follow(call)
+    counts["happened"] += pair.has_happened
+    return is_sound and (snapshot is None or snapshot.digest() == held)
 
 
 class Pair:
