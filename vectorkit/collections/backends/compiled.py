@@ -46,6 +46,34 @@ def record(program: str, dim: int, capacity: int, batch: int, detail: str = "") 
     traces.append(TracedProgram(program, dim, capacity, batch, detail))
 
 
+class Program:
+    """A jitted function whose next call works after an interrupt has broken its compilation off.
+
+    JAX marks in a table what it is about to trace or lower. An exception at that moment can leave
+    the mark, and then JAX refuses this program for the rest of the process, with RecursionError.
+    Nothing has run and nothing is donated by then, so all tables are emptied and the call is made
+    again. Programs that donate are not wrapped, since Python code after them could lose what they
+    return: `warm_up` compiles them first.
+    """
+
+    def __init__(self, jitted: Callable[..., Any]) -> None:
+        self.jitted = jitted
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Run it, compiled first where no call had these shapes."""
+        try:
+            return self.jitted(*arguments, **options)
+        except RecursionError as error:
+            if not str(error).startswith("Recursively calling <weakref"):
+                raise
+        jax.clear_caches()  # Inner functions of JAX are marked too, so `clear_cache` is too little.
+        return self.jitted(*arguments, **options)
+
+
+def _program(function: Callable[..., Any], **options: Any) -> Program:
+    return Program(jax.jit(function, **options))
+
+
 def _write(arrays: Arrays, slots: Int[Array, " batch"], rows: Rows, dim: int) -> Arrays:
     record("write", dim, len(arrays[0]), len(slots))
     return write.write_rows(arrays, slots, rows)
@@ -123,26 +151,27 @@ def _scan_and_rescore(
     return rescoring.best_rows(rows, queries, slots, metric, kept)
 
 
-write_copy: Final = jax.jit(_write, static_argnames="dim")
+write_copy: Final = _program(_write, static_argnames="dim")
 write_in_place: Final = jax.jit(_write, donate_argnums=0, static_argnames="dim")
-move_copy: Final = jax.jit(_move, static_argnames="dim")
+move_copy: Final = _program(_move, static_argnames="dim")
 move_in_place: Final = jax.jit(_move, donate_argnums=0, static_argnames="dim")
-grow: Final = jax.jit(_grow, static_argnames=("capacity", "length", "dim"))
-read: Final = jax.jit(_read, static_argnames="dim")
-search: Final = jax.jit(_search, static_argnames=("metric", "width"))
-scan: Final = jax.jit(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))
-rescore: Final = jax.jit(_rescore, static_argnames=("metric", "width"))
-scan_and_rescore: Final = jax.jit(
+grow: Final = _program(_grow, static_argnames=("capacity", "length", "dim"))
+read: Final = _program(_read, static_argnames="dim")
+search: Final = _program(_search, static_argnames=("metric", "width"))
+scan: Final = _program(_scan, static_argnames=("tile_scores", "metric", "width", "dim"))
+rescore: Final = _program(_rescore, static_argnames=("metric", "width"))
+scan_and_rescore: Final = _program(
     _scan_and_rescore, static_argnames=("tile_scores", "metric", "width", "kept")
 )
 
 DONATING: Final = {"write": write_in_place, "move": move_in_place}
 """The programs that donate the arrays of a block."""
 
-_warm: Final[set[tuple[Any, ...]]] = set()
+_warm: Final[dict[Any, set[tuple[Any, ...]]]] = {}
+"""For each program the shapes and settings that it is compiled for."""
 
 
-def warm_up(program: Callable[..., Any], arrays: Arrays, arguments: tuple[Any, ...]) -> None:
+def warm_up(program: Any, arrays: Arrays, arguments: tuple[Any, ...]) -> None:
     """Run a program that donates on zeros like `arrays`, once for their shapes and settings.
 
     The first call for such arrays traces and compiles, and goes on in Python after it has donated
@@ -151,12 +180,15 @@ def warm_up(program: Callable[..., Any], arrays: Arrays, arguments: tuple[Any, .
     static one.
     """
     like = tuple([(each.shape, each.dtype, each.sharding) for each in arrays])
-    key = (program, like, len(arguments[0]), arguments[2:], program_settings())
-    if key not in _warm:
+    key = (like, len(arguments[0]), arguments[2:], program_settings())
+    warm = _warm.setdefault(program, set())
+    if not program._cache_size():  # `jax.clear_caches()` was called, by whomever.
+        warm.clear()
+    if key not in warm:
         zeros = [np.zeros(shape, dtype) for shape, dtype, _ in like]
         blank = tuple(jax.device_put(zeros, [sharding for *_, sharding in like]))
-        jax.block_until_ready(program(blank, *arguments))
-        _warm.add(key)
+        jax.block_until_ready(Program(program)(blank, *arguments))
+        warm.add(key)
 
 
 class ShardedPrograms(NamedTuple):
@@ -214,11 +246,11 @@ def sharded_programs(placement: NamedSharding) -> ShardedPrograms:
         )
 
     return ShardedPrograms(
-        write_copy=jax.jit(write, out_shardings=placement),
+        write_copy=_program(write, out_shardings=placement),
         write_in_place=jax.jit(write, out_shardings=placement, donate_argnums=0),
-        move_copy=jax.jit(move, out_shardings=placement),
+        move_copy=_program(move, out_shardings=placement),
         move_in_place=jax.jit(move, out_shardings=placement, donate_argnums=0),
-        grow=jax.jit(grow, out_shardings=placement, static_argnames="capacity"),
-        read=jax.jit(read, out_shardings=everywhere),
-        search=jax.jit(search, out_shardings=everywhere, static_argnames=("metric", "width")),
+        grow=_program(grow, out_shardings=placement, static_argnames="capacity"),
+        read=_program(read, out_shardings=everywhere),
+        search=_program(search, out_shardings=everywhere, static_argnames=("metric", "width")),
     )

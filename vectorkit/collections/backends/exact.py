@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -227,8 +226,8 @@ class ExactBackend(Backend):
         return tuple(jax.device_put((longer, norms), self.placement))
 
     def _zeros(self, length: int) -> Block:
-        rows = jnp.zeros((length, self.dim), jnp.float32, device=self.placement)
-        return rows, jnp.zeros((length,), jnp.float32, device=self.placement)
+        # From the host: `jnp.zeros` would compile a program of its own for each shape.
+        return self._chunk(np.zeros((0, self.dim), np.float32), length)
 
     def _chunk_length(self, capacity: int) -> int:
         return chunk_length(capacity, self._chunk_rows_min)

@@ -24,7 +24,7 @@ from vectorkit.collections.backends.buffer import (
     WriteBuffer,
     padded_batch,
 )
-from vectorkit.collections.backends.compiled import warm_up
+from vectorkit.collections.backends.compiled import Program, warm_up
 from vectorkit.collections.backends.state import grown_capacity, padded_size
 from vectorkit.collections.execution.guard import Guard
 from vectorkit.collections.execution.jax_context import plain_jax
@@ -393,7 +393,7 @@ class Storage:
         for step in steps:
             place = step.block
             if place in mine:
-                made[place] = step.in_place(made[place], *step.arguments)
+                made[place] = Program(step.in_place)(made[place], *step.arguments)
             elif is_aside or self._pinned[place].is_held:
                 made[place] = step.copying(made[place], *step.arguments)
                 mine.add(place)

@@ -1,0 +1,76 @@
+"""An interrupt while JAX traces or lowers a program does not make that program fail for ever.
+
+JAX 0.10 to 0.12 notes in a table what it is about to trace, then calls a function of
+`jax/_src/util.py`. An exception that arrives in that function leaves the note, and from then on JAX
+refuses the same program with RecursionError. Here one arrives at each such call in turn.
+"""
+
+import itertools
+
+import jax
+import jax._src.util
+import numpy as np
+import pytest
+
+from tests import interrupts
+from vectorkit.collections import CpuCollection, QuantizedCollection, ShardedCollection
+
+FILES = interrupts.files_of(jax._src.util)
+DIMS = itertools.count(900)
+"""Every call gets a dimension of its own, so that its programs are not compiled yet."""
+
+KINDS = {
+    "cpu": lambda dim: CpuCollection(dim=dim),
+    "sharded": lambda dim: ShardedCollection(dim=dim),
+    "binary": lambda dim: QuantizedCollection(dim=dim, codec="binary", rows="host"),
+}
+
+
+def used(made):
+    """Every program of a collection: write, grow, copy, move, read, and a search of each path."""
+    query = np.eye(1, made.dim)[0]
+    made.upsert(range(3), np.eye(3, made.dim), [{"n": row} for row in range(3)])
+    held = made.snapshot()
+    made.delete([1])
+    made.upsert(range(3, 100), np.ones((97, made.dim)))
+    found = made.search(query, 1).ids, made.search(query, 1, where={"n": 2}).ids
+    return found, held.ids(), made.ids()[:3], [made.get(row).vector[:3].tolist() for row in (0, 2)]
+
+
+def notes(call):
+    """The bytecodes of `call` at which JAX has just made a note."""
+    points, number, last = [], 0, 0
+
+    def see(code, _):
+        nonlocal number, last
+        number += 1
+        if code.co_qualname == "_weakref_lru_cache.<locals>.<lambda>":
+            if last != number - 1:
+                points.append(number)
+            last = number
+
+    interrupts._run(call, see, FILES)
+    return points
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_program_whose_compilation_was_interrupted_is_compiled_by_the_next_call(kind):
+    expected = used(KINDS[kind](next(DIMS)))
+    points = notes(lambda: used(KINDS[kind](next(DIMS))))
+    assert len(points) > 40
+    for point in points[5 :: len(points) // 2]:
+        dim = next(DIMS)
+        assert interrupts.interrupted_at(point, lambda: used(KINDS[kind](dim)), FILES)  # noqa: B023
+        assert used(KINDS[kind](dim)) == expected
+
+
+def test_programs_that_donate_are_compiled_before_they_take_rows_after_caches_were_cleared():
+    dim = next(DIMS)
+    made = CpuCollection(dim=dim)
+    made.upsert(range(3), np.eye(3, dim))
+    for point in range(5, 200, 40):
+        made.update_vector(1, np.full(dim, point))
+        jax.clear_caches()
+        assert interrupts.interrupted_at(point, made.digest, FILES)
+        assert made.get(1).vector.tolist() == [point] * dim
+        assert made.get(2).vector.tolist() == np.eye(3, dim)[2].tolist()
