@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from vectorkit import frames, measure, plot, replication, sim
     from vectorkit.notebook.update_lab import update_lab
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "KEEP",

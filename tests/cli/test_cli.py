@@ -111,4 +111,4 @@ def test_a_folder_that_takes_no_files_is_refused_before_the_work(tmp_path, monke
 def test_the_version_is_told(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["--version"])
-    assert (stopped.value.code, capsys.readouterr().out) == (0, "vectorkit 0.1.0\n")
+    assert (stopped.value.code, capsys.readouterr().out) == (0, "vectorkit 0.2.0\n")
