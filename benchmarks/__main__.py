@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         ("run", run, "measure, print and keep"),
         ("check", check, "judge the newest results, or new ones, by budgets.toml"),
         ("compare", compare, "two kept runs, row by row"),
-        ("report", report, "one HTML page of everything kept; the tables of docs/performance.md"),
+        ("report", report, "one HTML page of everything kept"),
     ):
         command = commands.add_parser(name, help=about, description=about)
         command.set_defaults(do=do)
@@ -47,7 +47,6 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("dates", nargs="*", help="two dates of runs; else the last two")
         if name == "report":
             command.add_argument("--out", type=Path, default=Path("benchmarks-report.html"))
-            command.add_argument("--docs", type=Path, help="a document whose tables are renewed")
     return made
 
 
@@ -219,9 +218,6 @@ def report(options: argparse.Namespace) -> int:
             remedy="`python -m benchmarks run --quick` makes one in two minutes",
         )
     limits = budgets.load()
-    if options.docs:
-        pages.renew_tables(records, limits, options.docs)
-        print(f"renewed the tables of {options.docs}")
     pages.write_page(records, limits, options.out)
     print(f"wrote {options.out}")
     return 0

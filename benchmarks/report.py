@@ -1,4 +1,4 @@
-"""The kept history as one HTML page that needs nothing else, and as tables of a document."""
+"""The kept history as one HTML page that needs nothing else, and as tables of the site."""
 
 from __future__ import annotations
 
@@ -163,28 +163,26 @@ def _html_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 MARKED = re.compile(r"(<!-- table: (?P<name>[\w ]+) -->\n).*?(<!-- end of table -->)", re.S)
 
 
-def renew_tables(records: Sequence[Record], budgets: Sequence[Budget], path: Path) -> None:
-    """Write every table of a document anew, between its markers; the rest stays as it is.
+def filled(text: str, records: Sequence[Record], budgets: Sequence[Budget]) -> str:
+    """The text of a document with every marked table filled from the newest runs.
 
-    Raises InvalidOption for a document without markers and for a table that there is not, and
-    OSError for one that cannot be read, before anything is written.
+    Raises InvalidOption for a document without markers and for a table that there is not.
     """
-    text = path.read_text("utf-8")
     names = [match["name"] for match in MARKED.finditer(text)]
     unknown = [name for name in names if name not in {"machine", "bars", *SUITES}]
     if unknown or not names:
         raise InvalidOption(
-            f"the tables of {path} cannot be renewed",
+            "the tables of a document cannot be filled",
             got=", ".join(unknown) or "no markers",
             wanted=f"machine, bars, or a suite: {', '.join(SUITES)}",
             remedy="mark each by <!-- table: NAME --> and <!-- end of table -->, a line each",
         )
     newest = history.newest(records)
 
-    def renewed(match: re.Match[str]) -> str:
+    def table(match: re.Match[str]) -> str:
         return f"{match[1]}\n{_table(match['name'], newest, budgets)}\n\n{match[3]}"
 
-    path.write_text(MARKED.sub(renewed, text), encoding="utf-8")
+    return MARKED.sub(table, text)
 
 
 def _table(name: str, newest: Sequence[Record], budgets: Sequence[Budget]) -> str:

@@ -1,9 +1,10 @@
-"""What the site has beside the pages of this folder: the notebooks, each as a page of its own."""
+"""What the site has beside this folder: notebooks as pages, and tables of the kept benchmarks."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from importlib import import_module
 from inspect import ismodule
 from pathlib import Path
@@ -14,6 +15,11 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # mkdocs does not look for packages there.
+
+from benchmarks import budgets, history
+from benchmarks.report import filled
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 INDEX = """# Notebooks
@@ -52,6 +58,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         index += f"| {thumbnail} | **[{path.stem[3:]}]({path.stem}.md)**<br>{_question(path)} |\n"
     files.append(File.generated(config, "notebooks/index.md", content=index))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Fill the tables of `measurements.md` from the kept runs."""
+    if page.file.src_uri != "measurements.md":
+        return markdown
+    return filled(markdown, history.read().records, budgets.load())
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:

@@ -214,8 +214,8 @@ def test_every_acceptance_scenario_of_replication_has_a_test() -> None:
     assert len(ACCEPTANCE) == 26
 
 
-def test_every_test_of_the_earlier_system_is_there_once_and_told_of() -> None:
-    history = (ROOT / "docs" / "test-history.md").read_text("utf-8")
+def test_every_test_of_the_earlier_system_is_there_once_and_described() -> None:
+    history = (ROOT / "tests" / "README.md").read_text("utf-8")
     told = re.findall(r"^\| `(test_\w+)` \|", history, re.M)
     assert len(told) == len(set(told)) == 32
     names = names_of_tests()

@@ -5,9 +5,11 @@ import json
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import history, runner
+from benchmarks import budgets, history, runner
+from benchmarks.report import filled
 from benchmarks.suites import SUITES
 from tests.benchmarks.made import record
+from vectorkit.errors import InvalidOption
 
 BUDGETS = """
 [[budget]]
@@ -226,44 +228,34 @@ def test_nothing_kept_cannot_be_reported(run):
     assert "run --quick" in err
 
 
-def test_a_report_is_one_page_without_the_network_and_renews_the_tables(run, tmp_path):
+def test_a_report_is_one_page_without_the_network(run, tmp_path):
     one = record("a <case>", 2.5) | {"median_us": 5.0, "iqr_us": 1.0}
     history.append([one, record(who="faiss-flat", error="ValueError: <no>")], run.folder)
-    document = tmp_path / "performance.md"
-    document.write_text("before\n<!-- table: update -->\nold\n<!-- end of table -->\nafter\n")
     page = tmp_path / "page.html"
-    code, _, err = run("report", "--out", str(page), "--docs", str(document))
+    code, _, err = run("report", "--out", str(page))
     assert (code, err) == (0, "")
     text = page.read_text("utf-8")
     assert "a &lt;case&gt;" in text
     assert "ValueError: &lt;no&gt;" in text
     assert text.count("data:image/png;base64,") == 1
     assert not [each for each in ("http://", "https://", "<script", "<link") if each in text]
-    renewed = document.read_text("utf-8")
-    assert renewed.startswith("before\n<!-- table: update -->\n")
-    assert renewed.endswith("<!-- end of table -->\nafter\n")
-    assert "| a <case> | 2 | vectorkit | 5 | 1 | – | by floor 2.5 |" in renewed
-    assert "old" not in renewed
+
+
+def test_marked_tables_of_a_document_are_filled_and_the_rest_stays(run):
+    history.append([record("a <case>", 2.5) | {"median_us": 5.0, "iqr_us": 1.0}], run.folder)
+    text = "before\n<!-- table: update -->\nold\n<!-- end of table -->\nafter\n"
+    found = filled(text, history.read(run.folder).records, budgets.load())
+    assert found.startswith("before\n<!-- table: update -->\n")
+    assert found.endswith("<!-- end of table -->\nafter\n")
+    assert "| a <case> | 2 | vectorkit | 5 | 1 | – | by floor 2.5 |" in found
+    assert "old" not in found
 
 
 @pytest.mark.parametrize("text", ["no markers", "<!-- table: x -->\n\n<!-- end of table -->"])
-def test_a_document_without_tables_to_renew_is_refused_and_stays(run, tmp_path, text):
+def test_a_document_without_tables_to_fill_is_refused(run, text):
     history.append([record()], run.folder)
-    document = tmp_path / "a.md"
-    document.write_text(text)
-    code, _, err = run("report", "--out", str(tmp_path / "p.html"), "--docs", str(document))
-    assert code == 2
-    assert "cannot be renewed" in err
-    assert document.read_text() == text
-    assert not (tmp_path / "p.html").exists()
-
-
-def test_a_document_that_is_not_there_is_named(run, tmp_path):
-    history.append([record()], run.folder)
-    missing = str(tmp_path / "missing.md")
-    code, out, err = run("report", "--out", str(tmp_path / "p.html"), "--docs", missing)
-    assert (code, out) == (2, "")
-    assert err == f"[Errno 2] No such file or directory: '{missing}'\n"
+    with pytest.raises(InvalidOption, match="cannot be filled"):
+        filled(text, history.read(run.folder).records, budgets.load())
 
 
 def test_lines_are_json_of_one_line_each(run):
