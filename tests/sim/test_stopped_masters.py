@@ -207,7 +207,7 @@ def test_a_node_that_is_paused_hears_no_command_of_an_operator():
     made.inject(sim.Pause(at_ms=0, for_ms=None, node="node-1"))
     made.inject(sim.Pause(at_ms=6, for_ms=None, node="node-2"))
     made.advance(ms=1)
-    with pytest.raises(PromotionRefused, match="a node that is paused hears no command"):
+    with pytest.raises(PromotionRefused, match="a node that is paused cannot be promoted"):
         made.promote("node-1")
     made.crash("node-0")
     with pytest.raises(PromotionRefused, match="node-2 was not promoted"):

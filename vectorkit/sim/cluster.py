@@ -1,4 +1,4 @@
-"""A cluster that a notebook steps through; `simulate` steps it to the end."""
+"""An interactive simulated cluster; `simulate` runs one from start to end."""
 
 from __future__ import annotations
 
@@ -45,20 +45,29 @@ from vectorkit.store import VectorStore
 from vectorkit.units import ms_to_ns, ns_to_ms
 
 SETTLE_MS_MAX: Final = 120_000
-"""How long a run may go on without faults and writes until all nodes are equal."""
+"""Longest virtual time, in ms, that `finish` waits for the nodes to converge."""
 
 _SETTLE_STEP_MS: Final = 100
 
 
 class Cluster:
-    """A master and its replicas in one process, on a virtual clock, deterministic from a seed.
+    """Simulate a master and its replicas in one process, on a virtual clock.
 
-    Write to `store` (the master's), `advance` the time, `cut` and `heal` links, `crash`, `restart`
-    and `promote` nodes, look at `stats` and `replicas`, and `finish` to get the run. Everything
-    that `simulate` does is this, stepped to the end.
+    The same seed, options and calls give the same run. Write to `store` (the master's store),
+    `advance` the time, inject faults, inspect nodes, then call `finish` to get the run. `simulate`
+    makes these calls for a whole scenario.
 
-    An exception in the middle of an event, such as KeyboardInterrupt, leaves the cluster half done.
-    Every later call raises ClusterInterrupted; the same seed, options and calls give the same run.
+    An exception in the middle of an event, such as KeyboardInterrupt, leaves the cluster in an
+    incomplete state. Every later call raises ClusterInterrupted.
+
+    Args:
+        options: nodes, links, disks and protocol; None for `ClusterOptions()`.
+        seed: determines every random draw.
+        workload: clients that send requests as time advances; None for no clients.
+        faults: faults to inject, with times in virtual ms from the start.
+
+    Raises:
+        InvalidOption: an argument is invalid, or the arguments do not fit together.
 
     >>> cluster = Cluster(ClusterOptions(replicas=1), seed=7)
     >>> words = cluster.store.create_collection("words", dim=2)
@@ -104,18 +113,19 @@ class Cluster:
         self._is_writing = True
         self._start()
 
-    # What a notebook does with it
+    # Commands
 
     @property
     def store(self) -> VectorStore:
-        """The master's store: writes to it are replicated as time advances.
+        """The master's store; the cluster replicates writes to it as time advances.
 
-        A write is made, or refused with its error and nothing changed, at once: by the state that
-        the store has now. It is refused while the master is paused, and by a store, or a collection
-        taken from one, whose node has crashed since. A master that others have deposed takes writes
-        until it hears of that, as it takes a client's; `confirm` waits for those too.
+        The store applies or refuses a write immediately; a refused write changes nothing. It
+        refuses writes while the master is paused, and after its node has crashed, also through a
+        collection obtained earlier. A deposed master accepts writes, as it accepts those of
+        clients, until a message informs it of the newer epoch; `confirm` waits for these too.
 
-        Raises WriteRefused while no node is master.
+        Raises:
+            WriteRefused: no node is master.
 
         >>> from vectorkit import sim
         >>> cluster = Cluster(ClusterOptions(replicas=1), seed=7)
@@ -136,22 +146,26 @@ class Cluster:
 
     @property
     def stores(self) -> dict[str, VectorStore]:
-        """Every node's store; those of replicas are read-only."""
+        """The store of every node by node id; stores of replicas are read-only."""
         self._engine.observe()
         return {node_id: each.node.store for node_id, each in self._engine.machines.items()}
 
     @property
     def master(self) -> str | None:
-        """The id of the node that serves the highest epoch; None where none does."""
+        """Id of the node that serves the highest epoch; None if no node is master."""
         return self._engine.master_id
 
     @property
     def now_ms(self) -> float:
-        """The virtual time."""
+        """Virtual time since the start, in ms."""
         return ns_to_ms(self._engine.now_ns)
 
     def advance(self, *, ms: float) -> None:
-        """Let so much virtual time pass. Raises LimitReached beyond `event_count_max` events."""
+        """Advance the virtual time by `ms` milliseconds and execute every event in that time.
+
+        Raises:
+            LimitReached: the run has more than `event_count_max` events.
+        """
         check_not_negative("ms", ms)
         until_ns = self._engine.now_ns + ms_to_ns(ms)
         self._flush()
@@ -159,33 +173,37 @@ class Cluster:
         self._engine.observe()
 
     def cut(self, *node_ids: str) -> None:
-        """Cut these nodes and clients, as a group, off from all others, until `heal`."""
+        """Partition these nodes and clients, as one group, from all others until `heal`."""
         self._check_known(node_ids, has_clients=True)
         fault = Partition(at_ms=self.now_ms, isolate=node_ids)
         self._flush()
         self._engine.do(self._injector.begin, fault)
 
     def heal(self) -> None:
-        """End every fault of the network."""
+        """End every network fault."""
         self._flush()
         self._engine.do(self._injector.end_network)
 
     def inject(self, fault: Fault) -> None:
-        """Let a fault happen, `at_ms` from now on; `finish` ends it if nothing did before."""
+        """Start `fault` `at_ms` milliseconds from now; `finish` ends it if it still lasts.
+
+        Raises:
+            InvalidOption: the fault names an unknown node or client, or is a ClockOffset.
+        """
         check_faults([fault], self.options.node_ids, self._client_ids)
         if isinstance(fault, ClockOffset):
             raise InvalidOption(
-                "a clock that has been looked at cannot be set",
+                "a clock offset cannot begin in a running cluster",
                 got=repr(fault),
                 wanted="ClockJump or ClockDrift",
-                remedy="pass the offset as one of the faults that the cluster begins with",
+                remedy="pass the offset in the `faults` of the new cluster",
             )
         self._engine.do(self._injector.add, fault)
 
     def crash(self, node_id: str, *, lose_unsynced: bool = True, lose_disk: bool = False) -> None:
-        """End a node's life: its memory is lost, with `lose_disk` its disk too.
+        """Crash a node. It loses its memory, and with `lose_disk` also its disk.
 
-        Without `lose_unsynced` some records that the disk had not confirmed may have got there.
+        With `lose_unsynced=False` some records that the disk had not yet confirmed may survive.
         """
         self._check_known([node_id])
         engine, is_torn = self._engine, not lose_unsynced
@@ -193,20 +211,30 @@ class Cluster:
         engine.do(engine.crash, node_id, keeps_unsynced=is_torn, loses_disk=lose_disk)
 
     def restart(self, node_id: str) -> None:
-        """Start a node again from what its disk holds."""
+        """Start a crashed node from the state on its disk."""
         self._check_known([node_id])
         engine = self._engine
         if not engine.machines[node_id].is_up:
-            engine.machines[node_id].next_incarnation()  # It refuses before anything has changed.
+            engine.machines[node_id].next_incarnation()  # Raises before any state changes.
         engine.do(engine.restart, node_id)
 
     def promote(
         self, node_id: str, *, force: bool = False, max_lag_operations: int | None = None
     ) -> Promotion:
-        """Make a node master, by the one path; time advances until it is decided.
+        """Promote a node through a normal election; time advances until the result is known.
 
-        Raises PromotionRefused where too few intact nodes answer, naming the missing, where
-        another has the greater log and has been told to stand, or where the lag is too great.
+        Args:
+            node_id: the candidate.
+            force: proceed without a quorum; this may lose acknowledged writes.
+            max_lag_operations: largest accepted lag, in operations; None for no limit.
+
+        Returns:
+            The won promotion.
+
+        Raises:
+            PromotionRefused: the node is down or paused, too few intact nodes answered (`missing`
+                names the rest), the lag is too large, or another node has a more up-to-date log
+                and received a request to start an election.
         """
         self._check_known([node_id])
         self._flush()
@@ -220,9 +248,9 @@ class Cluster:
             )
         if machine.pauses:
             raise PromotionRefused(
-                "a node that is paused hears no command",
+                "a node that is paused cannot be promoted",
                 got=node_id,
-                wanted="a node that runs",
+                wanted="a node that is not paused",
                 remedy="advance the time until the pause is over, or promote another",
             )
         machine.node.check_promotable()
@@ -244,13 +272,18 @@ class Cluster:
         engine.perform(node_id, effects)
 
     def confirm(self) -> int:
-        """Advance until the write concern holds for all that was written; the offset it reaches.
+        """Advance the time until every write so far meets the write concern.
 
-        That is the history of the master, and what the notebook has written to the store of an
-        older master that does not know yet that it was deposed: it will never be confirmed.
+        This covers the log of the master and your writes to the store of a deposed master that
+        does not know of the newer epoch yet. The latter can never be confirmed.
 
-        Raises WriteConcernTimeout after the concern's time: its `details` are `required`,
-        `confirmed` and `offset`; and WriteRefused where a node ceases to be master meanwhile.
+        Returns:
+            The offset of the master's log when the call began.
+
+        Raises:
+            WriteConcernTimeout: the concern's time is over; `details` has `required`, `confirmed`
+                (numbers of replicas) and `offset`.
+            WriteRefused: no node is master, or a node lost mastership meanwhile.
         """
         self._flush()
         head_offset = self._engine.node(self._master_id()).log.head.offset
@@ -267,7 +300,7 @@ class Cluster:
                     f"{node.id} is no longer master",
                     got=f"writes up to offset {offset} that were not confirmed",
                     wanted="a master that stays master until they are",
-                    remedy="they may be lost: read before you write them again",
+                    remedy="the writes may be lost: read before you repeat them",
                 )
             if self.now_ms >= ends_ms:
                 confirmed, required = role.clients.confirmed_by(offset), node.member.replica_count
@@ -283,7 +316,7 @@ class Cluster:
             self.advance(ms=1)
 
     def _written(self, head_offset: int) -> list[tuple[Node, MasterRole, int]]:
-        """Each node that holds itself master, and the offset up to which it was written to."""
+        """Return every node that acts as master, deposed or not, with its last written offset."""
         found = []
         for machine in self._engine.machines.values():
             role = machine.node.role
@@ -294,31 +327,32 @@ class Cluster:
         return found
 
     def stats(self, node_id: str) -> ReplicationStats:
-        """What a node says of itself now."""
+        """Return the statistics that a node reports about itself now."""
         self._check_known([node_id])
         machine = self._engine.machines[node_id]
         return machine.node.stats(machine.clock.local_ns(self._engine.now_ns))
 
     def status(self, node_id: str) -> NodeStatus:
-        """Role, figures and replicas of a node now; `to_dict` gives it as JSON."""
+        """Return role, figures and replicas of a node now; its `to_dict` gives plain values."""
         self._check_known([node_id])
         machine = self._engine.machines[node_id]
         return node_status(machine.node, machine.clock.local_ns(self._engine.now_ns))
 
     def replicas(self) -> list[ReplicaInfo]:
-        """What the master knows of its replicas now."""
+        """Return the master's present view of its replicas."""
         machine = self._engine.machines[self._master_id()]
         return machine.node.replicas(machine.clock.local_ns(self._engine.now_ns))
 
     def links(self) -> dict[tuple[str, str], LinkCounts]:
-        """What each link, (source, target), has carried so far: the simulator's own count."""
+        """Return the simulator's message counts of each link, by (source, target)."""
         return {names: replace(counts) for names, counts in self._engine.network.counts.items()}
 
     def finish(self) -> Run:
-        """End requests and faults, wait for answers until all nodes are equal, and give the run.
+        """End requests and faults, wait until the cluster converges, and return the run.
 
-        All faults end, and all nodes that are down start. A run that is not equal after
-        `SETTLE_MS_MAX` says so in `run.is_converged`, and in `run.stuck` which node hangs and why.
+        Every node that is down starts again. The cluster then runs until no request is pending and
+        all nodes have converged. If that takes more than 120,000 virtual ms, `run.is_converged` and
+        `run.stuck` report which nodes have not converged, and why.
         """
         self._engine.do(self._end_load_and_faults)
         settled_ms = 0
@@ -349,7 +383,7 @@ class Cluster:
             "a cluster cannot be copied or pickled",
             got=repr(self),
             wanted="its run, its scenario, or one of its stores",
-            remedy="pass finish() or stores[node_id], or make it again of options, seed and faults",
+            remedy="pass finish() or stores[node_id], or rebuild it from options, seed and faults",
         )
 
     def _facts(self) -> dict[str, object]:
@@ -382,7 +416,7 @@ class Cluster:
 
     @property
     def _engine(self) -> Engine:
-        """The engine, unless an exception has left it half way through an event or a command."""
+        """The engine, unless an exception interrupted an event or a command."""
         if self._world.is_interrupted:
             raise ClusterInterrupted(
                 "this cluster was interrupted in the middle of an event",
@@ -425,7 +459,7 @@ class Cluster:
     def _no_master(self) -> WriteRefused:
         return WriteRefused(
             "the cluster has no master now",
-            got="no node that serves",
+            got="no node that serves as master",
             wanted="a master",
             remedy="advance the time, restart a node, or promote one",
         )
@@ -447,7 +481,7 @@ def _refused(node_id: str, promotion: Promotion | None) -> PromotionRefused:
     return PromotionRefused(
         f"{node_id} was not promoted",
         got="no attempt" if promotion is None else promotion.reason,
-        wanted="answers from enough intact nodes, none with a greater log",
+        wanted="answers from enough intact nodes, none with a more up-to-date log",
         remedy=f"bring back {', '.join(missing)}" if missing else "look at cluster.master",
         missing=missing,
         residual_lag=0 if promotion is None else promotion.residual_lag,

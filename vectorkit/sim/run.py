@@ -1,4 +1,4 @@
-"""A finished run: everything that can be asked of it, as frames and figures."""
+"""A finished run, its DataFrames and its plots."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What a simulation leaves behind. Frames have one row an observation, key columns first.
+    """The result of a simulation: its trace, samples, DataFrames, checks and plots.
+
+    Each DataFrame has its key columns first. Times are virtual; the name gives the unit.
+
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
@@ -50,13 +53,13 @@ class Run:
     recall_samples: tuple[RecallSample, ...] = ()
     answer_samples: tuple[AnswerSample, ...] = ()
     stuck: tuple[StuckNode, ...] = ()
-    """The nodes that had not come into line when the run gave up waiting, and why."""
+    """The nodes that had not converged when the run stopped waiting, and the reasons."""
     scenario: Scenario | None = None
-    """What `simulate` ran; None where a cluster was stepped by hand."""
+    """The scenario that `simulate` ran; None for a Cluster that you stepped yourself."""
 
     @cached_property
     def trace_hash(self) -> str:
-        """32 hexadecimal digits that are equal for equal scenarios, on any machine."""
+        """32 hexadecimal digits, equal for equal scenarios on every machine."""
         return self.trace.hash()
 
     @property
@@ -68,13 +71,13 @@ class Run:
 
     @cached_property
     def evidence(self) -> Evidence:
-        """What the checks may know of the run, and what they have worked out."""
+        """The data that the checks read, with results that they share."""
         return Evidence(
             self.options, self.trace.events, self.samples, self.stats, self.answer_samples
         )
 
     def check(self) -> Findings:
-        """What was promised and kept, broken, or never put to the test, each with the evidence.
+        """Check every guarantee: held, broken, or never put to the test, each with evidence.
 
         >>> from vectorkit import sim
         >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
@@ -84,31 +87,35 @@ class Run:
         return check(self.evidence)
 
     def explain(self, offset: int, *, epoch: int | None = None) -> Explanation:
-        """The life of one write: asked for, written, copied, confirmed, read, or lost, and why.
+        """Explain one write: its request, replication, confirmation, reads, or loss and cause.
 
-        The record at an offset of the final history, or of the history of `epoch`. Raises
-        InvalidInput where there is none.
+        Args:
+            offset: log offset of the write.
+            epoch: the epoch whose history holds the write; None for the final history.
+
+        Raises:
+            InvalidInput: that history has no record at `offset`.
         """
         return explain(self, offset, epoch=epoch)
 
     @property
     def health(self) -> DataFrame:
-        """A row per replica and sample, and per change of status."""
+        """Health: one row per replica and sample, and per change of status."""
         return frames.health(self)
 
     @property
     def operations(self) -> DataFrame:
-        """A row per record that a master has written: every stage's time, and its fate."""
+        """Writes: one row per record of a master, with the time of each stage and its fate."""
         return frames.operations(self)
 
     @property
     def reads(self) -> DataFrame:
-        """A row per read of a client: what it found where, and how stale that was."""
+        """Client reads: one row per read, with node, result and staleness."""
         return frames.reads(self)
 
     @property
     def recall(self) -> DataFrame:
-        """A row per replica and probe: how much of its master's k best it answers, and why not all.
+        """Recall: one row per replica and probe, against the master's k best, with causes of loss.
 
         Empty without a workload and `ClusterOptions(recall_every_ms=…)`.
         """
@@ -116,34 +123,39 @@ class Run:
 
     @property
     def messages(self) -> DataFrame:
-        """A row per message: from whom to whom, when it was sent, when it arrived or why not."""
+        """Messages: one row each, with source, target, send time, and arrival or cause of loss."""
         return frames.messages(self)
 
     @property
     def roles(self) -> DataFrame:
-        """A row per stretch of time in which a node was master, replica, candidate, … or down."""
+        """Roles: one row per interval in which a node was master, replica, candidate, … or down."""
         return frames.roles(self)
 
     @property
     def fault_windows(self) -> DataFrame:
-        """A row per fault that befell the cluster: what, whom, from when to when."""
+        """Faults: one row per fault that happened, with kind, nodes, start and end."""
         return frames.fault_windows(self)
 
     @property
     def syncs(self) -> DataFrame:
-        """A row per sync that a master began: kind, reason, how long it took, how it ended."""
+        """Syncs: one row per sync that a master began, with kind, reason, duration and result."""
         return frames.syncs(self)
 
     @property
     def nodes(self) -> DataFrame:
-        """A row per node at the end: offset, digest and its ReplicationStats."""
+        """Nodes: one row per node at the end, with offset, digest and its ReplicationStats."""
         return frames.nodes(self)
 
     def dashboard(self, *, at_ms: float | None = None) -> NotebookView:
-        """The run under a slider: nodes, links, health, logs and faults at any time.
+        """Show nodes, links, health, logs and faults at any time of the run, with a slider.
 
-        It opens at `at_ms`, or where the first fault begins. Arrow keys move the slider. Without
-        ipywidgets that moment is shown as it stands. Raises InvalidOption.
+        Arrow keys move the slider. Without ipywidgets the view is static.
+
+        Args:
+            at_ms: the time to show first, in virtual ms; None for the start of the first fault.
+
+        Raises:
+            InvalidOption: `at_ms` is outside of the run.
         """
         view: NotebookView = load("dashboard")(self, at_ms=at_ms)
         return view
@@ -204,10 +216,10 @@ class Run:
 
 @final
 class RunPlots:
-    """The plots of a run, each of its own frames; every method returns the Axes that it drew on.
+    """Draw the DataFrames of a run; every method returns the Axes that it drew on.
 
-    `ax` is where to draw, by default new Axes; other options are those of the function of the
-    same name in `vectorkit.plot`.
+    Each method draws on `ax`, by default on new Axes. It passes other options to the function of
+    the same name in `vectorkit.plot`.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
@@ -219,7 +231,7 @@ class RunPlots:
         self._run = run
 
     def health(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """Draw what its master took each replica for, and who was master; cuts are shaded."""
+        """Draw each replica's status as seen by its master, and the masters; cuts are shaded."""
         given = {"roles": self._run.roles, "faults": self._run.fault_windows, **kwargs}
         axes: Axes = load("plot").plot_health(self._run.health, ax=ax, **given)
         return axes
@@ -245,18 +257,18 @@ class RunPlots:
         return axes
 
     def recall(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """Draw the recall of each replica over time; with `node=` that of one, and its losses."""
+        """Draw the recall of each replica; with `node=` that of one replica, with its losses."""
         given = {"faults": self._run.fault_windows, **kwargs}
         axes: Axes = load("plot").plot_recall(self._run.recall, ax=ax, **given)
         return axes
 
     def staleness(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """Draw how stale reads were: a curve per policy, or per node with `by="node"`."""
+        """Draw the staleness of reads: one curve per policy, or per node with `by="node"`."""
         axes: Axes = load("plot").plot_staleness(self._run.reads, ax=ax, **kwargs)
         return axes
 
     def operation_life(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """Draw how long writes took to reach each stage."""
+        """Draw the time that writes took to reach each stage."""
         axes: Axes = load("plot").plot_operation_life(self._run.operations, ax=ax, **kwargs)
         return axes
 

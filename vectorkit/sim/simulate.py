@@ -1,4 +1,4 @@
-"""From a scenario to its run."""
+"""Run a scenario and return its run."""
 
 from __future__ import annotations
 
@@ -27,10 +27,25 @@ def simulate(
     seed: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Run:
-    """Run a scenario to its end and until all nodes are equal again.
+    """Run a scenario for its duration, then until all nodes have converged.
 
-    Pass a Scenario, or the parts of one, with its defaults. After `duration_ms` writes and faults
-    end and the cluster settles. `progress(now_ms)` is called once a virtual second.
+    Pass a Scenario, or its parts; parts left out have the defaults of Scenario. After
+    `duration_ms` requests and faults end and the cluster gets up to 120,000 ms to converge.
+
+    Args:
+        options: a complete Scenario, or the options of the cluster.
+        workload: clients and their requests.
+        faults: faults to inject, with times in virtual ms.
+        duration_ms: virtual time with requests and faults, in ms.
+        seed: determines every random draw; equal scenarios give equal runs.
+        progress: called with the virtual time in ms, after each virtual second and at the end.
+
+    Returns:
+        The run, converged or not: see `Run.is_converged`.
+
+    Raises:
+        InvalidOption: the scenario is invalid, or parts were passed beside a Scenario.
+        LimitReached: the run has more than `event_count_max` events.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=50, source="uniform:100x8")
@@ -45,9 +60,9 @@ def simulate(
         scenario = Scenario(options=ClusterOptions() if options is None else options, **parts)
     elif parts:
         raise InvalidOption(
-            "a scenario is complete",
+            "a Scenario and parts of one were both passed",
             got=f"a Scenario and {', '.join(parts)}",
-            wanted="one or the other",
+            wanted="either a Scenario or its parts",
             remedy="use dataclasses.replace(scenario, …) for another scenario",
         )
     else:
@@ -58,7 +73,7 @@ def simulate(
 def run_scenario(
     scenario: Scenario, *, progress: Callable[[float], None] | None = None, warns: bool = False
 ) -> Run:
-    """Run a scenario to its end; `warns` of syncs that may never end before they are seen to.
+    """Run a scenario to its end; `warns` first if a full sync may never end.
 
     >>> run_scenario(Scenario(duration_ms=100)).is_converged
     True
@@ -68,7 +83,9 @@ def run_scenario(
     )
     if warns:
         warn_of_endless_syncs(cluster.store, scenario)
-    until_ms = ns_to_ms(ms_to_ns(scenario.duration_ms))  # Or the last step could round to nothing.
+    until_ms = ns_to_ms(
+        ms_to_ns(scenario.duration_ms)
+    )  # Else the last step may round to 0 ns: no end.
     while cluster.now_ms < until_ms:
         cluster.advance(ms=min(_STEP_MS, until_ms - cluster.now_ms))
         if progress is not None:
