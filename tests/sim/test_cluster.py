@@ -141,7 +141,7 @@ def test_no_fault_begins_after_the_end():
 
 def test_a_fault_that_would_never_come_is_refused():
     fault = Partition(at_ms=2_000, for_ms=9_000, isolate=["node-1"])
-    with pytest.raises(InvalidOption, match="would never come"):
+    with pytest.raises(InvalidOption, match="would begin after the run"):
         Scenario(faults=[fault], duration_ms=2_000)
 
 

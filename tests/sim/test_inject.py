@@ -500,7 +500,7 @@ def test_a_log_that_wraps_during_every_full_sync_is_warned_of():
         replication=ReplicationOptions(log_capacity_operations=10),
     )
     load = sim.Workload(writes_per_s=100, source="uniform:1000x16")
-    with pytest.warns(UserWarning, match="takes about 8,392 ms, in which 839 writes come"):
+    with pytest.warns(UserWarning, match="takes about 8,392 ms, in which clients make 839 writes"):
         sim.simulate(slow, workload=load, duration_ms=10)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

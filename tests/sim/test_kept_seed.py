@@ -62,8 +62,8 @@ def changed(**changes):
         (changed(check=3), "got check=3, evidence="),
         (changed(check="../up"), "got check='../up', evidence="),
         (changed(evidence="all"), "evidence='all', wanted a name, and a list of texts"),
-        (changed(scenario=[]), "this is no scenario: got a list"),
-        (changed(scenario={"version": 9}), "this scenario is of another version: got version=9"),
+        (changed(scenario=[]), "this is not a scenario: got a list"),
+        (changed(scenario={"version": 9}), "this scenario has another format version: got"),
         (changed(shrunk={"version": 1, "sed": 7}), "got 'sed'"),
     ],
 )

@@ -186,7 +186,7 @@ def test_any_scenario_survives_its_text(scenario):
 
 
 REFUSED = {
-    "no JSON": ("{", "this is no scenario"),
+    "no JSON": ("{", "this is not a scenario"),
     "no object": ("[1]", "a list"),
     "no version": ('{"seed": 1}', "version=None"),
     "a newer version": ('{"version": 2, "seed": 1}', "version=2"),
@@ -204,11 +204,11 @@ REFUSED = {
     "links that are no pairs": ('{"version": 1, "options": {"links": [3]}}', "a list of pairs"),
     "a fault too late": (
         '{"version": 1, "faults": [{"kind": "Restart", "at_ms": 1e9, "node": "node-1"}]}',
-        "a fault would never come",
+        "a fault would begin after the run",
     ),
     "a request too late": (
         '{"version": 1, "workload": {"requests": [{"at_ms": 1e9}]}}',
-        "a request would never come",
+        "a request would begin after the run",
     ),
     "requests that are no list": ('{"version": 1, "workload": {"requests": 3}}', "a list"),
     "requests that are none": ('{"version": 1, "workload": {"requests": [3]}}', "an object"),

@@ -127,7 +127,7 @@ def test_what_the_machine_lacks_ends_the_sweep_and_is_no_row(tmp_path):
 
 @pytest.mark.parametrize("jobs", [0, 1.5, "all", True])
 def test_jobs_that_nobody_can_do_are_refused(jobs):
-    with pytest.raises(InvalidOption, match="somebody to do the work: got jobs="):
+    with pytest.raises(InvalidOption, match="invalid number of workers: got jobs="):
         made(jobs=jobs)
 
 

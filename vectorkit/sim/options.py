@@ -1,4 +1,4 @@
-"""Every knob of a simulated cluster, in frozen records with harmless defaults."""
+"""Options of a simulated cluster, as frozen records."""
 
 from __future__ import annotations
 
@@ -19,32 +19,41 @@ _CLIENT: Final = re.compile(r"client-(0|[1-9]\d*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """How messages travel from one endpoint to another: each takes `delay_ms` and its jitter.
+    """Describe the link from one endpoint to another: latency, faults and bandwidth.
 
-    The jitter's `law` is "uniform" (up to `jitter_ms`), "exponential" (`jitter_ms` is its mean),
-    "lognormal" (its median, spread by `sigma`), or one of `sample_ms`, all equally likely. So
-    messages overtake each other, unless `is_fifo` makes a faster one wait. `loss` is the chance
-    in [0, 1] that a message never arrives, `duplication` that a copy arrives too, after a delay of
-    its own, `corruption` that a bit of a chunk is flipped. At `mib_per_s` (0 is without limit)
-    messages go out one by one, and all others before chunks of snapshots.
+    A message takes `delay_ms` plus a random jitter, so messages can overtake each other.
+
+    Raises:
+        InvalidOption: a time is negative, a probability is outside of [0, 1], or `jitter_ms` and
+            `sample_ms` are both given.
 
     >>> Link(delay_ms=2, jitter_ms=1, law="exponential", loss=0.01).typical_ms
     3
     """
 
     delay_ms: float = 2.0
+    """The fixed part of the latency."""
     jitter_ms: float = 0.0
+    """Scale of the random part: see `law`."""
     loss: float = 0.0
+    """Probability that a message never arrives."""
     law: Law = "uniform"
+    """Distribution of the jitter: "uniform" from 0 to `jitter_ms`, "exponential" with the mean
+    `jitter_ms`, or "lognormal" with the median `jitter_ms`."""
     sigma: float = 0.5
+    """Spread of the "lognormal" law."""
     sample_ms: tuple[float, ...] = ()
+    """Measured jitters, each equally likely; they replace `law` and `jitter_ms`."""
     is_fifo: bool = False
+    """Whether messages arrive in the order in which they were sent: a faster one waits."""
     duplication: float = 0.0
+    """Probability that a second copy arrives, with its own delay."""
     corruption: float = 0.0
+    """Probability that one bit of a snapshot chunk is flipped."""
     mib_per_s: float = 0.0
+    """Bandwidth; 0 for no limit. The link sends one message at a time, snapshot chunks last."""
 
     def __post_init__(self) -> None:
-        """Refuse times before now, chances outside of [0, 1], and laws that contradict."""
         for name in ("delay_ms", "jitter_ms", "sigma", "mib_per_s"):
             check_not_negative(name, getattr(self, name))
         for name in ("loss", "duplication", "corruption"):
@@ -54,15 +63,15 @@ class Link:
             check_not_negative("sample_ms", each)
         if self.law not in LAWS or (self.sample_ms and self.jitter_ms):
             raise InvalidOption(
-                "a link has one law of latency",
+                "a link must have exactly one latency distribution",
                 got=f"law={self.law!r}, jitter_ms={self.jitter_ms}, sample_ms={self.sample_ms}",
                 wanted=f"{' or '.join(map(repr, LAWS))}, and either jitter_ms or sample_ms",
-                remedy="leave one of them out",
+                remedy="leave out jitter_ms or sample_ms",
             )
 
     @property
     def typical_ms(self) -> float:
-        """The time of a message under no unusual draw."""
+        """Typical latency in ms: `delay_ms` plus `jitter_ms`, or plus the median of `sample_ms`."""
         ordered = sorted(self.sample_ms)
         return self.delay_ms + (ordered[len(ordered) // 2] if ordered else self.jitter_ms)
 
@@ -72,20 +81,21 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """How long a node's disk takes: each write `fsync_ms`, and its bytes at `mib_per_s`.
+    """Describe a node's disk. Records that arrive during a write wait and share the next one.
 
-    0 MiB/s stands for a disk whose bytes take no time. What comes while a write is under way
-    waits and is written together.
+    Raises:
+        InvalidOption: a value is negative.
 
     >>> Disk(fsync_ms=5)
     Disk(fsync_ms=5, mib_per_s=0.0)
     """
 
     fsync_ms: float = 0.5
+    """Fixed time of each write, in ms."""
     mib_per_s: float = 0.0
+    """Bandwidth; 0 for no limit."""
 
     def __post_init__(self) -> None:
-        """Refuse times and speeds below zero."""
         check_not_negative("fsync_ms", self.fsync_ms)
         check_not_negative("mib_per_s", self.mib_per_s)
 
@@ -95,32 +105,37 @@ class Disk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterOptions:
-    """A master, "node-0", and its replicas "node-1" …, with one kind of link between them.
+    """Describe a cluster: the master "node-0" and its replicas "node-1", "node-2", ….
 
-    `links` has exceptions: {("node-0", "node-1"): Link(…)} is the way from the one to the other.
-    `disk=None` is a cluster without durable logs: a node that restarts has lost its state.
-    `write_concern` and `failover` are those of `replication`, for short.
+    Raises:
+        InvalidOption: a value is invalid, a write concern needs more replicas than there are, or a
+            link is so slow that no handshake can succeed.
 
     >>> ClusterOptions(replicas=2).node_ids
     ('node-0', 'node-1', 'node-2')
     """
 
     replicas: int = 3
+    """Number of replicas, from 0 to 99."""
     link: Link = field(default_factory=Link)
+    """The link between every two endpoints that `links` does not name."""
     links: Mapping[tuple[str, str], Link] = field(default_factory=dict, hash=False)
+    """Links by (source, target), for one direction each: {("node-0", "node-1"): Link(…)}."""
     disk: Disk | None = field(default_factory=Disk)
+    """The disk of each node; None for no durable logs: a node that restarts has lost its state."""
     replication: ReplicationOptions = field(default_factory=ReplicationOptions)
     write_concern: WriteConcern | None = None
+    """Replaces `replication.write_concern`; None to keep it."""
     failover: Failover | None = None
+    """Replaces `replication.failover`; None to keep it."""
     sample_every_ms: float = 250.0
-    """How often health is sampled."""
+    """Interval between samples of health."""
     recall_every_ms: float = 0.0
-    """How often the answers of replicas are compared with their master's; 0 for never."""
+    """Interval between comparisons of the replicas' answers with the master's; 0 for none."""
     event_count_max: int = 20_000_000
-    """A run of more events stops with LimitReached."""
+    """A run with more events stops with LimitReached."""
 
     def __post_init__(self) -> None:
-        """Refuse clusters that cannot be."""
         check_type("link", self.link, Link)
         check_type("replication", self.replication, ReplicationOptions)
         if self.disk is not None:
@@ -136,11 +151,11 @@ class ClusterOptions:
             )
         if self.sample_every_ms == 0 or self.event_count_max < 1:
             raise InvalidOption(
-                "sampling and limits must be positive",
+                "sample_every_ms and event_count_max must be positive",
                 got=f"sample_every_ms={self.sample_every_ms}, "
                 f"event_count_max={self.event_count_max}",
                 wanted="both above 0, and finite",
-                remedy="leave them out for the defaults",
+                remedy="pass positive values, or omit both for the defaults",
             )
         self._check_write_concern()
         self._check_links()
@@ -171,7 +186,7 @@ class ClusterOptions:
             known = [name for name in ends if name in self.node_ids or _CLIENT.fullmatch(name)]
             if len(ends) != 2 or len(set(known)) != 2:
                 raise InvalidOption(
-                    "there is no such link",
+                    "a link has invalid endpoints",
                     got=f"links has {ends!r}",
                     wanted="(source, target), two different nodes or clients of the cluster",
                     remedy='pass links={("node-0", "node-1"): Link(…)}',
@@ -179,7 +194,7 @@ class ClusterOptions:
 
     @property
     def protocol(self) -> ReplicationOptions:
-        """The options that every node of the cluster has."""
+        """The replication options of every node, with `write_concern` and `failover` applied."""
         return replace(
             self.replication,
             has_durable_log=self.replication.has_durable_log and self.disk is not None,
@@ -189,7 +204,7 @@ class ClusterOptions:
 
     @property
     def node_ids(self) -> tuple[str, ...]:
-        """Names for life: the master first, then the replicas."""
+        """Node ids, fixed for the whole run: the first master, then its replicas."""
         return tuple(f"node-{index}" for index in range(self.replicas + 1))
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""A whole experiment as data, and as text."""
+"""An experiment as data, with its JSON and Python forms."""
 
 from __future__ import annotations
 
@@ -28,17 +28,18 @@ from vectorkit.store import VectorStore
 from vectorkit.units import MIB
 
 VERSION: Final = 1
-"""Of the text; a reader refuses others."""
+"""Version of the JSON format; `from_json` refuses any other."""
 
 _ROW_BYTES: Final = 24
-"""What a row takes beside its vector, about."""
+"""Approximate size of a row without its vector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A whole experiment as data: equal scenarios give equal runs.
+    """Describe a complete experiment; equal scenarios give equal runs.
 
-    `to_json` writes what differs from the defaults; `from_json` reads it on any machine.
+    Raises:
+        InvalidOption: a value is invalid, or a fault or request begins at or after `duration_ms`.
 
     >>> Scenario(duration_ms=5_000, seed=7).options.replicas
     3
@@ -46,12 +47,14 @@ class Scenario:
 
     options: ClusterOptions = field(default_factory=ClusterOptions, kw_only=False)
     workload: Workload | None = None
+    """Clients and their requests; None for no clients."""
     faults: Sequence[Fault] = ()
     duration_ms: float = 10_000.0
+    """Virtual time with requests and faults, in ms, above 0."""
     seed: int = 0
+    """Determines every random draw: an integer from 0 to 2**64 − 1."""
 
     def __post_init__(self) -> None:
-        """Refuse a run of no length, a seed that is no seed, what would never come."""
         check_type("options", self.options, ClusterOptions)
         check_not_negative("duration_ms", self.duration_ms)
         check_seed(self.seed)
@@ -60,22 +63,26 @@ class Scenario:
         coming: list[Fault | PlannedRequest] = [*self.faults, *(requests or ())]
         for each in coming:
             if each.at_ms >= self.duration_ms:
+                kind = "fault" if isinstance(each, Fault) else "request"
                 raise InvalidOption(
-                    f"a {'fault' if isinstance(each, Fault) else 'request'} would never come",
+                    f"a {kind} would begin after the run",
                     got=f"{each} in a run of {self.duration_ms} ms",
                     wanted=f"at_ms below {self.duration_ms}",
-                    remedy="let it begin earlier, or simulate longer",
+                    remedy="pass a smaller at_ms, or a larger duration_ms",
                 )
         if self.duration_ms == 0:
             raise InvalidOption(
-                "a run needs a length",
+                "the duration of a run must be above 0",
                 got=f"duration_ms={self.duration_ms}",
                 wanted="above 0",
                 remedy="pass how many virtual milliseconds to simulate",
             )
 
     def to_json(self, indent: int | None = 2) -> str:
-        """The scenario as a text that `from_json` reads; what fits on a line stands on one.
+        """Return the settings that differ from the defaults as JSON; `from_json` reads it.
+
+        Args:
+            indent: spaces per level; None for a single line.
 
         >>> print(Scenario(duration_ms=5_000, seed=7).to_json(indent=None))
         {"version": 1, "duration_ms": 5000, "seed": 7}
@@ -83,7 +90,7 @@ class Scenario:
         return json_text({"version": VERSION, **to_plain(self)}, indent=indent)
 
     def to_code(self) -> str:
-        """The scenario as Python: executed, it leaves an equal `scenario` and its `run`.
+        """Return Python code that defines an equal `scenario` and simulates its `run`.
 
         >>> print(Scenario(duration_ms=5_000, seed=7).to_code())
         from vectorkit import sim
@@ -97,7 +104,10 @@ class Scenario:
 
     @classmethod
     def from_json(cls, text: str) -> Scenario:
-        """The scenario of a text. Raises InvalidOption for unknown fields and newer versions.
+        """Return the scenario that `to_json` wrote, on any machine.
+
+        Raises:
+            InvalidOption: the text is not such JSON, has unknown fields, or another version.
 
         >>> Scenario.from_json('{"version": 1, "seed": 7}').seed
         7
@@ -111,10 +121,10 @@ class Scenario:
         version = data.pop("version", None)
         if version != VERSION:
             raise InvalidOption(
-                "this scenario is of another version",
+                "this scenario has another format version",
                 got=f"version={version!r}",
                 wanted=f"version={VERSION}",
-                remedy="use the vectorkit that wrote it, or a newer one",
+                remedy="use the version of vectorkit that wrote it, or a newer one",
             )
         if isinstance(data.get("faults"), list):
             data["faults"] = [fault_from_dict(each) for each in data["faults"]]
@@ -128,7 +138,7 @@ class Scenario:
 
 
 def warn_of_endless_syncs(store: VectorStore, scenario: Scenario) -> None:
-    """Warn where more is written during a full sync than the log holds: it would never end."""
+    """Warn if a full sync may never end: clients overwrite the log before it completes."""
     options, workload = scenario.options, scenario.workload
     if workload is None or not options.replicas:
         return
@@ -149,13 +159,14 @@ def warn_of_endless_syncs(store: VectorStore, scenario: Scenario) -> None:
     if written > capacity:
         warnings.warn(
             f"a full sync of {snapshot_bytes:,} bytes takes about {time_ms:,.0f} ms, in which "
-            f"{written:,.0f} writes come, and the log holds {capacity:,}: it may never end. Give "
-            "the log more capacity, the link more speed, or write less",
+            f"clients make {written:,.0f} writes; the log holds {capacity:,}. The sync "
+            "may never end. Increase the capacity of the log or the speed of the link, or reduce "
+            "writes_per_s",
             stacklevel=4,
         )
 
 
 def _unreadable(got: str) -> InvalidOption:
     return InvalidOption(
-        "this is no scenario", got=got, wanted="a JSON object", remedy="pass what to_json gave"
+        "this is not a scenario", got=got, wanted="a JSON object", remedy="pass a text of to_json"
     )

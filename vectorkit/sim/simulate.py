@@ -83,9 +83,8 @@ def run_scenario(
     )
     if warns:
         warn_of_endless_syncs(cluster.store, scenario)
-    until_ms = ns_to_ms(
-        ms_to_ns(scenario.duration_ms)
-    )  # Else the last step may round to 0 ns: no end.
+    # Round to whole ns first: else the last step could be 0 ns and the loop would not end.
+    until_ms = ns_to_ms(ms_to_ns(scenario.duration_ms))
     while cluster.now_ms < until_ms:
         cluster.advance(ms=min(_STEP_MS, until_ms - cluster.now_ms))
         if progress is not None:

@@ -1,4 +1,4 @@
-"""Sweeps: one run per combination of settings and per seed, in parallel, resumable."""
+"""Parameter sweeps: one run per combination of settings and seed, parallel and resumable."""
 
 from __future__ import annotations
 
@@ -39,20 +39,28 @@ def sweep(
     path: PathLike | None = None,
     progress: Callable[[int], None] | bool | None = None,
 ) -> DataFrame:
-    """A row per combination of settings and seed: what the run has come to, or its error.
+    """Simulate every combination of settings with every seed, one DataFrame row per run.
 
-    `grid` names settings, which are fields of Scenario, ClusterOptions, ReplicationOptions, Link,
-    Disk or Workload, and gives the values of each: a list, or labels with their values. All are
-    crossed, over `base` (by default `Scenario(workload=Workload())`). A value of "faults" is a list
-    of faults, or a function such as `random_faults` that makes one from each seed. Rows are equal
-    whatever runs them; the columns are in docs/simulation.md.
+    The rows are the same for any number of workers. docs/simulation.md lists the columns.
 
-    `jobs` processes work at a time, −1 for one a processor; None is what `joblib.parallel_config`
-    says, else one, in this process. With `path` each finished run is on disk at once, and the same
-    call goes on from there. `progress` is True for a bar, or is called with how many runs are done.
+    Args:
+        grid: values of each setting: a list, or a mapping of labels to values. A setting is a field
+            of Scenario, ClusterOptions, ReplicationOptions, Link, Disk or Workload. A value of
+            "faults" is a list of faults, or a function such as `random_faults` that returns one
+            for each seed.
+        seeds: each combination runs once per seed.
+        base: all other settings; None for `Scenario(workload=Workload())`.
+        jobs: number of worker processes, −1 for one per processor. None uses
+            `joblib.parallel_config` if active, else runs in this process.
+        path: file that receives each result immediately; the same call resumes from it.
+        progress: True for a progress bar, or a function of the number of completed runs.
 
-    All is checked before anything runs: raises InvalidOption for a combination that cannot be. A
-    run that raises is a row; what the machine lacks (memory, disk, a package) ends the sweep.
+    Returns:
+        One row per combination and seed: the summary of the run, or the error that it raised.
+
+    Raises:
+        InvalidOption: an argument or a combination is invalid; raised before any run starts.
+        MemoryError, OSError, ImportError: the machine lacks memory, disk or a package.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=20, source="uniform:20x4")
@@ -68,10 +76,10 @@ def sweep(
     check_type("base", base, Scenario)
     if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or not jobs):
         raise InvalidOption(
-            "a sweep needs somebody to do the work",
+            "invalid number of workers",
             got=f"jobs={jobs!r}",
-            wanted="1 or more, −1 for one a processor, or None",
-            remedy="leave it out",
+            wanted="a positive integer, −1 for one per processor, or None",
+            remedy="omit jobs to run in this process",
         )
     settings = settings_of(grid)
     plan = list(planned(settings, base, check_seeds(seeds)))
@@ -95,7 +103,7 @@ def _outcomes(
     path: PathLike | None,
     progress: Callable[[int], None] | bool | None,
 ) -> dict[str, dict[str, Any]]:
-    """The outcome of each scenario by its key: from the disk, or made and put there."""
+    """Return outcomes by scenario key; read finished ones from `path`, run the rest."""
     with ExitStack() as stack:
         file = stack.enter_context(nullcontext() if path is None else SweepFile(path, texts))
         outcomes = {} if file is None else dict(file.outcomes)
@@ -115,7 +123,6 @@ def _outcomes(
 def _teller(
     stack: ExitStack, progress: Callable[[int], None] | bool | None, total: int
 ) -> Callable[[int], object]:
-    """Whom to tell how many runs are done."""
     if progress is True:
         from vectorkit import progress as bars
 
@@ -125,7 +132,7 @@ def _teller(
 
 @contextmanager
 def _ended(made: Made) -> Iterator[Made]:
-    """Give up what is under way when an error ends the sweep; joblib would warn of just that."""
+    """Cancel pending runs when an error ends the sweep, without joblib's warning about it."""
     try:
         yield made
     finally:
@@ -135,7 +142,7 @@ def _ended(made: Made) -> Iterator[Made]:
 
 
 def _made(texts: Sequence[str], jobs: int | None) -> Made:
-    """Every scenario's number and outcome, in the order in which they are done."""
+    """Yield the number and outcome of each scenario, in order of completion."""
     if not texts:
         return
     import joblib
@@ -153,9 +160,9 @@ def _made(texts: Sequence[str], jobs: int | None) -> Made:
 
 
 def _outcome(number: int, text: str, home: int) -> tuple[int, dict[str, Any]]:
-    """What a scenario's run has come to, or its error; in whatever process.
+    """Run one scenario, in this or a worker process; return its summary or its error.
 
-    What a machine lacks says nothing of the scenario, so it is no outcome.
+    Lack of memory, disk or packages says nothing about the scenario: such errors end the sweep.
     """
     if os.getpid() != home:
         for name, value in _WORKER_ENVIRONMENT.items():
