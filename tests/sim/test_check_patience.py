@@ -28,7 +28,7 @@ def begun(tape, *times_ms, node="node-1"):
 
 def test_after_enough_full_syncs_in_vain_the_next_comes_after_the_longest_wait():
     found = check_attempts(begun(Tape(TWICE).begin(), 10, 20, 30_020).evidence())
-    assert (told(found), found.evidence) == (("held", 0), ("1 full syncs after many in vain",))
+    assert (told(found), found.evidence) == (("held", 0), ("1 full syncs after too many failures",))
 
 
 def test_one_that_comes_sooner_is_broken():

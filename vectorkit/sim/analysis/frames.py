@@ -258,10 +258,10 @@ def operations(run: RunRecord) -> DataFrame:
     `copy_count` are the nodes that ever held it, the master included.
 
     `client`, `request`, `key` and `invoked_ms` are those of the request that caused it, missing
-    for what a notebook wrote and for the start of an epoch. `outcome` is what the client was told
-    of it: "ok", "degraded" or "timeout" at `answered_ms`; "silent" where no answer came in time;
-    "open" where one was still waited for; "copy" where the answer was not about this record, which
-    a master made of a copy of the message that came late. `fate` is "kept" or "lost": not in the
+    for what a notebook wrote and for the start of an epoch. `outcome` is the answer that the
+    client received: "ok", "degraded" or "timeout" at `answered_ms`; "silent" if no answer came in
+    time; "open" if the client was still waiting; "copy" if the answer was not about this record,
+    which a master made of a late copy of the message. `fate` is "kept" or "lost": not in the
     final history.
     """
     return frame_of_rows(
@@ -337,7 +337,7 @@ def messages(run: RunRecord) -> DataFrame:
     """
     sent: list[list[Any]] = []
     on_their_way: dict[tuple[str, str, str, int, int], deque[int]] = defaultdict(deque)
-    newest = -1  # The message that the last row has sent: its loss, if any, is told at once.
+    newest = -1  # The message that the last row has sent: the loss, if any, is the next event.
     for event in run.trace.events:
         if not isinstance(event, MESSAGE_EVENTS):
             newest = -1

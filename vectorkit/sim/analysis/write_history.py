@@ -1,4 +1,4 @@
-"""What became of every record that a master has written, stage by stage, told from the trace."""
+"""What became of every record that a master has written, stage by stage, read from the trace."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class WriteHistory:
 
     @property
     def outcome(self) -> str | None:
-        """What the client was told of this record.
+        """The answer that the client received about this record.
 
         "ok", "degraded" or "timeout" by an answer that names it; "silent" where no answer came in
         time, "open" where one was still waited for. "copy": the answer is not about this record: a

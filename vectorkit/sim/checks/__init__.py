@@ -1,7 +1,7 @@
-"""Checks over a run's trace: what the protocol promises, told from rows, by code of its own.
+"""Check the guarantees of the protocol against the trace of a run, independently.
 
-They know the rules, not the code that keeps them: of `vectorkit.replication` they see nothing but
-the options.
+The checks know the rules of the protocol, not its implementation: from `vectorkit.replication` they
+use only the options.
 """
 
 from vectorkit.sim.checks.evidence import Evidence

@@ -240,11 +240,11 @@ class _Watch:
         self._since_ns = None
 
     def take(self, event: TraceEvent, ack: AckSent | None) -> int:
-        """For how long something could have been confirmed when that is told; else 0."""
+        """Return for how long a confirmation has been overdue, in ns; 0 if none is."""
         late_ns = 0
         if self._since_ns is not None and event.time_ns - self._since_ns > self._patience_ns:
             late_ns, self._since_ns = event.time_ns - self._since_ns, None
-            self._confirmed = self.expected  # Told once.
+            self._confirmed = self.expected  # Report each delay once.
         self._give_up_silent(event)
         match event:
             case MessageDelivered() if ack is not None:

@@ -65,7 +65,7 @@ def check_durable_promises(evidence: Evidence) -> Finding:
 
 
 def check_replacements(evidence: Evidence) -> Finding:
-    """A node without state follows a master only once every slot with state told its promise.
+    """A node without state follows a master only after every slot with state reported its promise.
 
     It need not hear a slot whose machine is retired and whose replacement has no state yet. With
     two nodes no third one can name the replacement, so there any retired machine will do; the only
@@ -189,7 +189,7 @@ class _Follower:
     heard_ns: int | None = None
     promise: int = 0
     was_asked: bool = False
-    """Whether a candidate asked it to start an election, or a node told it a higher promise."""
+    """Whether a candidate asked it to start an election, or a node reported a higher promise."""
 
 
 class _Followers:

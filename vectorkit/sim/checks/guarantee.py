@@ -94,7 +94,7 @@ class Guarantee:
                 pass
 
     def _has_acted(self, event: NodeEvent) -> None:
-        """A node that does more than to start has its state, unless it has told its loss first."""
+        """A node that acts after its start has its state, unless it reported its loss first."""
         node = event.node
         if node in self._starting and not isinstance(event, NodeStarted | StateLost):
             self._starting.discard(node)

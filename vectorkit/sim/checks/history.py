@@ -1,4 +1,4 @@
-"""The tree of histories that a run has written, told from its events.
+"""The tree of histories that a run has written, built from its events.
 
 An epoch has one master, so a record is (epoch, offset), and the records of an epoch continue the
 history that its master had when it began. Hence each epoch hangs on a point of another.

@@ -156,8 +156,8 @@ def calls_of(
 def check_linearizable(evidence: Evidence, *, steps_max: int = STEPS_MAX) -> Finding:
     """Linearizable answers and the writes of their keys are as if one copy had served all.
 
-    Linearizable are reads under that policy and, where the write concern can prove anything, what
-    a write is told of the state that it found: that there is no such row.
+    This covers reads under the policy "linearizable". If the write concern can prove anything, it
+    also covers answers that report the state a write found: no such row.
     """
     tally = CheckTally("linearizable", unpromised=evidence.guarantee.unpromised)
     idle = "no read under linearizable was answered, and no write by what it found"
@@ -202,7 +202,7 @@ def _is_proof(request: ObservedRequest) -> bool:
 
 
 def _is_absence(request: ObservedRequest) -> bool:
-    """Whether a write was told that the row that it names is not there.
+    """Whether the answer to a write reports that its row does not exist.
 
     Refused for that, or a delete that changed nothing: its answer names no record of its own.
     """

@@ -38,9 +38,9 @@ def _unpromised(evidence: Evidence) -> str:
 
 
 def check_attempts(evidence: Evidence) -> Finding:
-    """After `sync_attempts_max` full syncs in vain a node waits the longest back-off between them.
+    """After `sync_attempts_max` failed full syncs a node waits `backoff_ms_max` between them.
 
-    In vain are those after which it has applied nothing from the stream.
+    A full sync has failed if the node applied nothing from the stream after it.
     """
     protocol = evidence.options.protocol
     wait_ns = ms_to_ns(protocol.backoff_ms_max)
@@ -66,7 +66,7 @@ def check_attempts(evidence: Evidence) -> Finding:
             case _:
                 pass
     idle = f"no node took more than {protocol.sync_attempts_max} full syncs in a row"
-    return tally.finding(of="full syncs after many in vain", idle=idle)
+    return tally.finding(of="full syncs after too many failures", idle=idle)
 
 
 def check_silence(evidence: Evidence) -> Finding:

@@ -148,8 +148,9 @@ def last_write(
 def check_writes(evidence: Evidence) -> Finding:
     """A master makes each write of a client once, however often its message comes.
 
-    A copy that the network holds until another master serves is another write, also of what the
-    client was told had not happened: that is counted, not promised.
+    If the network delivers a late copy to the next master, that makes another write, even if the
+    answer to the first copy was that nothing was written. The check counts these; the protocol
+    does not promise to prevent them.
     """
     tally = CheckTally("writes_are_made_once")
     for request in evidence.requests:

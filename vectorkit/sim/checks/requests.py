@@ -1,4 +1,4 @@
-"""What clients have asked and what has become of it, told from the trace."""
+"""Requests of clients and their outcomes, read from the trace."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class ObservedRequest:
 
     @property
     def is_ok(self) -> bool:
-        """Whether the client was told that all is well."""
+        """Whether the answer reports success."""
         return self.outcome == "ok"
 
     @property
     def has_not_happened(self) -> bool:
-        """Whether the client was told that its write has not been made."""
+        """Whether the answer says that the write was not made."""
         return self.is_write and (self.outcome in REFUSED or self.error == NOTHING_WRITTEN)
 
     @property

@@ -1,6 +1,6 @@
-"""Faults are data: frozen records of what breaks, when, for how long, and how badly.
+"""Faults as data: frozen records of the kind, start, duration and severity.
 
-What they do to a cluster is in `inject`. Faults may overlap: they add up, and end independently.
+`inject` applies them to a cluster. Overlapping faults add up and end independently.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from vectorkit.records import check_not_negative, check_probability, to_plain
 from vectorkit.replication.protocol.messages import MESSAGE_NAMES
 
 CURRENT_MASTER: Final = "CURRENT_MASTER"
-"""Stands for the node that serves the highest epoch when a fault begins."""
+"""Placeholder for the node that serves the highest epoch when the fault begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that breaks at `at_ms`.
+    """Base class of all faults; each begins at `at_ms`, in virtual ms.
+
+    Raises:
+        InvalidOption: a value is out of its range, or values contradict each other.
 
     >>> isinstance(Pause(at_ms=1_000, for_ms=500, node="node-1"), Fault)
     True
@@ -29,7 +32,6 @@ class Fault:
     at_ms: float
 
     def __post_init__(self) -> None:
-        """Refuse what cannot happen."""
         for each in fields(self):
             value = getattr(self, each.name)
             if each.name == "node" and (not isinstance(value, str) or not value):
@@ -37,26 +39,26 @@ class Fault:
             if each.name.endswith("_ms") and (value is not None or each.name == "at_ms"):
                 check_not_negative(each.name, value)
         if getattr(self, "for_ms", None) == 0:
-            raise _refused(self, "for_ms=0", "for_ms above 0", "let it last")
+            raise _refused(self, "for_ms=0", "for_ms above 0", "pass a positive for_ms")
         self._check()
 
     def _check(self) -> None:
-        """Refuse what contradicts itself."""
+        """Raise InvalidOption if the values contradict each other."""
 
     @property
     def until_ms(self) -> float | None:
-        """When it ends; None where it is over at once, or lasts until the faults end."""
+        """Its end in virtual ms; None if it is instantaneous or lasts until all faults end."""
         for_ms: float | None = getattr(self, "for_ms", None)
         return None if for_ms is None else self.at_ms + for_ms
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All endpoints that it names, as it names them."""
+        """All endpoints that it names, placeholders included."""
         named = (getattr(self, name, None) for name in ("node", "source", "target"))
         return tuple(name for name in named if name is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fault as plain values: its kind, and all that differs from the defaults."""
+        """Return its kind and all values that differ from the defaults."""
         return {"kind": type(self).__name__, **to_plain(self)}
 
     def _repr_html_(self) -> str:
@@ -65,7 +67,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastingFault(Fault):
-    """Something that lasts for `for_ms`; None: until all faults end."""
+    """A fault that lasts for `for_ms` milliseconds; None: until all faults end."""
 
     for_ms: float | None = None
 
@@ -75,11 +77,13 @@ class LastingFault(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition(LastingFault):
-    """Parts of the cluster hear nothing of each other.
+    """Partition the network: no message passes between the parts.
 
-    Pass `isolate` for nodes (or clients) cut off from all others as one group, `groups` for
-    several such groups (whoever is in none is in one more), or a `shape` over all nodes: in a
-    "ring" each hears its two neighbours only, a "bridge" is two halves joined by the node between.
+    Args:
+        isolate: nodes or clients that form one group, apart from all others.
+        groups: several such groups; all endpoints that they do not name form one more.
+        shape: a partition of all nodes: in a "ring" each node reaches its two neighbours only; a
+            "bridge" is two halves that only the middle node connects.
 
     >>> Partition(at_ms=2_000, for_ms=3_000, isolate=["node-2"]).until_ms
     5000
@@ -110,13 +114,13 @@ class Partition(LastingFault):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All endpoints that it names, as it names them."""
+        """All endpoints that it names, placeholders included."""
         return (*self.isolate, *(name for group in self.groups for name in group))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkFault(LastingFault):
-    """Something that befalls the ways from `source` to `target`; None stands for all."""
+    """A fault of the links from `source` to `target`; None stands for all endpoints."""
 
     source: str | None = None
     target: str | None = None
@@ -124,7 +128,7 @@ class LinkFault(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut(LinkFault):
-    """Nothing gets from the source to the target; the way back stays.
+    """Drop every message from source to target; the reverse direction still works.
 
     >>> Cut(at_ms=0, for_ms=500, source="node-0", target="node-1").names
     ('node-0', 'node-1')
@@ -133,7 +137,7 @@ class Cut(LinkFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clog(LinkFault):
-    """The ways hold everything that would arrive, then release it all at once, in order.
+    """Hold every message until the fault ends, then deliver all at once, in order.
 
     >>> Clog(at_ms=0, for_ms=500, target="node-1").until_ms
     500
@@ -142,7 +146,7 @@ class Clog(LinkFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(LinkFault):
-    """Messages of one type are lost, by its name in `replication.messages`.
+    """Drop messages of one type, given by its class name in `replication.protocol.messages`.
 
     >>> Block(at_ms=0, for_ms=500, message="Records").message
     'Records'
@@ -158,7 +162,7 @@ class Block(LinkFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Degrade(LinkFault):
-    """The ways become worse: what is given here is added to what the links have.
+    """Degrade links: add the values below to those of the links.
 
     >>> Degrade(at_ms=0, for_ms=500, loss=0.2).loss
     0.2
@@ -179,10 +183,12 @@ class Degrade(LinkFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash(LastingFault):
-    """A node loses its memory, and starts again after `for_ms`; None: when all faults end.
+    """Crash a node: it loses its memory and restarts after `for_ms`; None: when all faults end.
 
-    `lose_unsynced`: records that its disk had not confirmed are lost; else some of them may have
-    got there, the last of them torn. `lose_disk`: its disk is lost, too.
+    Args:
+        lose_unsynced: lose all records that the disk had not confirmed; else some of them may
+            survive, the last one torn.
+        lose_disk: lose the disk, too.
 
     >>> Crash(at_ms=6_000, for_ms=1_500, node=CURRENT_MASTER).node
     'CURRENT_MASTER'
@@ -195,7 +201,7 @@ class Crash(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restart(Fault):
-    """A node that is down starts now, whatever was to start it later.
+    """Start a node that is down, also one with a later planned restart.
 
     >>> Restart(at_ms=6_000, node="node-1").until_ms is None
     True
@@ -206,7 +212,7 @@ class Restart(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(LastingFault):
-    """A node stands still, its state is kept; messages, timers and its disk's answers wait.
+    """Pause a node. It keeps its state; messages, timers and disk completions wait.
 
     >>> Pause(at_ms=100, for_ms=50, node="node-1").until_ms
     150
@@ -217,7 +223,7 @@ class Pause(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowCpu(LastingFault):
-    """Whatever a node does takes it `step_ms` more, and what comes meanwhile waits.
+    """Slow a node down: each step takes `step_ms` longer, and events meanwhile wait.
 
     >>> SlowCpu(at_ms=100, for_ms=50, node="node-1", step_ms=0.5).step_ms
     0.5
@@ -232,7 +238,7 @@ class SlowCpu(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlowDisk(LastingFault):
-    """Each write to a node's disk takes `factor` times as long.
+    """Slow a disk down: each write takes `factor` times as long.
 
     >>> SlowDisk(at_ms=100, for_ms=50, node="node-1", factor=100).factor
     100
@@ -247,7 +253,7 @@ class SlowDisk(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StalledDisk(LastingFault):
-    """A node's disk begins no write.
+    """Stall a disk: it begins no write.
 
     >>> StalledDisk(at_ms=100, for_ms=50, node="node-1").until_ms
     150
@@ -258,7 +264,7 @@ class StalledDisk(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FullDisk(LastingFault):
-    """A node's disk has no room: it begins no write, and a master refuses writes with DiskFull.
+    """Fill a disk: it begins no write, and a master refuses writes with DiskFull.
 
     >>> FullDisk(at_ms=100, for_ms=50, node="node-0").until_ms
     150
@@ -269,9 +275,9 @@ class FullDisk(LastingFault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlipBit(Fault):
-    """A bit on a node's disk turns: in the record at `offset`, or for 0 in its checkpoint.
+    """Flip a bit on a node's disk, in the record at `offset`, or in the checkpoint for offset 0.
 
-    −1 is the last record on the disk, −2 the one before. The node notices when it starts again.
+    −1 is the last record on the disk, −2 the one before. The node detects it at its next start.
 
     >>> FlipBit(at_ms=100, node="node-1").offset
     -1
@@ -286,7 +292,7 @@ class FlipBit(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockOffset(Fault):
-    """A node's clock is ahead by `offset_ms`, or behind where that is negative, from the start on.
+    """Set a node's clock ahead by `offset_ms` from the start, or behind if it is negative.
 
     >>> ClockOffset(node="node-1", offset_ms=-259_200_000).at_ms
     0.0
@@ -297,7 +303,6 @@ class ClockOffset(Fault):
     offset_ms: float
 
     def __post_init__(self) -> None:
-        """Refuse a change of a clock that has been looked at."""
         check_not_negative("offset_ms", abs(self.offset_ms))
         if self.at_ms:
             raise _refused(
@@ -307,7 +312,7 @@ class ClockOffset(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockDrift(LastingFault):
-    """A node's clock gains `ppm` microseconds a second, or loses them where it is negative.
+    """Let a clock gain `ppm` microseconds per second, or lose them if it is negative.
 
     >>> ClockDrift(at_ms=0, for_ms=60_000, node="node-1", ppm=200).ppm
     200
@@ -319,13 +324,16 @@ class ClockDrift(LastingFault):
     def _check(self) -> None:
         if not isinstance(self.ppm, int) or not -900_000 <= self.ppm <= 1_000_000:
             raise _refused(
-                self, f"ppm={self.ppm!r}", "a whole number from −900,000 to 1,000,000", "drift less"
+                self,
+                f"ppm={self.ppm!r}",
+                "a whole number from −900,000 to 1,000,000",
+                "pass a smaller ppm",
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockJump(Fault):
-    """A node's monotonic clock leaps forward by `by_ms`; it never goes back.
+    """Move a node's monotonic clock forward by `by_ms`, once.
 
     >>> ClockJump(at_ms=100, node="node-1", by_ms=60_000).by_ms
     60000
@@ -340,7 +348,9 @@ class ClockJump(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promote(Fault):
-    """An operator makes a node master, by the one path; `force` goes on with few answers.
+    """Promote a node through a normal election, as an operator does.
+
+    `force=True` proceeds without a quorum and may lose acknowledged writes.
 
     >>> Promote(at_ms=6_000, node="node-1").force
     False
@@ -352,11 +362,11 @@ class Promote(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replace(Fault):
-    """An operator gives a node up for good, and puts an empty machine in its place.
+    """Replace a node's machine by an empty one, as an operator does.
 
-    Its index is retired: the nodes that run refuse it from now on. `target` names the one node
-    that hears the command; None: all of them. The new machine starts when something restarts it,
-    without state.
+    The command retires the index of the old machine: running nodes refuse it from now on. `target`
+    is the only node that receives the command; None: all of them. The new machine has no state and
+    starts at the next restart of the node.
 
     >>> Replace(at_ms=6_000, node="node-1").node
     'node-1'
@@ -368,10 +378,10 @@ class Replace(Fault):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retire(Fault):
-    """The command of the last `Replace` of a node again, late or repeated.
+    """Send the retire command of a node's last `Replace` again, late or repeated.
 
-    `target` names the one node that hears it; None: all that run. It names the machine that was
-    replaced, so it does no harm to the new one. Without a replacement before it does nothing.
+    `target` is the only node that receives it; None: all that run. The command names the replaced
+    machine, so it does not affect the new one. Without an earlier Replace it does nothing.
 
     >>> Retire(at_ms=9_000, node="node-1", target="node-2").names
     ('node-1', 'node-2')
@@ -382,5 +392,5 @@ class Retire(Fault):
 
 
 def _refused(fault: Fault, got: str, wanted: str, remedy: str) -> InvalidOption:
-    problem = f"a {type(fault).__name__} cannot be like this"
+    problem = f"a {type(fault).__name__} has invalid values"
     return InvalidOption(problem, got=got, wanted=wanted, remedy=remedy)

@@ -89,7 +89,7 @@ COVERAGE_GOALS: Final = tuple(
     )
     for name in names
 )
-"""All of them, by group, in the order in which they are told."""
+"""All goals, by group, in the order of the report."""
 
 
 def goals_reached(run: Run) -> tuple[CoverageGoal, ...]:

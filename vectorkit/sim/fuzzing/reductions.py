@@ -1,7 +1,7 @@
-"""Smaller scenarios, as plain data: what may go, what may be rounder, what may come sooner.
+"""Candidates for smaller scenarios: parts removed, numbers rounded, times made earlier.
 
-Each function gives candidates and judges none. They only ever take away or lower numbers, so that
-whoever follows them comes to an end.
+Each function yields candidates and judges none. It only removes parts or lowers numbers, so a
+search that follows the candidates terminates.
 """
 
 from __future__ import annotations

@@ -107,11 +107,11 @@ class Requests:
         return previous_ns + exponential_ns(word, round(_NS_PER_S / rate))
 
     def index(self, client: int, turn: int, *, is_read: bool) -> int:
-        """Which of a client's writes or reads it makes at its so-manieth turn to make one."""
+        """Index of the write or read that this client issues on its `turn`-th turn."""
         return turn if self._listed is None else self._listed[client, is_read][turn].index
 
     def is_read(self, client: int, turn: int) -> bool:
-        """Whether a client of a closed loop reads at its so-manieth turn."""
+        """Whether a client of a closed loop reads on its `turn`-th turn."""
         return self._draw(_TURN_STREAM, client, turn, is_read=False) < self._read_below
 
     def read(self, client: int, index: int) -> Id:

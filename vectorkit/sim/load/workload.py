@@ -1,4 +1,4 @@
-"""What clients ask of a cluster, as data."""
+"""The workload of a cluster: clients and their requests, as data."""
 
 from __future__ import annotations
 
@@ -26,21 +26,25 @@ _SOURCE: Final = re.compile(rf"(?:{_DATA_SETS}):[1-9]\d*|uniform:[1-9]\d*x[1-9]\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRequest:
-    """A request that its client makes at `at_ms`: its `index`-th write or read, counted from 0.
+    """Plan one request of a client, at a fixed time.
 
-    Which row that is for and what it writes depend on the seed, the client and the index only.
+    The row and the written values depend on the seed, the client, `is_read` and `index` only.
+
+    Raises:
+        InvalidOption: a value is out of its range.
 
     >>> PlannedRequest(at_ms=250, client="client-1", is_read=True, index=3).client
     'client-1'
     """
 
     at_ms: float
+    """Virtual time of the request."""
     client: str = "client-0"
     is_read: bool = False
     index: int = 0
+    """Index among the writes, or among the reads, of this client, from 0."""
 
     def __post_init__(self) -> None:
-        """Refuse a time before the start, and a number that no request has."""
         check_not_negative("at_ms", self.at_ms)
         check_type("client", self.client, str)
         check_choice("is_read", self.is_read, (True, False))
@@ -52,11 +56,13 @@ class PlannedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Clients "client-0" … that write and read rows of a collection, each by itself.
+    """Describe independent clients "client-0", "client-1", … of one collection.
 
-    The rows of `source` are there at the start. Then each client makes `writes_per_s` writes and
-    `reads_per_s` reads a second. Request i of a client depends on the seed, the client and i only:
-    another client more or less changes nothing of it. No client ever repeats a request.
+    Request i of a client depends on the seed, the client and i only, so adding a client leaves the
+    requests of all others unchanged. No client repeats a request.
+
+    Raises:
+        InvalidOption: a value is invalid, or two `requests` have the same client, kind and index.
 
     >>> Workload(writes_per_s=100, source="uniform:2000x16").collection
     'uniform'
@@ -64,54 +70,53 @@ class Workload:
 
     writes_per_s: float = 100.0
     reads_per_s: float = 0.0
-    """The rates of each client; in a closed loop only their ratio counts."""
+    """Rates of each client, per virtual second; in a closed loop only their ratio counts."""
     source: str = "uniform:2000x16"
-    """ "glove:50000", "minilm:…", "fashion_mnist:…" or "patches:…" for so many real vectors, or
-    "uniform:2000x16" for so many rows of so many drawn numbers."""
+    """Data set and number of rows: "glove:50000", "minilm:…", "fashion_mnist:…" or "patches:…" for
+    real vectors, or "uniform:2000x16" for 2,000 random rows of 16 numbers."""
     metric: str = "cosine"
     kind: str = "cpu"
     codec: str | None = None
-    """Metric, kind and, where it is quantized, codec of the collection."""
+    """Metric, kind and, if the kind is quantized, codec of the collection."""
     preload: int | None = None
-    """How many of the rows are there at the start; None for all."""
+    """Number of rows in the collection at the start; None for all."""
     keys: KeyLaw = "uniform"
-    """How a request chooses its row: any, the first ones more often, or one after the other."""
+    """Distribution of the rows over requests: equal, skewed to the first rows, or in order."""
     zipf_exponent: float = 1.0
     insert_share: float = 0.0
     delete_share: float = 0.0
-    """The shares of writes that write a row whole, whether or not it is there, and that take it
-    out. The others update a row: they are refused where there is none."""
+    """Fractions of the writes that upsert a whole row and that delete one. The rest update a row;
+    the store refuses an update of a missing row."""
     moves_vectors: bool = True
-    """Whether an update moves the vector, a quarter of the way from its first place towards
-    another row's; else it changes the payload only."""
+    """Whether an update moves the vector, from its first value a quarter of the way towards that of
+    another row; else it changes the payload only."""
     payload_bytes: int = 0
-    """How much is added to the payload of each write, which tells the request's number as "w"."""
+    """Bytes added to the payload of each write; its field "w" holds the request number."""
     clients: int = 1
     loop: Literal["open", "closed"] = "open"
-    """Whether requests come by the clock, or each `think_ms` after the end of the one before."""
+    """Open: requests start at their rates. Closed: each starts `think_ms` after the last ended."""
     arrivals: Literal["fixed", "exponential"] = "fixed"
-    """How the times between the requests of an open loop are spread."""
+    """Distribution of the time between requests of an open loop."""
     think_ms: float = 10.0
     read_policy: Policy = "master"
     bound_ms: int = 1_000
-    """How stale a read of the policy "bounded_staleness" may be."""
+    """Maximum staleness of a read under the policy "bounded_staleness"."""
     client_timeout_ms: int = 10_000
-    """A request without an answer for so long is given up: its outcome is unknown."""
+    """Time after which a client abandons an unanswered request: its outcome is unknown."""
     avoid_ms: int = 5_000
-    """How long reads are routed around a node that has left a request without an answer."""
+    """How long a client routes reads around a node that left a request unanswered."""
     requests: Sequence[PlannedRequest] | None = None
-    """The only requests that are made, each at its time; None for those that come by `loop`. The
-    rates, `loop`, `arrivals` and `think_ms` then say nothing."""
+    """The complete list of requests, with their times; None to generate them by `loop`. With a list
+    the rates, `loop`, `arrivals` and `think_ms` have no effect."""
 
     def __post_init__(self) -> None:
-        """Refuse loads that cannot be."""
         for name in ("writes_per_s", "reads_per_s", "zipf_exponent", "think_ms"):
             check_not_negative(name, getattr(self, name))
         for name in ("insert_share", "delete_share"):
             check_not_negative(name, getattr(self, name))
         if self.insert_share + self.delete_share > 1:
             raise InvalidOption(
-                "the shares of writes exceed the whole",
+                "insert_share and delete_share exceed 1 together",
                 got=f"insert_share={self.insert_share}, delete_share={self.delete_share}",
                 wanted="a sum of at most 1",
                 remedy="pass fractions, 0.1 for one write in ten",
@@ -142,17 +147,17 @@ class Workload:
 
     @property
     def collection(self) -> str:
-        """The name of the collection that it writes to."""
+        """Name of the collection that the clients use."""
         return self.source.partition(":")[0]
 
     @property
     def row_count(self) -> int:
-        """How many rows the source has."""
+        """Number of rows of the source."""
         return int(self.source.partition(":")[2].partition("x")[0])
 
     @property
     def client_ids(self) -> tuple[str, ...]:
-        """The names of the clients on the network."""
+        """Ids of the clients on the network."""
         return tuple(f"client-{number}" for number in range(self.clients))
 
     def __repr__(self) -> str:
@@ -166,7 +171,7 @@ class Workload:
             type(x) is PlannedRequest for x in requests
         ):
             raise InvalidOption(
-                "requests come as a list",
+                "requests must be a list of PlannedRequest",
                 got=f"requests={requests!r}",
                 wanted="a list of sim.PlannedRequest(…)",
                 remedy="pass requests=[sim.PlannedRequest(at_ms=250)], or None",
@@ -175,15 +180,15 @@ class Workload:
         for each in requests:
             if each.client not in self.client_ids:
                 raise InvalidOption(
-                    "a request is of a client that there is not",
+                    "a request names an unknown client",
                     got=f"{each}",
                     wanted=f"client-0 to client-{self.clients - 1}",
                     remedy="pass more clients, or name another",
                 )
             if counts[each.client, each.is_read, each.index] > 1:
                 raise InvalidOption(
-                    "a request is made once",
-                    got=f"{each}, and another of this index",
+                    "two requests have the same index",
+                    got=f"{each}, and another with this index",
                     wanted="each index once for the writes of a client, and once for its reads",
                     remedy="give one of them another index",
                 )
@@ -191,7 +196,7 @@ class Workload:
 
 
 def check_read_policy(workload: Workload, options: ClusterOptions) -> None:
-    """Raise InvalidOption for linearizable reads of a cluster that cannot prove them."""
+    """Raise InvalidOption if the workload reads linearizably and the cluster cannot prove it."""
     protocol = options.protocol
     if workload.read_policy == "linearizable" and not proves_reads(protocol, options.replicas + 1):
         concern = protocol.write_concern
