@@ -45,6 +45,8 @@ class Row:
     moved_bytes: float = 0.0
     flops: float = 0.0
     error: str = ""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of the result in full, such as tracebacks."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def line(suite: str, row: Row, limits: Limits, run: Mapping[str, Any]) -> dict[s
         else None,
         "values": {name: _number(value) for name, value in row.values.items()},
         "run": dict(run),
-    }
+    } | ({"notes": list(row.notes)} if row.notes else {})
 
 
 def _number(value: float) -> float | None:

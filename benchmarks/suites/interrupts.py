@@ -10,11 +10,13 @@ changed. Through a store, its subscriber has to have seen each operation that ha
 from __future__ import annotations
 
 import signal
-import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
+from traceback import format_exception
 from types import FrameType
 from typing import Any
 
@@ -44,79 +46,105 @@ Call = Callable[[vk.Collection], Any]
 def rows(plan: Plan) -> Iterator[Row]:
     """Interrupts that arrived in a call, and the collections that they damaged, by kind."""
     wanted = plan.pick(20, 10_000) // len(KINDS) + 1
-    total: Counter[str] = Counter()
+    total = Outcome()
     started = perf_counter()
     for number, (kind, make) in enumerate(KINDS.items()):
         begun = perf_counter()
-        counts = interrupted(make, wanted, np.random.default_rng(number))
-        total.update(counts)
-        yield _row(kind, counts, perf_counter() - begun)
+        outcome = interrupted(make, wanted, np.random.default_rng(number), kind)
+        total.counts.update(outcome.counts)
+        yield _row(kind, outcome, perf_counter() - begun)
     yield _row("all kinds", total, perf_counter() - started)
 
 
-def _row(case: str, counts: Counter[str], elapsed_s: float) -> Row:
+@dataclass
+class Outcome:
+    """What interrupts have done: counts, and a note of each error and damage with its traceback."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, what: str, where: str, why: str) -> None:
+        self.counts[what] += 1
+        self.notes.append(f"{what}: {where}\n{why}")
+
+
+def _row(case: str, outcome: Outcome, elapsed_s: float) -> Row:
+    counts = outcome.counts
     values = {
         f"{what}_count": float(counts[what])
         for what in ("interrupts", "damaged", "happened", "errors")
     }
-    timing = Timing((elapsed_s,))
-    return Row(case=case, who="vectorkit", timing=timing, operations=counts["calls"], values=values)
+    return Row(
+        case=case,
+        who="vectorkit",
+        timing=Timing((elapsed_s,)),
+        operations=counts["calls"],
+        values=values,
+        notes=tuple(outcome.notes),
+    )
 
 
 def interrupted(
-    make: Callable[[], vk.Collection], wanted: int, rng: np.random.Generator
-) -> Counter[str]:
-    """Interrupt calls until `wanted` interrupts have arrived; what happened and was damaged."""
-    counts: Counter[str] = Counter()
-    took = [2e-4] * len(CALLS)
+    make: Callable[[], vk.Collection], wanted: int, rng: np.random.Generator, kind: str = ""
+) -> Outcome:
+    """Interrupt calls until `wanted` interrupts have arrived; what happened and was damaged.
+
+    No exception ends this: each is counted, its traceback is noted, and the collection is compared
+    with its twin as after any interrupt.
+    """
+    outcome = Outcome()
+    counts, took = outcome.counts, [2e-4] * len(CALLS)
     pair = Pair(make)
     for _ in range(WARM_UP):  # Compiles: JAX's own tables are not what is measured here.
         call = CALLS[int(rng.integers(len(CALLS)))](rng, pair.twin)
         call(pair.collection)
-        assert pair.follow(call)
+        assert not pair.difference(call)
     with alarm() as ring:
         while counts["interrupts"] < wanted:
-            # Deletions outrun insertions: without rows there is nothing to update.
             which = int(rng.integers(len(CALLS))) if len(pair.twin) else CALLS.index(_upsert)
-            try:
-                is_sound = _one(which, pair, rng, ring, took, counts)
-            except Exception:  # Reading raised, before or after: an earlier interrupt did damage.
-                traceback.print_exc()
-                is_sound = False
-            if not is_sound:
-                counts["damaged"] += 1
+            call, where = (
+                CALLS[which](rng, pair.twin),
+                f"{kind}, {CALLS[which].__name__.strip('_')}",
+            )
+            counts["calls"] += 1
+            seconds, wants_snapshot = rng.uniform(2e-6, 1.2 * took[which]), rng.random() < 0.3
+            started = perf_counter()
+            why = pair.hold() if wants_snapshot else ""
+            raised = attempt(ring, float(seconds), partial(call, pair.collection))
+            if raised is None:
+                took[which] = 0.8 * took[which] + 0.2 * (perf_counter() - started)
+            elif isinstance(raised, KeyboardInterrupt):
+                counts["interrupts"] += 1
+                took[which] *= 1.05  # Completed calls alone would be the short ones.
+            else:  # What JAX or Python has made of an interrupt in its own code.
+                outcome.note("errors", where, traceback_of(raised))
+            why = why or pair.difference(call)
+            counts["happened"] += pair.has_happened
+            if why:
+                after = "no exception" if raised is None else traceback_of(raised)
+                outcome.note("damaged", where, f"{why}\nafter {after}")
                 pair = Pair(make)
-    return counts
+    return outcome
 
 
-def _one(
-    which: int,
-    pair: Pair,
-    rng: np.random.Generator,
-    ring: Callable[[float], None],
-    took: list[float],
-    counts: Counter[str],
-) -> bool:
-    """Interrupt one call, most likely; False if the collection or a snapshot is damaged."""
-    call, started = CALLS[which](rng, pair.twin), perf_counter()
-    snapshot = pair.collection.snapshot() if rng.random() < 0.3 else None
-    held = None if snapshot is None else snapshot.digest()
-    counts["calls"] += 1
+def attempt(
+    ring: Callable[[float], None], seconds: float, call: Callable[[], Any]
+) -> BaseException | None:
+    """Make a call that an alarm may interrupt; the exception that it raises. No alarm is left."""
     try:
         try:
-            ring(float(rng.uniform(2e-6, 1.2 * took[which])))
-            call(pair.collection)
+            ring(seconds)
+            call()
         finally:
             ring(0.0)
-        took[which] = 0.8 * took[which] + 0.2 * (perf_counter() - started)
-    except KeyboardInterrupt:
-        counts["interrupts"] += 1
-    except Exception:  # JAX has turned an interrupt of its own code into this.
-        traceback.print_exc()
-        counts["errors"] += 1
-    is_sound = pair.follow(call)
-    counts["happened"] += pair.has_happened
-    return is_sound and (snapshot is None or snapshot.digest() == held)
+    except BaseException as error:
+        return error
+    return None
+
+
+def traceback_of(error: BaseException) -> str:
+    """An exception with its traceback and with those that led to it."""
+    return "".join(format_exception(error)).rstrip()
 
 
 class Pair:
@@ -125,6 +153,8 @@ class Pair:
     def __init__(self, make: Callable[[], vk.Collection]) -> None:
         self.collection, self.twin = make(), make()
         self.has_happened = False
+        self.snapshot: vk.Snapshot | None = None
+        self.held = ""
         self.seen: deque[object] = deque()
         commit = self.collection._commit
         if commit is not None:
@@ -134,24 +164,51 @@ class Pair:
             each.upsert(range(ROWS), first, [{"n": number % 3} for number in range(ROWS)])
             each.search(first[0], where={"n": 1})
 
-    def follow(self, call: Call) -> bool:
-        """Let the twin make the call if the collection has, and compare them."""
+    def hold(self) -> str:
+        """Take a snapshot, which the next call must not change. The traceback if that fails."""
         try:
-            version = self.collection.version
-            self.has_happened = version != self.twin.version
-            if self.has_happened:
-                call(self.twin)
-            one, other = self.collection.snapshot(), self.twin.snapshot()
-            found = self.collection.search(np.ones(DIM), 3, where={"n": 1})
-            return (
-                (version, one.ids(), one.digest())
-                == (self.twin.version, other.ids(), other.digest())
-                and self.collection.digest() == one.digest()
-                and found.ids == self.twin.search(np.ones(DIM), 3, where={"n": 1}).ids
-                and (self.collection._commit is None or len(self.seen) == version)
-            )
-        except Exception:
-            return False
+            self.snapshot = self.collection.snapshot()
+            self.held = self.snapshot.digest()
+        except Exception as error:
+            self.snapshot = None
+            return traceback_of(error)
+        return ""
+
+    def difference(self, call: Call) -> str:
+        """Let the twin make the call if the collection has, and say in what they differ.
+
+        An empty string: in nothing. An exception is a difference, with its traceback.
+        """
+        self.has_happened = False
+        try:
+            return ", ".join(self._differences(call))
+        except Exception as error:
+            return traceback_of(error)
+        finally:
+            self.snapshot = None
+
+    def _differences(self, call: Call) -> Iterator[str]:
+        version = self.collection.version
+        self.has_happened = version != self.twin.version
+        if self.has_happened:
+            call(self.twin)
+        one, other = self.collection.snapshot(), self.twin.snapshot()
+        query = np.ones(DIM)
+        found = self.collection.search(query, 3, where={"n": 1}).ids
+        compared = {
+            "version": (version, self.twin.version),
+            "ids": (one.ids(), other.ids()),
+            "rows or payloads": (one.digest(), other.digest()),
+            "running digest": (self.collection.digest(), one.digest()),
+            "search": (found, self.twin.search(query, 3, where={"n": 1}).ids),
+        }
+        if self.collection._commit is not None:
+            compared["operations seen"] = (len(self.seen), version)
+        if self.snapshot is not None:
+            compared["snapshot from before"] = (self.snapshot.digest(), self.held)
+        for what, (is_there, wanted) in compared.items():
+            if is_there != wanted:
+                yield f"{what}: got {is_there}, wanted {wanted}"
 
 
 @contextmanager

@@ -66,8 +66,14 @@ class Program:
         except RecursionError as error:
             if not str(error).startswith("Recursively calling <weakref"):
                 raise
-        jax.clear_caches()  # Inner functions of JAX are marked too, so `clear_cache` is too little.
+        _empty_tables()
         return self.jitted(*arguments, **options)
+
+
+def _empty_tables() -> None:
+    """Let JAX forget all programs, also of its own inner functions: `clear_cache` is too little."""
+    _warm.clear()  # First: an exception between the two must not leave keys of forgotten programs.
+    jax.clear_caches()
 
 
 def _program(function: Callable[..., Any], **options: Any) -> Program:
@@ -168,27 +174,40 @@ DONATING: Final = {"write": write_in_place, "move": move_in_place}
 """The programs that donate the arrays of a block."""
 
 _warm: Final[dict[Any, set[tuple[Any, ...]]]] = {}
-"""For each program the shapes and settings that it is compiled for."""
+"""For each program that donates, the shapes and settings for which it is one call of C."""
+
+_begun: Final[set[Any]] = set()
+"""Programs whose warm-up has begun and not ended."""
 
 
 def warm_up(program: Any, arrays: Arrays, arguments: tuple[Any, ...]) -> None:
     """Run a program that donates on zeros like `arrays`, once for their shapes and settings.
 
     The first call for such arrays traces and compiles, and goes on in Python after it has donated
-    them: an exception there would lose them. Every later call is one of C from end to end. The
-    arguments are NumPy arrays of fixed types, the first as long as the others, and perhaps a
-    static one.
+    them: an exception there would lose them. Every later call is one of C from end to end, unless
+    an exception broke the first one off: then JAX stays in Python for good, and only empty tables
+    help. The arguments are NumPy arrays of fixed types, the first as long as the others, and
+    perhaps a static one.
     """
     like = tuple([(each.shape, each.dtype, each.sharding) for each in arrays])
     key = (like, len(arguments[0]), arguments[2:], program_settings())
+    if key in _warm.get(program, ()) and program._cache_size():
+        return
+    if program in _begun:
+        _empty_tables()
+    elif not program._cache_size():  # The user has emptied them.
+        _warm.pop(program, None)
     warm = _warm.setdefault(program, set())
-    if not program._cache_size():  # `jax.clear_caches()` was called, by whomever.
-        warm.clear()
-    if key not in warm:
-        zeros = [np.zeros(shape, dtype) for shape, dtype, _ in like]
-        blank = tuple(jax.device_put(zeros, [sharding for *_, sharding in like]))
+    zeros = [np.zeros(shape, dtype) for shape, dtype, _ in like]
+    blank = tuple(jax.device_put(zeros, [sharding for *_, sharding in like]))
+    _begun.add(program)
+    try:
         jax.block_until_ready(Program(program)(blank, *arguments))
-        warm.add(key)
+    except BaseException:
+        _begun.add(program)  # Another thread may have ended its own warm-up meanwhile.
+        raise
+    warm.add(key)  # If another thread has emptied the tables, nobody finds this set any more.
+    _begun.discard(program)
 
 
 class ShardedPrograms(NamedTuple):

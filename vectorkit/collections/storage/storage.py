@@ -24,7 +24,7 @@ from vectorkit.collections.backends.buffer import (
     WriteBuffer,
     padded_batch,
 )
-from vectorkit.collections.backends.compiled import Program, warm_up
+from vectorkit.collections.backends.compiled import warm_up
 from vectorkit.collections.backends.state import grown_capacity, padded_size
 from vectorkit.collections.execution.guard import Guard
 from vectorkit.collections.execution.jax_context import plain_jax
@@ -393,7 +393,8 @@ class Storage:
         for step in steps:
             place = step.block
             if place in mine:
-                made[place] = Program(step.in_place)(made[place], *step.arguments)
+                warm_up(step.warm, made[place], step.arguments)
+                made[place] = step.in_place(made[place], *step.arguments)
             elif is_aside or self._pinned[place].is_held:
                 made[place] = step.copying(made[place], *step.arguments)
                 mine.add(place)
@@ -469,6 +470,7 @@ class Storage:
         blocks, place = self._blocks, step.block
         block = blocks[place]
         try:
+            warm_up(step.warm, block, step.arguments)  # JAX's tables may be empty since the plan.
             blocks[place : place + 1] = starmap(step.in_place, ((block, *step.arguments),))
         except Exception:
             is_as_it_was = blocks[place] is block and not any(each.is_deleted() for each in block)
