@@ -13,10 +13,12 @@ import jax._src.pjit
 import jax._src.util
 import numpy as np
 import pytest
+from jax._src import core
 
 from tests import interrupts
 from vectorkit.collections import CpuCollection, QuantizedCollection, ShardedCollection
 from vectorkit.collections.backends import compiled
+from vectorkit.collections.storage import storage
 
 FILES = interrupts.files_of(jax._src.util)
 DIMS = itertools.count(900)
@@ -135,3 +137,32 @@ def test_rows_survive_an_interrupt_of_the_first_write_after_an_interrupted_compi
             break
         if len(struck) == 3:
             assert struck.digest() == expected
+
+
+@pytest.mark.parametrize("has_snapshot", [False, True], ids=["in place", "copied"])
+def test_rows_stay_rows_where_jax_traces_still_after_an_exception_that_it_caught(
+    has_snapshot, monkeypatch
+):
+    traces = []
+    jax.jit(lambda x: traces.append(core.trace_ctx.trace) or x)(1.0)
+    dim = next(DIMS)
+    made = CpuCollection(dim=dim)
+    made.upsert(range(3), np.eye(3, dim))
+    held = made.snapshot() if has_snapshot else None
+    made.update_vector(1, np.full(dim, 7))
+    real = storage.warm_up
+
+    def leaving(*arguments):
+        real(*arguments)
+        core.trace_ctx.set_trace(traces[0])
+
+    try:
+        monkeypatch.setattr(storage, "warm_up", leaving)
+        if has_snapshot:
+            core.trace_ctx.set_trace(traces[0])
+        made.digest()
+    finally:
+        core.trace_ctx.set_trace(core.eval_trace)
+    assert made.get(1).vector.tolist() == [7] * dim
+    assert made.search(np.full(dim, 7), 1).ids == (1,)
+    assert held is None or held.get(1).vector[1] == 1

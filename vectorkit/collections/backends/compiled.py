@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from vectorkit.collections.execution.jax_context import program_settings
+from vectorkit.collections.execution.jax_context import plain_jax, program_settings
 from vectorkit.kernels import candidates, rescoring, scanning, sharded, write
 from vectorkit.kernels.chunks import Chunks, LongerChunks, capacity_of, regrouped
 from vectorkit.kernels.scanning import TileScores
@@ -62,12 +62,17 @@ class Program:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Run it, compiled first where no call had these shapes."""
         try:
-            return self.jitted(*arguments, **options)
+            found = self.jitted(*arguments, **options)
         except RecursionError as error:
             if not str(error).startswith("Recursively calling <weakref"):
                 raise
-        _empty_tables()
-        return self.jitted(*arguments, **options)
+            _empty_tables()
+            found = self.jitted(*arguments, **options)
+        if any(isinstance(each, jax.core.Tracer) for each in jax.tree.leaves(found)):
+            # JAX caught an exception in code of its own that traces, and traces still.
+            with plain_jax():
+                return self.jitted(*arguments, **options)
+        return found
 
 
 def _empty_tables() -> None:

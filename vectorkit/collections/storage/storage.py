@@ -471,7 +471,8 @@ class Storage:
         block = blocks[place]
         try:
             warm_up(step.warm, block, step.arguments)  # JAX's tables may be empty since the plan.
-            blocks[place : place + 1] = starmap(step.in_place, ((block, *step.arguments),))
+            with plain_jax():  # JAX may trace still if it caught an exception amid the warm-up.
+                blocks[place : place + 1] = starmap(step.in_place, ((block, *step.arguments),))
         except Exception:
             is_as_it_was = blocks[place] is block and not any(each.is_deleted() for each in block)
             if before is not None and is_as_it_was:
