@@ -52,6 +52,7 @@ class Observer:
         self._window_of: dict[str, tuple[int, int]] = {}
         self._written_ns: list[int] = [0]  # When each record of the true history was appended.
         self._epoch = 0
+        self._appended_ns: dict[tuple[int, int], int] = {}  # By epoch and offset, of any history.
         engine.on_change = self.note_status
         engine.on_fault = self.sample_all
         engine.on_appended = self._on_appended
@@ -63,6 +64,7 @@ class Observer:
 
     def sample_all(self) -> None:
         """Sample every node now."""
+        self._leave_a_lost_history()
         for node_id, machine in self._engine.machines.items():
             if not self.note_status(node_id):
                 self._sample(node_id)
@@ -111,10 +113,27 @@ class Observer:
         engine.scheduler.at(next_ns, "sample", None)
 
     def _on_appended(self, node_id: str, position: Position) -> None:
+        self._appended_ns[position.epoch, position.offset] = self._engine.now_ns
         if position.epoch >= self._epoch:
             self._epoch = position.epoch
             del self._written_ns[position.offset - 1 :]
             self._written_ns.append(self._engine.now_ns)
+
+    def _leave_a_lost_history(self) -> None:
+        """Take the master's history for the true one if no node has the newest epoch any more.
+
+        A node may win an election, write alone, and lose its disk. The master before it then goes
+        on, without having heard of that epoch: no node lags behind records that no node has.
+        """
+        engine = self._engine
+        master = None if engine.master_id is None else engine.node(engine.master_id)
+        if master is None or master.role.epoch >= self._epoch:
+            return
+        if any(each.node.log.head.epoch >= self._epoch for each in engine.machines.values()):
+            return
+        self._epoch, log = master.role.epoch, master.log
+        offsets = range(1, log.head.offset + 1)
+        self._written_ns = [self._appended_ns.get((log.epoch_of(at), at), 0) for at in offsets]
 
     def _sample(self, node_id: str) -> None:
         engine = self._engine

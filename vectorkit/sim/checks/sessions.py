@@ -59,7 +59,8 @@ class _Tallies:
 
     def write_came(self, request: ObservedRequest, session: _Session) -> None:
         written, confirmed, seen, _, proven = session.before.pop(request.number)
-        in_force = self._in_force(request)
+        # A write that is answered as degraded may be one of a deposed master, which is discarded.
+        in_force = self._in_force(request) and request.outcome != "degraded"
         if written != NOWHERE:
             is_promised = in_force and written == confirmed
             self._check(self.writes, request, written, "an earlier write", is_promised)
