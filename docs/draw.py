@@ -2,7 +2,7 @@
 
 In `docs/plots.md` each block of code leaves `ax`, and the figure is saved as the image that the
 text shows next: so the code that a reader sees is the code that draws it. Two runs give the same
-files. Figures of measured times differ from run to run: they are drawn anew with `--measured` only.
+files. Figures of measured times differ from run to run: they are redrawn with `--measured` only.
 Of each notebook the last figure becomes its thumbnail.
 """
 

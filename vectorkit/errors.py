@@ -278,7 +278,7 @@ class WriteConcernTimeout(VectorKitError):
 
 
 class OperationTooOld(VectorKitError):
-    """The replication log has let go of the operations that were asked for."""
+    """The replication log no longer holds the requested operations."""
 
     code = "operation_too_old"
 

@@ -105,7 +105,7 @@ class Delete(_Encodable):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetCodebook(_Encodable):
-    """A quantized collection encodes all its rows anew by what its codec is to have learned.
+    """A quantized collection encodes all its rows again with newly learned parameters.
 
     For "pq" that is a codebook (subspaces, 256, width), for "binary" a centre (dim,).
     """

@@ -85,7 +85,7 @@ COPIES = (
     Bug(
         name="syncs_without_end",
         row=8,
-        what="a replica asks for one full sync after the other, however many were in vain",
+        what="a replica asks for one full sync after the other, however many failed",
         edits=(
             Edit(
                 "ReplicaRole._reconnect",

@@ -25,7 +25,7 @@ SERVICE = (
     Bug(
         name="signs_of_life_ignored",
         row=13,
-        what="a replica stands although it hears its master: its detector is never told",
+        what="a replica stands although it hears its master: its detector is never notified",
         edits=(
             Edit(
                 "Suspicion.heard",

@@ -1,4 +1,4 @@
-"""The tour: one story through every layer, told on real vectors, left behind as a report."""
+"""The tour: one example through every layer, on real vectors, written as a report."""
 
 from __future__ import annotations
 

@@ -383,7 +383,7 @@ class Collection(Reader):
     def _plan(self, operation: RowOperation | SetCodebook) -> Change:
         """Everything of an operation that can be refused; the result makes it happen.
 
-        For whoever holds the lock, under `plain_jax`, from the plan to the change.
+        For the holder of the lock, under `plain_jax`, from the plan to the change.
         """
         storage = self._storage
         storage.finish()

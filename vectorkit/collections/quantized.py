@@ -123,7 +123,7 @@ class QuantizedCollection(Collection):
         )
 
     def retrain(self) -> WriteResult:
-        """Learn the codebook or the centre anew from all present rows and encode them; one write.
+        """Learn the codebook or the centre again from all rows, and encode them, in one write.
 
         Rows, payloads and ids stay. Where float32 rows are not kept, it learns from decoded rows
         and encodes these, so that each retraining loses a little more. Raises InvalidOption for a

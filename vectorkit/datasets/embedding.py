@@ -1,8 +1,8 @@
 """Embeddings computed once: kept on disk in chunks, so that an interrupted run goes on.
 
-A folder holds the vectors of one sequence of texts under one model; whoever names the folder
-makes sure of that. Chunks are whole, whatever was asked for, and batches are cut within a chunk:
-a vector's bits depend on the texts and the model, never on the calls that computed it.
+A folder holds the vectors of one sequence of texts under one model; the caller, who names the
+folder, makes sure of that. Chunks are always whole, and batches are cut within a chunk: a vector's
+bits depend on the texts and the model, never on the calls that computed it.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A single query is bound by memory, so a tile is widened in the cache and multiplied by the float32
 query. A batch is bound by arithmetic: there the query is quantised as well and the product of
-int8 with int8 is summed exactly in int32. Which of the two is traced is the choice of whoever
-prepared the queries: the keys of `prepared` say it.
+int8 with int8 is summed exactly in int32. The code that prepares the queries chooses:
+the keys of `prepared` decide which of the two is traced.
 """
 
 from __future__ import annotations

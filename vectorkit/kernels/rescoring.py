@@ -44,7 +44,7 @@ def row_scores(
     """Scores in float32, up to a positive factor of the query; finite for all rows and queries.
 
     Everything is divided by its largest coordinate first, so no square overflows or is lost, and
-    euclidean sums squares of differences, so near duplicates are told apart.
+    euclidean sums squares of differences, so near duplicates get different scores.
     """
     if metric == "euclidean":
         directions, scales = _scaled(rows - query)

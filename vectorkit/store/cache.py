@@ -1,7 +1,7 @@
 """Answers to queries that are asked again: the bits of a fresh search, whatever was written since.
 
 No write touches the cache. An entry says which version of its collection it answers for. Where
-that has passed, the rows changed since are scored anew and merged with the others of the answer.
+that has passed, the rows changed since are scored again and merged with the others of the answer.
 This is exact as long as the k-th row does not get worse: no row that is neither changed nor in the
 answer could beat the old k-th. Otherwise, and where too much has changed, a fresh search is made.
 """
@@ -66,7 +66,7 @@ class CacheStats(NamedTuple):
     evicted: int
     """Answers that made room for others: those used least recently."""
     expired: int
-    """Answers that were let go because of their age."""
+    """Answers that were dropped because of their age."""
     bypassed: int
     """Searched without a look-up: k is 0, or the filter is a function, which has no key."""
     size: int
@@ -146,7 +146,7 @@ class QueryCache:
         return Matches(entry.ids, entry.scores.copy(), collection.metric)
 
     def clear(self) -> None:
-        """Let go of all answers; the counters go on.
+        """Drop all answers; the counters continue.
 
         >>> import vectorkit as vk
         >>> vk.QueryCache().clear()
@@ -196,7 +196,7 @@ class QueryCache:
         """Call a function that touches the entries.
 
         They are ordered and dated in several steps. Where an exception has broken one of these
-        off, all are let go: an answer that is searched afresh is never wrong.
+        off, all are dropped: a fresh search is never wrong.
         """
         return self._guard.run(self._touch_whole, partial(function, *arguments, **options))
 
@@ -285,7 +285,7 @@ class _Entries(TTLCache[Key, _Entry]):
         return super().popitem()
 
     def expire(self, time: float | None = None) -> list[tuple[Key, _Entry]]:
-        """Let go of what is too old; every other method calls this."""
+        """Drop answers that are too old; every other method calls this."""
         gone = list(super().expire(time))
         self.expired_count += len(gone)
         return gone

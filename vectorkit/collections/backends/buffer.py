@@ -1,4 +1,4 @@
-"""The host write buffer: accepted rows on their way to the device."""
+"""The host write buffer: accepted rows that the device does not have yet."""
 
 from __future__ import annotations
 

@@ -328,7 +328,7 @@ def _check_fields(codec: Codec, content: Mapping[str, NDArray[Any]]) -> None:
             "an earlier vectorkit has written these codes in another form",
             got=f"{codec.name} codes without {', '.join(missing)}",
             wanted=f"codes of {', '.join(field.name for field in codec.fields)}",
-            remedy="load the file with that vectorkit and write its rows anew with this one",
+            remedy="load the file with that vectorkit and write its rows again with this one",
         )
 
 

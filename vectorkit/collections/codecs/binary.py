@@ -46,7 +46,7 @@ _KEPT: Final = {1: 2.0 / np.pi, 2: 0.8807}
 """The mean squared cosine of a long row and its signs or levels, by bits a coordinate."""
 
 _LEVELS_SQUARED_MIN: Final = 1.25
-"""The least mean square of levels ±1 and ±3 that a decoded row is told from ±3 everywhere by."""
+"""A decoded row with a smaller mean square has levels ±1 and ±3, not ±3 everywhere."""
 
 _SCALE_BITS: Final = 8
 _HEIGHT_BITS: Final = 16

@@ -166,7 +166,7 @@ class Columns:
         """Change all columns, in their order.
 
         A column is taken out while it changes: where an exception breaks the change off, it is
-        made anew when a filter next asks, and nobody ever sees the half of it.
+        rebuilt when a filter next asks, and no reader ever sees a half-built one.
         """
         for key in list(self._columns):
             column = self._columns.pop(key).owned()
@@ -180,7 +180,7 @@ class Columns:
 
 
 class _Column:
-    """One key of all payloads up to `count`. Whoever changes it holds the lock and owns it."""
+    """One key of all payloads up to `count`. Only its owner, which holds the lock, changes it."""
 
     __slots__ = ("codes", "count", "dictionary", "floats", "ints", "is_shared", "key")
 
@@ -317,7 +317,7 @@ class _Column:
             self.floats = self.ints.view(np.float64)
 
     def _compact(self) -> None:
-        """Give codes anew where unused entries dominate, seldom enough to cost writes little."""
+        """Assign codes again where unused entries dominate, seldom enough to cost writes little."""
         old = self.dictionary
         used = len(old) - old.unused
         if old.unused <= max(_UNUSED_MIN, used, self.count // _UNUSED_SHARE):

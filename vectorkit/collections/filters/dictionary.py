@@ -76,7 +76,7 @@ class Dictionary(dict[str | bytes, int]):
         self.unused = int(np.count_nonzero(counts[FIXED:] == 0))
 
     def counts(self) -> Int64Array:
-        """`uses` as an array on the same memory; let go of it before an entry is added."""
+        """`uses` as an array on the same memory; drop the array before adding an entry."""
         return np.frombuffer(self.uses, np.int64)
 
     def without_unused(self) -> tuple[Dictionary, Int32Array]:

@@ -1,1 +1,1 @@
-"""The rows, ids and payloads of a collection, and the one path of every write."""
+"""The rows, ids and payloads of a collection, and the single path that every write takes."""

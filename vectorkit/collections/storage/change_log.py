@@ -12,7 +12,7 @@ from vectorkit.types import Int32Array
 
 WRITES_KEPT: Final = 1_024
 SLOTS_MAX: Final = 1_024
-"""More changed slots than this are not told apart from "everything"."""
+"""More changed slots than this count as "everything changed"."""
 
 
 class ChangeLog:
