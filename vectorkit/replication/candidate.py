@@ -1,4 +1,4 @@
-"""The one path to mastership: a promise of one's own, the promises of others, the greatest log."""
+"""Leader election: the candidate with promises of a quorum and the most up-to-date log wins."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from vectorkit.replication.role import Reason, Role, RoleName, earliest
 from vectorkit.units import NS_PER_MS
 
 _RAISES_MAX: Final = 3
-"""How often one attempt goes on with a higher epoch where a promise stood in its way."""
+"""How often one attempt continues with a higher epoch after a higher promise rejected it."""
 
 
 @dataclass(slots=True)
 class Promotion:
-    """One attempt to become master, as far as it has come.
+    """Describe one attempt of a node to become master, finished or not.
 
-    `missing` are the nodes without whose answer it could not go on; `residual_lag` is how many
-    operations the node lacked of what anybody had heard of.
+    Attributes:
+        answered: ids of the nodes that answered.
+        missing: ids of the nodes that did not answer.
+        residual_lag: operations behind the highest offset that any participant knew.
+        reason: why the attempt did not succeed.
 
     >>> Promotion("node-1", epoch=131073).state
     'asking'
@@ -51,11 +54,12 @@ class Promotion:
 
 
 class CandidateRole(Role):
-    """Asks all nodes for the promise of an epoch above any that it has seen.
+    """Run an election: ask all nodes to promise an epoch above any that this node has seen.
 
-    With answers from `quorum` slots of intact nodes, its own included, the greatest answer wins:
-    epoch of the last durable record first, then offset. If that is another node, this one gives
-    its epoch up and tells the other to stand. `win` and `give_up` are what follows.
+    Once `quorum` slots of intact nodes have answered, this one included, the most up-to-date log
+    wins: first by the epoch of the last durable record, then by offset. If another node has it,
+    this node withdraws and asks that node to start an election. `win` and `give_up` make the role
+    that follows.
     """
 
     name: ClassVar[RoleName] = "candidate"
@@ -86,7 +90,7 @@ class CandidateRole(Role):
 
     @property
     def epoch(self) -> int:
-        """The epoch that it stands for."""
+        """The epoch of the election."""
         return self.promotion.epoch
 
     @property
@@ -99,7 +103,7 @@ class CandidateRole(Role):
         ]
 
     def start(self) -> None:
-        """Its own promise comes first, and is durable before anybody is asked."""
+        """Promise the epoch itself. As in Raft it must be durable before the node asks."""
         epoch = self.epoch
         self.member.outbox.add(
             RoleChanged(self.name, epoch, self.promotion.is_forced, self._reason)
@@ -107,7 +111,7 @@ class CandidateRole(Role):
         self.member.make_promise(epoch, partial(self._ask, epoch))
 
     def tick(self) -> None:
-        """Ask again those who have not answered, or give up."""
+        """Ask the silent nodes again, or give up."""
         member = self.member
         if self._is_chosen:
             return
@@ -122,7 +126,7 @@ class CandidateRole(Role):
             self._send_prepares()
 
     def receive(self, source: str, message: Message) -> None:
-        """An answer, or a refusal that names a higher promise."""
+        """Count a promise, or react to a rejection that names a higher promise."""
         match message:
             case Promise() if message.epoch == self.epoch and self._has_asked:
                 self.member.note_offset(message.heard_offset)
@@ -136,7 +140,7 @@ class CandidateRole(Role):
                 pass
 
     def on_announce(self, source: str, message: Announce) -> None:
-        """Somebody serves a higher epoch already."""
+        """Give up: another node serves a higher epoch already."""
         if message.epoch > self.epoch:
             self._fail("failed", f"{source} serves a higher epoch")
 
@@ -146,7 +150,7 @@ class CandidateRole(Role):
             self._serve_if_ready()
 
     def end(self) -> None:
-        """Another role before it was decided: somebody stands for more."""
+        """Record an undecided election as failed: another node asks for a higher epoch."""
         if self.promotion.state == "asking":
             self.member.failed_elections += 1
             self._note_answers()
@@ -154,11 +158,11 @@ class CandidateRole(Role):
             self.promotion.reason = "another node stands for a higher epoch"
 
     def due_ns(self) -> int | None:
-        """The end of the attempt, or the next time to ask."""
+        """Return the end of the attempt, or the next time to ask."""
         return None if self._is_chosen else earliest(self._ends_ns, self._ask_again_ns)
 
     def _raise(self, reason: str) -> None:
-        """Stand for an epoch above the one that stood in the way; answers so far are void."""
+        """Continue with an epoch above the rejecting promise; answers so far no longer count."""
         if self._raises_left == 0:
             self._fail("failed", reason)
             return
@@ -193,7 +197,7 @@ class CandidateRole(Role):
             self._choose()
 
     def _choose(self) -> None:
-        """The greatest answer wins; of equal ones, this node's own."""
+        """Choose the most up-to-date answer; prefer this node if equal."""
         own = _rank(self._answers[self.member.slot])
         best = max(
             sorted(self._answers),

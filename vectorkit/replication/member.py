@@ -74,10 +74,10 @@ class Member:
         self.slot = self.node_ids.index(node_id)
         self.options = options
         self.replica_count = options.write_concern.replica_count(len(self.node_ids))
-        """n: how many replicas the write concern asks for."""
+        """n: the number of replicas that the write concern requires."""
         self.now_ns = now_ns
         self.equal_ns = now_ns
-        """When it last knew itself equal with its master, or was master; else when it came up."""
+        """When the node last equalled its master, or was master; else when it started."""
         self.store = VectorStore()
         self.log = self._new_log()
         self.index = index_of(self.slot, 0)
@@ -86,15 +86,15 @@ class Member:
         self.is_poisoned = False
         self.is_disk_full = False
         self.stopped: Literal["paused", "crashed", ""] = ""
-        """Why its process does not run, if it does not: then nobody can write to its store."""
+        """Why the process does not run, if so; its store then refuses all writes."""
         self.promise = self.durable_promise = 0
         self.heard_epoch = self.heard_offset = 0
         self.failed_elections = 0
-        """How often in a row it has stood for mastership in vain, hearing no master since."""
+        """Consecutive failed elections since the node last heard from a master."""
         self.known = self._durable_known = KnownIndices.of_nodes(len(self.node_ids))
-        """What it knows of all slots' indices."""
+        """The known indices of all slots."""
         self.heard: dict[int, TellPromise] = {}
-        """What other slots have told of their promises since this node is without state."""
+        """Promises that other slots reported since this node lost its state."""
         self.flushed = Position()
         self.applied = Position()
         self.visible = Position()
@@ -173,7 +173,7 @@ class Member:
         return self.known != before
 
     def has_kept(self, known: KnownIndices) -> bool:
-        """Whether the disk holds all of this: only then may the node answer who told it."""
+        """Whether the disk holds all of `known`; the node may answer the sender only then."""
         return self._durable_known.covers(known)
 
     def keep_known(self, then: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What a node does depends on its role; only one role at a time has it."""
+"""Base class of the roles of a node. A node has exactly one role at a time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from vectorkit.replication.protocol.messages import Announce, Message, Seek, Sta
 
 RoleName = Literal["master", "replica", "candidate", "returning"]
 Reason = Literal["command", "silence", "served_last", "requested", "promise"]
-"""Why a node stands: an operator's command, its master's silence, the memory of having served last
-where no master shows itself, a candidate that made way, a promise above its own epoch."""
+"""Why a node starts an election: a command of an operator, silence of its master, no master after
+its restart though it served last, the request of a candidate that withdrew, or a promise above its
+own epoch."""
 
 
 def earliest(first_ns: int | None, other_ns: int | None) -> int | None:
-    """The earlier of two deadlines, None being later than any.
+    """Return the earlier of two deadlines; None means never.
 
     >>> earliest(5, 3), earliest(None, 3), earliest(None, None)
     (3, 3, None)
@@ -27,7 +28,7 @@ def earliest(first_ns: int | None, other_ns: int | None) -> int | None:
 
 
 class Role(ABC):
-    """A pure state machine over its member. It is dropped whole when the node gets another role."""
+    """A pure state machine over its member. A change of role discards the whole object."""
 
     name: ClassVar[RoleName]
 
@@ -36,16 +37,16 @@ class Role(ABC):
 
     @property
     def master_id(self) -> str | None:
-        """Whom the node takes for master; None where it knows none."""
+        """Id of the master that the node follows or is; None if it knows none."""
         return None
 
     @property
     def epoch(self) -> int:
-        """The epoch that it serves or follows."""
+        """The epoch that the node serves or follows."""
         return self.member.promise
 
     def admit(self) -> None:
-        """Raise WriteRefused where clients may not write."""
+        """Raise WriteRefused if clients may not write here."""
         master = self.master_id
         raise ReadOnlyReplica(
             f"{self.member.id} is a {self.name if self.name != 'returning' else 'replica'}",
@@ -55,47 +56,47 @@ class Role(ABC):
         )
 
     def start(self) -> None:
-        """The node has just got this role."""
+        """Begin; called when the node has switched to this role."""
 
     def end(self) -> None:
-        """The node gets another one now."""
+        """Finish; called before the node switches to another role."""
 
     @abstractmethod
     def tick(self) -> None:
-        """A deadline may have come."""
+        """Act on deadlines that have passed."""
 
     def receive(self, source: str, message: Message) -> None:
-        """A message that not every role answers in the same way."""
+        """Handle a message whose answer depends on the role."""
 
     def on_announce(self, source: str, message: Announce) -> None:
-        """A master of an epoch at or above the promise has shown itself."""
+        """Handle an announcement of a master whose epoch is at or above the promise."""
 
     def on_master(self, source: str, epoch: int) -> None:
-        """The master of an epoch has sent something else that names it."""
+        """Handle any other sign of the master of `epoch`."""
 
     def on_seek(self, source: str, message: Seek) -> None:
-        """Another node looks for a master."""
+        """Handle a node's search for a master."""
 
     def on_start_election(self, message: StartElection) -> None:
-        """A candidate has made way for this node."""
+        """Handle the request of a candidate that withdrew in favour of this node."""
 
     def on_replaced(self, node_id: str) -> None:
-        """An index of a node was replaced or retired: what it said is void."""
+        """Discard what the old index of a replaced or retired node sent."""
 
     def on_flushed(self) -> None:
-        """The disk holds more of the history, and the store has what of it could be applied."""
+        """Continue after a flush: the disk holds more records, and the store has applied them."""
 
     def on_installed(self) -> None:
-        """Another store and history are in place."""
+        """Continue after a snapshot replaced the store and the history."""
 
     def lag_ns(self, now_ns: int) -> int:
-        """How far behind it may be: the time since it last knew itself equal, or came up."""
+        """Upper bound of the lag: time since the node last equalled its master, or started."""
         return now_ns - self.member.equal_ns
 
     def staleness_ns(self, now_ns: int) -> int | None:
-        """A bound of how old what it shows may be; None where it cannot tell."""
+        """Upper bound of the staleness of reads here; None if the node knows none."""
         return None
 
     @abstractmethod
     def due_ns(self) -> int | None:
-        """When `tick` should be called next; asked after every transition."""
+        """Return when to call `tick` next; the node asks after every transition."""

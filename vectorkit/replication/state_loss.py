@@ -14,11 +14,11 @@ from vectorkit.units import NS_PER_MS
 
 
 class ReturningRole(Role):
-    """A node without state. It promises nothing, stands for nothing, and confirms nothing.
+    """A node without state. It makes no promise, starts no election and confirms nothing.
 
     Under its new index it asks all other nodes for their promises; both sides also exchange all
-    that they know of indices. A slot counts as heard when its newest index has told its promise,
-    or as long as that index is retired. The node that got the command to retire it may not know
+    that they know of indices. A slot counts as heard when its newest index reported its promise, or
+    as long as that index is retired. The node that got the command to retire it may not know
     that a replacement is back, so the newest index that any node knows decides, not the command.
     Then the node follows a master at least as high as any promise, and a full sync gives it its
     state. `follow` makes the role that does this.

@@ -130,7 +130,7 @@ class MasterRole(Role):
         ).record.offset
 
     def end(self) -> None:
-        """Connections are over; whoever waits for an answer gets none."""
+        """Close all connections; pending requests get no answer."""
         for peer in self._open_peers():
             self._end_sync(peer, "lost")
             peer.close()

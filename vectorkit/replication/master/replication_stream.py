@@ -11,7 +11,7 @@ from vectorkit.replication.protocol.messages import Records
 
 
 class Sender:
-    """Streams the log to peers. False says that the log has let go of what a peer needs."""
+    """Stream the log to peers. Methods return False if the log lacks records that a peer needs."""
 
     def __init__(self, member: Member) -> None:
         self._member = member

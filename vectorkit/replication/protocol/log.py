@@ -150,15 +150,15 @@ class ReplicationLog:
         return entry
 
     def entry(self, offset: int) -> Entry:
-        """The record at an offset. Raises OperationTooOld where the log no longer holds it."""
+        """Return the record at an offset. Raises OperationTooOld if it is gone."""
         entry = self._entries.get(offset)
         if entry is None:
             assert offset <= self.head.offset, (offset, self.head.offset)
             raise OperationTooOld(
-                "the log has let go of this operation",
+                "the log no longer holds this operation",
                 got=f"offset {offset}",
                 wanted=f"{self.first_offset} to {self.head.offset}",
-                remedy="take a full sync, or give the log more capacity",
+                remedy="start a full sync, or increase the capacity of the log",
                 offset=offset,
                 first_offset=self.first_offset,
             )

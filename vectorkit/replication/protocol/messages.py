@@ -154,7 +154,7 @@ class ReplicaHeartbeat:
 
 @fast_frozen
 class AskConfirmed:
-    """A replica asks to be told when the write concern holds for the record at this offset."""
+    """A replica asks for a notice once the record at `offset` meets the write concern."""
 
     generation: int
     offset: int

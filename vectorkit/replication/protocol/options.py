@@ -1,4 +1,4 @@
-"""Every knob of the protocol, in one frozen record with harmless defaults."""
+"""Options of the replication protocol, as one frozen record."""
 
 from __future__ import annotations
 
@@ -18,68 +18,68 @@ _LOWEST: Final = {"refresh_ms": 0, "ack_delay_ms": 0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicationOptions:
-    """How master and replicas treat each other. Times are milliseconds, sizes are bytes.
+    """Configure the protocol of a cluster. Times are in milliseconds, sizes in bytes.
 
-    Raises InvalidOption for a time or size below 1 and for values that contradict each other.
+    Raises:
+        InvalidOption: a value is out of its range, or values contradict each other.
 
     >>> ReplicationOptions(heartbeat_ms=500).disconnected_after_ms
     60000
     """
 
     heartbeat_ms: int = 1_000
-    """How often each side tells the other that it lives."""
+    """Interval between heartbeats, in both directions."""
     disconnected_after_ms: int = 60_000
-    """A replica silent for longer counts as Disconnected."""
+    """A replica that is silent for longer has the status Disconnected."""
     lagging_above_ms: int = 1_000
-    """A lag above this, not at it, counts as Lagging."""
+    """A replica whose lag is greater than this has the status Lagging."""
     connection_timeout_ms: int = 5_000
-    """A connection silent for so long is over: the replica connects anew."""
+    """A connection that is silent for this long ends, and the replica connects again."""
     backoff_ms_min: int = 500
     backoff_ms_max: int = 30_000
-    """The wait between handshakes doubles from the one to the other."""
+    """The wait between handshakes doubles from `backoff_ms_min` to `backoff_ms_max`."""
     resend_after_ms: int = 200
     """The first unconfirmed records, or an unanswered request, are sent again after this, or after
-    two round trips if that is longer; then after twice the wait each time, up to eight times."""
+    two round trips if that is longer. The wait doubles each time, up to eight times the first."""
     resume_after_ms: int = 50
-    """A replica with a gap in its records asks for them after this, since they may be late; then
-    after twice the wait each time, up to eight times. A master that has answered for a record waits
-    for this, or for two round trips if that is longer, before it answers for it again."""
+    """A replica requests missing records after this time, since they may only be late. The wait
+    doubles each time, up to eight times the first. A master that has resent a record waits for this
+    time, or two round trips if longer, before it resends that record on request again."""
     batch_bytes: int = 64 * KIB
-    """One message carries records up to this size, or a single larger one."""
+    """Maximum size of the records in one message; a single record may be larger."""
     window_bytes: int = 1 * MIB
-    """Records on their way to a replica that it has not confirmed, at most."""
+    """Maximum size of the records in flight to one replica, sent but not confirmed."""
     reorder_window: int = 8_192
-    """How many operations beyond a gap a replica holds; those of a whole window should fit."""
+    """Maximum operations that a replica holds beyond a gap; a whole window should fit."""
     chunk_bytes: int = 64 * KIB
-    """A snapshot travels in pieces of this size."""
+    """Size of the chunks of a snapshot."""
     chunk_window: int = 8
-    """How many pieces a replica has asked for at a time."""
+    """Maximum chunks that a replica has requested at a time."""
     sync_attempts_max: int = 5
-    """After so many full syncs in vain a replica waits the longest back-off between them."""
+    """After this many failed full syncs a replica waits `backoff_ms_max` between them."""
     log_capacity_operations: int = 1_000_000
     log_capacity_bytes: int = 256 * MIB
-    """The log holds the latest operations within both bounds."""
+    """The log keeps the latest operations within both bounds and truncates the rest."""
     has_durable_log: bool = True
-    """Whether nodes have disks. Without them a node that restarts has lost its state."""
+    """Whether nodes have disks. Without disks a node that restarts has lost its state."""
     checkpoint_operations: int = 10_000
-    """How many operations a restart replays at most, about: then a checkpoint is written."""
+    """Operations between checkpoints: about the most that a restart replays."""
     write_concern: WriteConcern = field(default_factory=WriteConcern)
     ack_delay_ms: int = 0
-    """How long a replica waits for more to confirm before it confirms; 0 confirms at once."""
+    """How long a replica delays an acknowledgement to combine several; 0 for no delay."""
     refresh_ms: int = 0
-    """How often the rows that readers see are renewed; 0 shows what is applied at once."""
+    """Interval after which readers see newly applied rows; 0 for immediately."""
     failover: Failover | None = None
-    """Whether replicas stand for mastership by themselves; None leaves it to an operator."""
+    """When replicas start an election by themselves; None: only an operator promotes."""
     quorum: Literal["safe", "none"] = "safe"
-    """ "none" lets a candidate go on with the answers it has got when it would give up: with it,
-    acknowledged writes may be lost."""
+    """With "none" a candidate whose time is over proceeds with the answers it has; this may lose
+    acknowledged writes."""
     stand_timeout_ms: int = 2_000
-    """A candidate without enough answers gives up after this."""
+    """Time after which a candidate without a quorum gives up."""
     max_lag_operations: int | None = None
-    """A node further behind the highest offset that anybody has heard of is not promoted."""
+    """Largest accepted lag of a new master, in operations behind the highest known offset."""
 
     def __post_init__(self) -> None:
-        """Refuse values that no cluster could run with."""
         for each in fields(self):
             value = getattr(self, each.name)
             is_whole = isinstance(value, int) and not isinstance(value, bool)
@@ -88,7 +88,7 @@ class ReplicationOptions:
                     f"{each.name} is out of its range",
                     got=repr(value),
                     wanted=f"an integer of {_LOWEST.get(each.name, 1)} or more",
-                    remedy="leave it out for the default",
+                    remedy="omit it to use the default",
                 )
         self._check_choices()
         self._check_order("heartbeat_ms", "connection_timeout_ms", times=2)
@@ -103,7 +103,7 @@ class ReplicationOptions:
                 "there is no such quorum",
                 got=f"quorum={self.quorum!r}",
                 wanted='"safe" or "none"',
-                remedy='use "safe": acknowledged writes stay',
+                remedy='use "safe" to keep acknowledged writes',
             )
         limit = self.max_lag_operations
         if limit is not None and (not isinstance(limit, int) or limit < 0):
@@ -111,7 +111,7 @@ class ReplicationOptions:
                 "max_lag_operations is out of its range",
                 got=repr(limit),
                 wanted="None, or an integer of 0 or more",
-                remedy="leave it out to promote whatever the lag",
+                remedy="pass None to promote a node with any lag",
             )
         asks_for_disks = self.write_concern.stage == "flushed" and self.write_concern.count != 0
         if asks_for_disks and not self.has_durable_log:
@@ -119,7 +119,7 @@ class ReplicationOptions:
                 "nothing is flushed without durable logs",
                 got='stage="flushed", has_durable_log=False',
                 wanted='another stage: "received", "applied" or "visible"',
-                remedy="give the nodes disks, or ask for less",
+                remedy="give the nodes disks, or pass another stage",
             )
 
     def _check_deadline(self) -> None:
@@ -142,7 +142,7 @@ class ReplicationOptions:
                 "two options contradict each other",
                 got=f"{small}={getattr(self, small)}, {large}={getattr(self, large)}",
                 wanted=f"{factor}{small} ≤ {large}",
-                remedy="change one of them",
+                remedy=f"lower {small} or raise {large}",
             )
 
     def __repr__(self) -> str:
@@ -166,7 +166,7 @@ def first_wait_ns(least_ms: int, round_trip_ns: int | None) -> int:
 
 
 def longer(wait_ns: int, first_ns: int) -> int:
-    """Twice the wait before asking or sending again, up to eight times the first.
+    """Return twice the wait before the next resend, at most eight times the first wait.
 
     Without a bound the mean wait is infinite where half of the round trips are lost.
 

@@ -39,7 +39,7 @@ class SnapshotSource:
         self._epochs = epochs
 
     def header(self, generation: int, epoch: int, reason: str, shared_offset: int) -> StartFull:
-        """What a replica is told before the chunks."""
+        """Return the message that precedes the chunks."""
         return StartFull(
             generation,
             epoch,

@@ -1,4 +1,4 @@
-"""Waits between attempts that may be in vain."""
+"""Exponential back-off between attempts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from vectorkit.units import NS_PER_MS
 
 
 class Backoff:
-    """Doubles from `backoff_ms_min` to `backoff_ms_max`; a success begins anew.
+    """Doubles from `backoff_ms_min` to `backoff_ms_max`; a success resets it.
 
     >>> backoff = Backoff(ReplicationOptions(), now_ns=0)
     >>> backoff.tried(now_ns=0)

@@ -1,4 +1,4 @@
-"""When a replica stands by itself: a detector's suspicion, or the memory of having served."""
+"""Election timeout: when a replica starts an election by itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from vectorkit.units import NS_PER_MS
 
 
 class Suspicion:
-    """When a node stands by itself: silence of its master, or none found after a restart.
+    """Decide when a node starts an election: on silence, or without a master after a restart.
 
-    `stands_at_ns` is for a node that has served before it restarted; the first master that shows
-    itself ends it. A node that has stood in vain waits for longer each time, up to what an attempt
-    may take: where suspicion is quicker than an election, none would ever come to its end.
+    `stands_at_ns` applies to a node that served before it restarted, until a master contacts it.
+    After each failed election the node doubles its back-off, up to `stand_timeout_ms`. Otherwise,
+    with suspicion faster than an election, candidates would interrupt each other without end.
     """
 
     def __init__(self, member: Member, stands_at_ns: int | None = None) -> None:
@@ -30,7 +30,7 @@ class Suspicion:
             self._detector = failover.new_detector(options.heartbeat_ms, member.now_ns)
 
     def heard(self, now_ns: int, *, is_beat: bool = False) -> None:
-        """The master has shown that it lives; `is_beat`: by a heartbeat."""
+        """Reset the timeout after a message of the master; `is_beat`: it was a heartbeat."""
         self._stands_at_ns = None
         self._member.failed_elections = 0
         if self._detector is not None:
@@ -38,12 +38,12 @@ class Suspicion:
 
     @property
     def reason(self) -> Literal["silence", "served_last"]:
-        """Why it stands: its master is silent, or none has shown itself to one that has served."""
+        """Why the node starts an election: silence, or no master though it served last."""
         return "silence" if self._stands_at_ns is None else "served_last"
 
     @property
     def due_ns(self) -> int | None:
-        """When silence from now on is enough; None for never."""
+        """When the node starts an election if silence continues; None for never."""
         if self._detector is None:
             return self._stands_at_ns
         suspected_ns = self._detector.suspects_at_ns() + self._wait_ns
@@ -51,7 +51,7 @@ class Suspicion:
 
 
 def _pause_ns(failed_elections: int, options: ReplicationOptions) -> int:
-    """Doubles with each stand in vain, from `backoff_ms_min` to `stand_timeout_ms`."""
+    """Doubles with each failed election, from `backoff_ms_min` to `stand_timeout_ms`."""
     if not failed_elections:
         return 0
     pause_ms = options.backoff_ms_min << min(failed_elections - 1, 16)

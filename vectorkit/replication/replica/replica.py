@@ -195,7 +195,7 @@ class ReplicaRole(Role):
         return is_held
 
     def on_announce(self, source: str, message: Announce) -> None:
-        """Follow whoever serves a higher epoch, or this one if nobody was known."""
+        """Follow a master of a higher epoch, or the first known master."""
         self.on_master(source, message.epoch)
         is_news = message.epoch > self._epoch or self._master_id is None
         is_over = source == self._master_id and message.generation == self._generation
@@ -316,7 +316,7 @@ class ReplicaRole(Role):
         self._partial_until = self._next_beat_ns = self._ack_at_ns = None
 
     def _reconnect(self, wants: str = "") -> None:
-        """Shake hands again, at once or after too many syncs in vain."""
+        """Start another handshake, immediately or after a back-off if too many syncs failed."""
         self._leave()
         self._wants = wants or self._wants
         is_hopeless = self._sync_attempts >= self.member.options.sync_attempts_max
