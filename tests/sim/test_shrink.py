@@ -264,7 +264,7 @@ def test_a_function_of_a_run_can_say_what_matters_where_nothing_is_promised():
 def test_a_function_that_says_no_of_the_run_is_refused():
     with pytest.raises(InvalidInput) as caught:
         sim.shrink(sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=300), loses_a_write)
-    assert caught.value.got == "loses_a_write, which says no of this run"
+    assert caught.value.got == "loses_a_write, which is false"
 
 
 def test_an_unknown_check_is_refused_with_the_names_of_the_known(run):

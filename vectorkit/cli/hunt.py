@@ -1,4 +1,4 @@
-"""The hunt: random scenarios until the time is up, a file for each that breaks, and a report."""
+"""The hunt: run random scenarios for a given time, save each find, and print a report."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ _MS_PER_HOUR: Final = 3_600_000
 
 
 def hunt(*, minutes: float, first_seed: int, jobs: int, out: Path, is_json: bool) -> int:
-    """Try one seed after the other until the time is up; 1 where something was broken, else 0.
+    """Try consecutive seeds for `minutes`; return 1 if a check was violated, else 0.
 
-    Each find is a file in the folder `out`, written at once. Interrupted, it reports what it has
-    done. Raises InvalidOption, and an OSError for a folder that cannot be made, before it begins.
+    The hunt writes each find immediately to a file in the folder `out`. After an interrupt it
+    reports the seeds so far.
+
+    Raises:
+        InvalidOption: an argument is out of its range; raised before the hunt begins.
+        OSError: `out` cannot be created; raised before the hunt begins.
     """
     if not (isfinite(minutes) and minutes > 0):
         raise InvalidOption(
-            "a hunt needs time",
+            "the duration of a hunt must be above 0",
             got=f"--minutes {minutes}",
             wanted="a number above 0",
             remedy="pass --minutes 10",

@@ -331,8 +331,8 @@ class Node:
     def _take(self, source: str, message: Message) -> None:
         """Drop what comes from an index that was replaced or retired; learn, durably, of newer.
 
-        Whoever answers a node must not forget its index after a restart: an earlier life's acks
-        and promises would count again.
+        A node that answers another must not forget its index after a restart: acks and promises
+        of an earlier incarnation would count again.
         """
         member, index = self.member, index_of_sender(message)
         if index is not None:

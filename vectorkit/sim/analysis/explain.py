@@ -1,4 +1,4 @@
-"""The life of one write, in words and as rows."""
+"""Explanation of one write, as text and as rows."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ EXPLANATION: Final[Schema] = {
 
 
 class HasEvidence(Protocol):
-    """A run: whatever has the facts that checks may know."""
+    """A run, or any other object with the data that the checks read."""
 
     @property
     def evidence(self) -> Evidence:
-        """What they know."""
+        """The data that the checks read."""
         ...
 
 
 class ExplanationStep(NamedTuple):
-    """One thing that happened to a write."""
+    """One step of a write; `time_ms` is virtual."""
 
     time_ms: float
     stage: str
@@ -48,7 +48,7 @@ class ExplanationStep(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of one write; printed, it is a text.
+    """Describe what happened to one write; `print` shows it as text.
 
     >>> from vectorkit import sim
     >>> cluster = sim.Cluster(sim.ClusterOptions(replicas=1))
@@ -70,7 +70,7 @@ class Explanation:
     steps: tuple[ExplanationStep, ...]
 
     def to_frame(self) -> DataFrame:
-        """One row a step, in order of time."""
+        """Return one row per step, ordered by time: `time_ms`, `stage`, `node` and `detail`."""
         return frame_of_rows(self.steps, EXPLANATION)
 
     def __str__(self) -> str:
@@ -89,9 +89,18 @@ class Explanation:
 
 
 def explain(run: HasEvidence, offset: int, *, epoch: int | None = None) -> Explanation:
-    """The life of the record at an offset: of the final history, or of the history of `epoch`.
+    """Explain the record at a log offset: its stages in order of time, and its fate.
 
-    Raises InvalidInput where there is none.
+    Args:
+        run: a finished run.
+        offset: log offset of the record.
+        epoch: the epoch whose history holds the record; None for the final history.
+
+    Returns:
+        The explanation. `is_kept` says whether the final history holds the record.
+
+    Raises:
+        InvalidInput: that history has no record at `offset`.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500, seed=7)
@@ -102,7 +111,7 @@ def explain(run: HasEvidence, offset: int, *, epoch: int | None = None) -> Expla
 
 
 def explain_evidence(evidence: Evidence, offset: int, *, epoch: int | None = None) -> Explanation:
-    """The same, from what the checks know of a run."""
+    """Explain a record as `explain` does, from the evidence of a run."""
     history = evidence.history
     tip = history.final if epoch is None else (epoch, offset)
     place = history.at(tip, offset)
@@ -170,7 +179,7 @@ def _answered(evidence: Evidence, life: WriteHistory) -> list[ExplanationStep]:
     for event in evidence.trace[begin + 1 :]:
         match event:
             case RecordAppended(node=life.master, offset=again) if again <= offset:
-                break  # Another epoch of the same master: its records are others.
+                break  # The same master began another epoch: later events concern other records.
             case ConcernDegraded(node=life.master, offset=late) if late == offset:
                 steps.append(_late(event, "degraded"))
             case ConcernTimedOut(node=life.master, offset=late) if late == offset:

@@ -1,4 +1,4 @@
-"""Random faults of all kinds: the seed draws which, when, where, for how long, and how badly."""
+"""Random faults: the seed draws their kinds, times, targets, durations and severities."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LOSSES_SHARE: Final = 0.4
 def random_faults(
     options: ClusterOptions, *, duration_ms: int, seed: int, intensity: float = 0.5
 ) -> list[Fault]:
-    """Of all kinds of faults the seed draws which come, when, where, for how long, how badly.
+    """Draw faults of all kinds from a seed: times, targets, durations and severities.
 
     The guarantee stays whole: nothing is forced, and at most n nodes lose their state at a time,
     n being the replicas that the write concern asks for. The time of the faults is one to three

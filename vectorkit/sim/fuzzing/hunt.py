@@ -1,4 +1,4 @@
-"""The search for seeds that break something: scenarios drawn at random, run, checked, shrunk."""
+"""Search for seeds that violate a check: draw, run, check and shrink random scenarios."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from vectorkit.sim.simulate import run_scenario
 STUCK: Final = "no_node_stays_stuck"
 REPLAY: Final = "the_same_seed_gives_the_same_trace"
 RAISES: Final = "raises"
-"""What the hunt looks at beside the checks; an error's find is named after its class, too."""
+"""Findings beside those of the checks; that of an exception also names its class."""
 
 _REPEAT_EVERY: Final = 16
 _RUNS_MAX: Final = 300
-"""How many smaller scenarios are tried for a check that was broken."""
+"""Maximum number of smaller scenarios to try for a broken check."""
 VERDICTS: Final = ("held", "not exercised", "seen, not promised", "broken")
-"""What has become of a check."""
+"""All verdicts of a check."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """What has become of one seed."""
+    """The result of one seed."""
 
     seed: int
     event_count: int = 0
     duration_ms: float = 0.0
     verdicts: tuple[tuple[str, str], ...] = ()
-    """Each check with its verdict."""
+    """(check, verdict) pairs."""
     places: tuple[CoverageGoal, ...] = ()
-    """What the run has been through."""
+    """The coverage goals that the run reached."""
     finds: tuple[KeptSeed, ...] = ()
 
 
 def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Trial:
-    """Draw, run and check the scenario of a seed, and shrink it for each thing that it breaks.
+    """Draw, run and check the scenario of a seed; shrink it for each violation.
 
-    An exception is a find like another. One seed of sixteen is run twice: its trace must be equal.
+    An exception counts as a find. One seed in sixteen runs twice and must give an equal trace.
 
     >>> trial = try_seed(14)
     >>> trial.seed, trial.finds
@@ -77,7 +77,7 @@ def try_seed(seed: int, draw: Callable[[int], Scenario] = random_scenario) -> Tr
 
 
 def problems_of(scenario: Scenario, *, is_repeated: bool = True) -> dict[str, tuple[str, ...]]:
-    """All that goes wrong in a scenario: each by its name, with the evidence."""
+    """Run a scenario and return all violations by name, with the evidence."""
     return _tried(scenario, is_repeated=is_repeated)[1]
 
 
@@ -88,9 +88,9 @@ def _smaller(scenario: Scenario, run: Run | None, problem: str) -> Scenario | No
 
 
 def with_fewer_faults(scenario: Scenario, problem: str) -> Scenario | None:
-    """The scenario with no fault that its problem does not need; None where all are needed.
+    """Remove all faults that a problem does not need; return None if it needs all of them.
 
-    For what no check looks at: errors, nodes out of line, another trace the second time.
+    This is for problems that no check covers: exceptions, stuck nodes, traces that differ.
     """
     smallest, size = scenario, len(scenario.faults)
     while size:
@@ -113,7 +113,7 @@ def _tried(
         run = run_scenario(scenario)
         problems = {each.name: each.evidence for each in run.check().broken}
         again = run_scenario(scenario).trace_hash if is_repeated else run.trace_hash
-    except Exception as error:  # Whatever it is: that the engine raises is what is looked for.
+    except Exception as error:  # Any exception of the engine is a find.
         last = traceback.extract_tb(error.__traceback__)[-1]
         text = traceback.format_exception_only(error)[-1].strip()
         return None, {f"{RAISES}_{type(error).__name__}": (text, f"in {last.name}: {last.line}")}

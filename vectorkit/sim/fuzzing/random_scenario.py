@@ -1,4 +1,4 @@
-"""Whole experiments from a seed: cluster, load and faults, each part by draws of its own."""
+"""Random scenarios from a seed: cluster, workload and faults have independent draws."""
 
 from __future__ import annotations
 
@@ -45,18 +45,20 @@ _NEMESES: Final = (
 _INTENSITIES: Final = (0.2, 0.5, 0.8)
 _CLOCK_FAULTS: Final = (ClockDrift, ClockJump, ClockOffset)
 _EVENTS_MAX: Final = 200_000
-"""A run of so many events does not end by itself."""
+"""A run with more events counts as endless."""
 _MS_PER_NODE: Final = 20
 _NEMESIS: Final = 8
 
 
 def random_scenario(seed: int) -> Scenario:
-    """Draw a sound experiment of a few seconds: equal seeds give equal scenarios, on any machine.
+    """Draw a valid scenario of 4 to 8 virtual seconds; equal seeds give equal scenarios.
 
-    Most stay below 5,000 events. Hardly a drawn fault voids what the cluster's options promise:
-    only where all nodes of a cluster without disks restart, or where a node has not returned with
-    its state when the next one loses its own. Then the run says so. Raises InvalidOption for what
-    is no seed.
+    Most runs have fewer than 5,000 events. Drawn faults rarely void the guarantee of the options:
+    only if all nodes of a cluster without disks restart, or if a node loses its state before
+    another has recovered its own. The run then reports it.
+
+    Raises:
+        InvalidOption: the seed is not an integer from 0 to 2**64 − 1.
 
     >>> scenario = random_scenario(7)
     >>> scenario == random_scenario(7), scenario.seed
@@ -99,7 +101,7 @@ def _options(draws: Draws, seed: int) -> ClusterOptions:
 
 
 def _calmed(options: ClusterOptions) -> ClusterOptions:
-    """Nothing regular comes so often that a run is hardly anything else."""
+    """Limit periodic events, so that they do not dominate a run."""
     fastest_ms, drawn = _MS_PER_NODE * len(options.node_ids), options.replication
     calmed = replace(
         drawn,
@@ -182,7 +184,7 @@ def _workload(draws: Draws, options: ClusterOptions) -> Workload:
 
 
 def _faults(draws: Draws, options: ClusterOptions, duration_ms: int, seed: int) -> list[Fault]:
-    """Random faults, a named pattern, both, or rarely none; half of the runs leave clocks alone."""
+    """Random faults, a named pattern, both, or rarely none; half of them without clock faults."""
     nemeses = [random_faults] if draws.has(0.75, 0) else []
     nemeses += [draws.pick(_NEMESES, 1)] if draws.has(0.5, 2) else []
     faults = [
@@ -195,6 +197,6 @@ def _faults(draws: Draws, options: ClusterOptions, duration_ms: int, seed: int) 
             intensity=draws.pick(_INTENSITIES, 3, number),
         )
     ]
-    if draws.has(0.5, 4):  # With drift there is no bound to keep.
+    if draws.has(0.5, 4):  # Clock faults void time bounds: test those without.
         faults = [fault for fault in faults if not isinstance(fault, _CLOCK_FAULTS)]
     return sorted(faults, key=lambda fault: fault.at_ms)

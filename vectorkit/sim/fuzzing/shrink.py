@@ -1,4 +1,4 @@
-"""From a run that broke a promise to the smallest scenario that still breaks it."""
+"""Shrink a run that violates a check to a smaller scenario that still does."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _AFTER_MS: Final = 2_000
 
 @dataclass(frozen=True)
 class Shrunk:
-    """The smallest scenario that was found to break a check; printed, it is the JSON.
+    """The smallest scenario found that violates a check; `print` shows its JSON.
 
     `sim.simulate(sim.Scenario.from_json(shrunk.to_json()))` runs it again.
 
@@ -57,52 +57,52 @@ class Shrunk:
     check: str
     scenario: Scenario
     run: Run
-    """Its run."""
+    """The run of `scenario`."""
     finding: Finding | None
-    """What the check says of it; None where a function has decided."""
+    """The finding of the check; None if a function decided."""
     runs: int
-    """How many candidates were simulated to find it."""
+    """Number of simulated candidates."""
     is_minimal: bool
-    """Whether nothing more could be taken away; else `runs_max` came first."""
+    """Whether no further reduction is possible; else `runs_max` ended the search."""
     reductions: tuple[Reduction, ...] = ()
 
     @property
     def fault_count(self) -> int:
-        """How many faults are left."""
+        """Number of remaining faults."""
         return len(self.scenario.faults)
 
     @property
     def node_count(self) -> int:
-        """How many nodes are left."""
+        """Number of remaining nodes."""
         return len(self.scenario.options.node_ids)
 
     @property
     def client_count(self) -> int:
-        """How many clients are left."""
+        """Number of remaining clients."""
         load = self.scenario.workload
         return 0 if load is None else load.clients
 
     @property
     def operation_count(self) -> int:
-        """How many writes and reads the clients make."""
+        """Number of requests that the clients make."""
         return len(self.run.trace.of(RequestInvoked))
 
     @property
     def duration_ms(self) -> float:
-        """How long the scenario lasts."""
+        """Duration of the scenario, in virtual ms."""
         return self.scenario.duration_ms
 
     @property
     def steps(self) -> DataFrame:
-        """A row per thing that was made smaller: after how many runs, from what, to what."""
+        """One row per reduction: runs so far, what, before and after."""
         return frame_of_rows(self.reductions, REDUCTIONS)
 
     def to_json(self, indent: int | None = 2) -> str:
-        """The scenario as a text that `Scenario.from_json` reads."""
+        """Return the scenario as JSON; `Scenario.from_json` reads it."""
         return self.scenario.to_json(indent)
 
     def plot_timeline(self, *, ax: Axes | None = None, **kwargs: Any) -> Axes:
-        """The space-time diagram of the requests and faults that are left; `from_ms=`, `to_ms=`."""
+        """Draw the remaining requests and faults over time; `from_ms=`, `to_ms=` limit it."""
         from_ms, to_ms = _window_ms(self.run, self.scenario)
         window = {"from_ms": from_ms, "to_ms": to_ms, **kwargs}
         return self.run.plot_timeline(ax=ax, **window)
@@ -148,15 +148,20 @@ def shrink(
     runs_max: int = 1_000,
     progress: Callable[[int], None] | None = None,
 ) -> Shrunk:
-    """Take away from a run's scenario whatever a broken check can be broken without.
+    """Find a smaller scenario that still violates `check`.
 
-    Faults, nodes, clients and requests go, options return to their defaults, times become shorter
-    and rounder, as long as the very same check stays broken. The same run gives the same answer.
-    After `runs_max` simulations the best so far is given. `progress(runs)` is called after each.
-    In place of a check's name a function of a run may say whether what matters is still there.
+    The search removes faults, nodes, clients and requests, resets options to their defaults, and
+    shortens and rounds times, as long as the same check stays broken. It is deterministic.
 
-    Raises InvalidInput for a run that was stepped by hand, for a check that there is not or that is
-    not broken, and for a function that says no of the run.
+    Args:
+        run: a run of `sim.simulate` that violates the check.
+        check: name of the check, or a function of a run that is true if the problem is present.
+        runs_max: maximum number of simulations; after it the smallest scenario so far is returned.
+        progress: called with the number of simulations, after each one.
+
+    Raises:
+        InvalidInput: the run comes from a Cluster that was stepped by hand, there is no such check,
+            the check is not broken, or the function is false for the run.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
@@ -170,7 +175,7 @@ def shrink(
     check_range("runs_max", runs_max, 1, 1 << 40)
     if not isinstance(check, str) and not callable(check):
         raise InvalidInput(
-            "nobody can say what must stay broken",
+            "check must be a name or a function",
             got=f"check={check!r}",
             wanted="the name of a check, or a function of a run that is true or false",
             remedy="pass one of run.check().broken by its name",
@@ -178,7 +183,7 @@ def shrink(
     is_broken = _by_name(run, check) if isinstance(check, str) else check
     if run.scenario is None:
         raise InvalidInput(
-            "this run has no scenario that could be made smaller",
+            "this run has no scenario to shrink",
             got="a run of a Cluster that was stepped by hand",
             wanted="a run of sim.simulate",
             remedy="let sim.simulate do the same, with a workload and faults",
@@ -201,7 +206,7 @@ def shrink(
 
 
 def _by_name(run: Run, check: str) -> Callable[[Run], bool]:
-    """Whether the check of a name is broken; only the function that finds it is asked."""
+    """Return a test for a broken check. It runs only the function that makes this finding."""
     owner = owner_of(run.check()[check].name, run.evidence)
 
     def is_broken(candidate: Run) -> bool:
@@ -214,10 +219,10 @@ def _by_name(run: Run, check: str) -> Callable[[Run], bool]:
 def _not_broken(run: Run, name: str, *, has_check: bool) -> InvalidInput:
     if not has_check:
         return InvalidInput(
-            "there is nothing to keep",
-            got=f"{name}, which says no of this run",
-            wanted="a function that says yes of the run that is to be made smaller",
-            remedy="pass a run in which it happens",
+            "the function is false for this run",
+            got=f"{name}, which is false",
+            wanted="a function that is true for the run to shrink",
+            remedy="pass a run for which the function is true",
         )
     others = ", ".join(each.name for each in run.check().broken)
     return InvalidInput(
@@ -229,7 +234,7 @@ def _not_broken(run: Run, name: str, *, has_check: bool) -> InvalidInput:
 
 
 def _window_ms(run: Run, scenario: Scenario) -> tuple[float, float]:
-    """From shortly before the first request or fault to shortly after the last of what follows."""
+    """Return the time window of all requests and faults, with a margin, in ms."""
     seen = [ns_to_ms(event.time_ns) for event in run.trace.events if _is_shown(event)]
     begun = [each.at_ms for each in scenario.faults if each.at_ms > 0]
     first_ms = min([*begun, *seen], default=0.0)
@@ -240,7 +245,7 @@ def _window_ms(run: Run, scenario: Scenario) -> tuple[float, float]:
 
 
 def _is_shown(event: TraceEvent) -> bool:
-    """Whether a diagram of the smallest scenario has to show an event beside the faults."""
+    """Whether the diagram must show this event besides the faults."""
     if isinstance(event, RoleTaken):
         return event.time_ns > 0 and event.role != "candidate"
     shown = (RequestInvoked, RequestCompleted, NodeCrashed)
