@@ -201,7 +201,7 @@ class _SignsOfLife:
         return self._heard_ns.get(node)
 
     def _give_up(self, master: str) -> None:
-        """Whoever knows of a master's new index drops what it has sent under the one before."""
+        """A node that knows a master's new index drops messages sent under the old one."""
         for node in [node for node, asked in self._asked.items() if asked == master]:
             del self._asked[node]
 

@@ -82,7 +82,7 @@ def rolling_restart(
 def isolate_master(
     options: ClusterOptions, *, duration_ms: int, seed: int, intensity: float = 0.5
 ) -> list[Fault]:
-    """Whoever is master then is cut off from all others, again and again.
+    """Isolate the master of the moment from all others, repeatedly.
 
     >>> isolate_master(ClusterOptions(), duration_ms=10_000, seed=7)[0].isolate
     ('CURRENT_MASTER',)

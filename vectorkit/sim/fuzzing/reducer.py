@@ -96,7 +96,7 @@ class Reducer:
         if is_new:
             self._is_broken[text] = self._simulate(scenario)
         if not self._is_broken[text] or not (is_new or self._is_done):
-            return False  # Whoever goes back to what he had comes to no end.
+            return False  # A repeated scenario could make the search cycle.
         self.scenario, self.plain = scenario, json.loads(text)
         self._note(what, str(before), str(after))
         return True
