@@ -2,6 +2,7 @@
 
 import ast
 import graphlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -300,3 +301,18 @@ def test_documents_list_the_layers_in_their_order(document: str) -> None:
     block = text[text.index("```text\nerrors ") :].split("```")[1].removeprefix("text\n")
     names = " ".join(line.strip().partition("  ")[0] for line in block.splitlines())
     assert names.replace("→", " ").split() == list(RANKS)
+
+
+# Words that readers had to guess; what they stood for has plain names, see docs/glossary.md.
+RIDDLES = re.compile(r"\b(told|whoever|so-manieth|in vain|let go|a row a)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("where", ["vectorkit/**/*.py", "docs/**/*.md", "README.md"])
+def test_no_text_or_name_has_a_word_that_a_reader_has_to_guess(where: str) -> None:
+    found = {
+        f"{path.name}:{number}": match[0]
+        for path in sorted(ROOT.parent.glob(where))
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if (match := RIDDLES.search(line))
+    }
+    assert found == {}

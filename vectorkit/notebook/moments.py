@@ -83,7 +83,7 @@ class LinkMoment:
 
     @property
     def in_flight(self) -> int:
-        """How many messages are on their way."""
+        """Number of messages in flight."""
         return len(self.progress)
 
 
@@ -182,7 +182,7 @@ class Moments:
     def at(self, time_ms: float) -> Moment:
         """The cluster at a time, whatever happened in that very moment included."""
         going_on = [each for each in self.windows if each.start_ms <= time_ms < each.end_ms]
-        told = bisect_right(self._event_times_ms, time_ms)
+        seen = bisect_right(self._event_times_ms, time_ms)
         return Moment(
             time_ms=time_ms,
             nodes=tuple(self._node(node, time_ms, going_on) for node in self.node_ids),
@@ -195,7 +195,7 @@ class Moments:
             faults=tuple(
                 f"{describe(each.fault)}, {each.end_ms - time_ms:,.0f} ms more" for each in going_on
             ),
-            latest=tuple(self.events[max(0, told - LATEST_COUNT) : told][::-1]),
+            latest=tuple(self.events[max(0, seen - LATEST_COUNT) : seen][::-1]),
         )
 
     def after(self, time_ms: float, *, step_ms: int = 1) -> int | None:

@@ -39,10 +39,10 @@ _SPAN_MIN: Final = 20
 
 def page(moment: Moment, strip: str) -> str:
     """Everything there is to see at one time, as one piece of HTML of constant height."""
-    told = f"<div>{_faults(moment)}{_requests(moment)}{_latest(moment)}</div>"
+    parts = f"<div>{_faults(moment)}{_requests(moment)}{_latest(moment)}</div>"
     return card(
         '<div style="display:flex;flex-wrap:wrap;gap:6px 26px;align-items:center">'
-        f"{picture(moment)}{told}</div>{_table(moment)}{strip}"
+        f"{picture(moment)}{parts}</div>{_table(moment)}{strip}"
     )
 
 
@@ -56,15 +56,15 @@ def summary(moment: Moment) -> str:
     """
     masters = [each.node for each in moment.nodes if each.role == "master"]
     down = [each.node for each in moment.nodes if each.role == "down"]
-    told = [f"{_listed(masters)} master{'s' * (len(masters) > 1)}" if masters else "no master"]
-    told += [f"{_listed(down)} down"] if down else []
+    parts = [f"{_listed(masters)} master{'s' * (len(masters) > 1)}" if masters else "no master"]
+    parts += [f"{_listed(down)} down"] if down else []
     counts = dict.fromkeys(STATUS_COLOURS, 0)
     for each in moment.nodes:
         if each.status is not None:
             counts[each.status] += 1
-    told += [f"{count} {status}" for status, count in counts.items() if count]
-    told += [f"going on: {fault}" for fault in moment.faults]
-    return f"At {moment.time_ms:,.0f} ms {'; '.join(told)}."
+    parts += [f"{count} {status}" for status, count in counts.items() if count]
+    parts += [f"going on: {fault}" for fault in moment.faults]
+    return f"At {moment.time_ms:,.0f} ms {'; '.join(parts)}."
 
 
 def _listed(nodes: list[str]) -> str:
@@ -72,7 +72,7 @@ def _listed(nodes: list[str]) -> str:
 
 
 def picture(moment: Moment) -> str:
-    """Nodes in a circle, messages on their way between them, as SVG."""
+    """Nodes in a circle, messages in flight between them, as SVG."""
     count = len(moment.nodes)
     places = {each.node: _place(index, count) for index, each in enumerate(moment.nodes)}
     return "".join(
@@ -166,8 +166,8 @@ def _role(node: NodeMoment) -> str:
 
 def _legend() -> str:
     drawn = []
-    told = "Rings: health, as the master saw the node when it was last sampled"
-    drawn.append(_text(8, _HEIGHT - 43, told, size=10, colour=_GREY, anchor="start"))
+    parts = "Rings: health, as the master saw the node when it was last sampled"
+    drawn.append(_text(8, _HEIGHT - 43, parts, size=10, colour=_GREY, anchor="start"))
     for index, status in enumerate(STATUS_COLOURS):
         x, y, colour = 14 + index * 106, _HEIGHT - 26, _status_colour(status)
         drawn.append(
@@ -253,8 +253,8 @@ def _log_bar(node: NodeMoment, low: int, high: int) -> str:
 
 def _requests(moment: Moment) -> str:
     counts = (("writes", moment.writes), ("reads", moment.reads))
-    told = [_request_line(name, count) for name, count in counts if count.asked]
-    return _lines("clients", told or ["no requests so far"], 2)
+    parts = [_request_line(name, count) for name, count in counts if count.asked]
+    return _lines("clients", parts or ["no requests so far"], 2)
 
 
 def _request_line(name: str, count: RequestCounts) -> str:
@@ -269,8 +269,8 @@ def _faults(moment: Moment) -> str:
 
 
 def _latest(moment: Moment) -> str:
-    told = [f"{each.time_ms:,.1f} ms  {each.text}" for each in moment.latest]
-    return _lines("what happened last", told, 5)
+    parts = [f"{each.time_ms:,.1f} ms  {each.text}" for each in moment.latest]
+    return _lines("what happened last", parts, 5)
 
 
 def _lines(title: str, lines: Iterable[str], count: int) -> str:

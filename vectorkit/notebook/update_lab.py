@@ -168,7 +168,7 @@ def picture_of(shown: Measured) -> bytes:
 
 
 def table_of(shown: Measured) -> str:
-    """The medians, a row a size of call, and the recall."""
+    """The medians, one row per batch size, and the recall."""
     from vectorkit.measure import summarise_updates
 
     facts: list[tuple[str, object]] = [
@@ -229,12 +229,12 @@ class UpdateLab(NotebookView):
         """Measure what is chosen and show it."""
         choice, done = self.choice, count(1)
 
-        def told() -> None:
+        def note_progress() -> None:
             self.status.value = f"measuring, {next(done)} of {choice.step_count} rounds"
 
         self.button.disabled, self.status.value = True, "compiling …"
         try:
-            self.measured = measured(choice, _data(choice, self.data), told)
+            self.measured = measured(choice, _data(choice, self.data), note_progress)
             picture = png_html(picture_of(self.measured), "time per row by rows per call")
             self.html.value = card(table_of(self.measured) + picture)
         finally:

@@ -84,10 +84,10 @@ def button(description: str, on_click: Callable[[], object], *, tooltip: str, wi
 
 
 def step_of(length_ms: float) -> int:
-    """How far one step of a slider over such a length goes.
+    """Return the step in ms of a slider over this length.
 
-    A browser moves a slider to the next multiple of its step and tells the kernel so: whoever
-    sets one must set a multiple.
+    A browser moves a slider to the next multiple of its step and reports that to the kernel, so
+    code that sets a slider must set a multiple.
 
     >>> step_of(300), step_of(8_000), step_of(3_600_000)
     (1, 100, 1000)

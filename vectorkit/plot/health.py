@@ -165,7 +165,7 @@ def _draw_dwells(ax: Axes, row: int, dwells: list[tuple[float, float, str]], end
             linewidth=0,
             zorder=3 if is_short else 2,
         )
-        # What was seen in a single sample has no length that could be told.
+        # What was seen in a single sample has no known length.
         is_told = is_short and length_s > 0
         if has_room and is_told and left_s - labelled_s >= end_s * share:
             # At the left edge a label begins at its bar, elsewhere it lies over its middle.

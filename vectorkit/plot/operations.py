@@ -63,8 +63,8 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         ax.hlines(row, low, nearly_all, color=blue, linewidth=1.2, zorder=2)
         ax.hlines(row, tenth, most, color=blue, linewidth=6, zorder=2)
         ax.plot(middle, row, "o", color=blue, markerfacecolor=hollow, markersize=7, zorder=3)
-        told = (middle, nearly_all) if is_short else (middle, most, nearly_all)
-        write_beside(ax, row, " · ".join(map(_rounded, told)))
+        quantiles = (middle, nearly_all) if is_short else (middle, most, nearly_all)
+        write_beside(ax, row, " · ".join(map(_rounded, quantiles)))
     least, most = min(ends_ms, default=0.0), max(ends_ms, default=0.0)
     is_wide = most > _LOG_ABOVE * least > 0
     if is_wide:

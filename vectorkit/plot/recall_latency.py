@@ -70,7 +70,7 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     times_us = table["us_per_query"]
     is_wide = len(table) and times_us.max() > _WIDE * times_us.min()
     ax.set_yscale("log")
-    # Less than a decade has too few ticks of its own; even ones are told apart there, too.
+    # Less than a decade has too few ticks of its own; label the even ticks there, too.
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(5))
     ax.yaxis.set_major_formatter("{x:,.10g}")
     ax.minorticks_off()

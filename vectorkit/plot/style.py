@@ -300,8 +300,8 @@ def shade_faults(
 def _told(counts: Counter[str], many: str) -> str:
     """What there was: by name if that is short."""
     names = (name if count == 1 else f"{count} × {name}" for name, count in counts.items())
-    told = ", ".join(names)
-    return told if len(told) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
+    label = ", ".join(names)
+    return label if len(label) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], *, text_pt: float = _LEGEND_PT) -> None:

@@ -1,4 +1,4 @@
-"""The space-time diagram: who told whom what, when it came, and what each node was meanwhile."""
+"""The space-time diagram: messages from sender to receiver, and the role of each node over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an update costs, against deleting and inserting the row anew."""
+"""What an update costs, compared with deleting and inserting the row."""
 
 from __future__ import annotations
 

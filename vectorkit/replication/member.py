@@ -200,8 +200,8 @@ class Member:
         ]
 
     def _has_heard(self, slot: int) -> bool:
-        told = self.heard.get(slot)
-        return told is not None and told.index >= self.known.newest[slot]
+        promise = self.heard.get(slot)
+        return promise is not None and promise.index >= self.known.newest[slot]
 
     # What satisfies the write concern
 

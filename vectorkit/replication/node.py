@@ -338,11 +338,11 @@ class Node:
         if index is not None:
             if member.known.refuses(index):
                 return
-            told = known_of(message)
-            self._learn(told)
+            reported = known_of(message)
+            self._learn(reported)
             if not self._is_up:
                 return  # Its own index was refused.
-            if not member.has_kept(told):
+            if not member.has_kept(reported):
                 member.keep_known(partial(self._take_later, source, message))
                 return
         answer = _ANSWERS.get(type(message))
@@ -382,10 +382,10 @@ class Node:
 
     def _on_ask_promise(self, source: str, message: AskPromise) -> None:
         member = self.member
-        told = TellPromise(
+        reported = TellPromise(
             message.index, member.index, member.promise, member.is_lost, member.known
         )
-        member.outbox.send(source, told)
+        member.outbox.send(source, reported)
 
     def _on_confirm_epoch(self, source: str, message: ConfirmEpoch) -> None:
         self.role.on_master(source, message.epoch)

@@ -64,6 +64,6 @@ class ReturningRole(Role):
     def _go_on(self) -> None:
         if not self.missing:
             member = self.member
-            promises = [told.promise for told in member.heard.values()]
+            promises = [each.promise for each in member.heard.values()]
             member.promise = max(member.promise, *promises, 0)
             member.switch_role(self._follow())

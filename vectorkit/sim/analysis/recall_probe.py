@@ -114,8 +114,8 @@ class RecallProbe:
             )
 
     def _note_answers(self, node_id: str, here: Position, served: BatchMatches) -> None:
-        told = [(tuple(each.ids), np.asarray(each.scores).tobytes()) for each in served]
-        answers = xxhash.xxh3_128_hexdigest(repr(told).encode())
+        shown = [(tuple(each.ids), np.asarray(each.scores).tobytes()) for each in served]
+        answers = xxhash.xxh3_128_hexdigest(repr(shown).encode())
         now_ms, history = ns_to_ms(self._engine.now_ns), here.hash.hex()
         self.answers.append(AnswerSample(now_ms, node_id, here.offset, history, answers))
 

@@ -138,8 +138,8 @@ class Findings(Sequence[Finding]):
 
     def __repr__(self) -> str:
         count = Counter(each.verdict for each in self._found)
-        told = [f"{count[verdict]} {words}" for verdict, words in VERDICT_WORDS.items()]
-        return f"Findings({'; '.join(told)})"
+        counts = [f"{count[verdict]} {words}" for verdict, words in VERDICT_WORDS.items()]
+        return f"Findings({'; '.join(counts)})"
 
     def _repr_html_(self) -> str:
         rows = [

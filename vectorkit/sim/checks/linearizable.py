@@ -183,8 +183,8 @@ def check_linearizable(evidence: Evidence, *, steps_max: int = STEPS_MAX) -> Fin
                 is_promised=is_promised,
             )
     if given_up:
-        told = f"gave up on {', '.join(map(repr, given_up[:3]))} after {steps_max:,} steps each"
-        idle = f"{told}: {len(given_up)} of {len(calls)} keys"
+        limit = f"gave up on {', '.join(map(repr, given_up[:3]))} after {steps_max:,} steps each"
+        idle = f"{limit}: {len(given_up)} of {len(calls)} keys"
         finding = tally.finding(of="calls", idle=idle)
         if finding.verdict != "held":
             return finding

@@ -89,17 +89,17 @@ def check_values(evidence: Evidence) -> list[Finding]:
     Rows that were there before the first request count as never written, or as never there.
     """
     foreign = evidence.foreign_count
-    told = CheckTally("reads_match_their_history")
+    matching = CheckTally("reads_match_their_history")
     deleted = CheckTally("deletes_stay_deleted")
     if foreign:
         idle = f"{foreign:,} records were written by other hands, of which the trace has no keys"
-        return [told.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
+        return [matching.finding(of="", idle=idle), deleted.finding(of="", idle=idle)]
     written = writes_by_key(evidence)
     for request in evidence.requests:
         if request.is_write or not request.is_ok or request.value is None:
             continue
         last = last_write(evidence, written.get(request.key, []), request.place)
-        told.see()
+        matching.see()
         what = (
             f"read {request.number} of {request.key!r} at {request.node} "
             f"({ns_to_ms(request.completed_ns or 0):,} ms, {evidence.place(request.place)}) "
@@ -107,18 +107,18 @@ def check_values(evidence: Evidence) -> list[Finding]:
         )
         if last is None:
             if request.value > 0:
-                told.violated(f"{what}, where nothing had been written")
+                matching.violated(f"{what}, where nothing had been written")
         elif last[1].kind == "delete":
             deleted.see()
             if request.value != -1:
-                told.violated(f"{what}, deleted at {evidence.place(last[0])}")
+                matching.violated(f"{what}, deleted at {evidence.place(last[0])}")
                 deleted.violated(f"{what}, deleted at {evidence.place(last[0])}")
         elif request.value != last[1].number:
-            told.violated(
+            matching.violated(
                 f"{what}, where {last[1].number} was written at {evidence.place(last[0])}"
             )
     return [
-        told.finding(of="reads", idle="no read was answered"),
+        matching.finding(of="reads", idle="no read was answered"),
         deleted.finding(of="reads of deleted rows", idle="no deleted row was read"),
     ]
 

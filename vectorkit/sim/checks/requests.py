@@ -108,9 +108,9 @@ def requests_of(trace: Sequence[TraceEvent]) -> list[ObservedRequest]:
 
 def _served_index(answers: Sequence[tuple[int, AnswerSent]], end: RequestCompleted) -> int | None:
     """When the answer that came was sent; of answers alike, the first."""
-    told = end.node, end.outcome, end.epoch, end.offset
+    answer = end.node, end.outcome, end.epoch, end.offset
     for index, sent in answers:
-        if told == (sent.node, sent.outcome, sent.epoch, sent.offset):
+        if answer == (sent.node, sent.outcome, sent.epoch, sent.offset):
             return index
     return None
 

@@ -46,7 +46,7 @@ def check_status(evidence: Evidence) -> Finding:
     protocol = evidence.options.protocol
     tally = CheckTally("status_is_honest")
     since_ms: dict[str, float] = {}
-    told: set[str] = set()
+    warned: set[str] = set()
     for sample in evidence.samples:
         node = sample.node
         is_behind = sample.lag_ms_true > protocol.lagging_above_ms and sample.is_up
@@ -55,11 +55,11 @@ def check_status(evidence: Evidence) -> Finding:
         tally.see(is_behind)
         if not is_behind or sample.status != "Connected":
             since_ms.pop(node, None)
-            told.discard(node)
+            warned.discard(node)
             continue
         begin_ms = since_ms.setdefault(node, sample.time_ms)
-        if sample.time_ms - begin_ms > protocol.connection_timeout_ms and node not in told:
-            told.add(node)
+        if sample.time_ms - begin_ms > protocol.connection_timeout_ms and node not in warned:
+            warned.add(node)
             tally.violated(
                 f"{node} was Connected from {begin_ms:,} to {sample.time_ms:,} ms and is truly "
                 f"{sample.lag_ms_true:,} ms behind"

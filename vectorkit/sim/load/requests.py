@@ -140,7 +140,7 @@ class Requests:
         return Write("write", key, UpdateVectors(self._collection, (key,), vectors, (payload,)))
 
     def _moved(self, place: int, client: int, index: int) -> Float32Array:
-        """A row a quarter of the way from its first place towards a drawn one's, shape (1, dim)."""
+        """The row's first vector, moved a quarter of the way to a drawn one, shape (1, dim)."""
         word = self._draw(_TOWARDS_STREAM, client, index, is_read=False)
         towards = below(word, len(self.ids))
         start = self.vectors[place : place + 1]

@@ -58,5 +58,5 @@ def sweep(
         name: pd.Categorical.from_codes(list(codes), categories=pd.Index(list(labels)))
         for name, (labels, codes) in settings.items()
     }
-    told = frame_of_rows([[row.get(name) for name in SWEEP] for row in rows], SWEEP)
-    return pd.concat([pd.DataFrame(columns), told], axis="columns")
+    results = frame_of_rows([[row.get(name) for name in SWEEP] for row in rows], SWEEP)
+    return pd.concat([pd.DataFrame(columns), results], axis="columns")

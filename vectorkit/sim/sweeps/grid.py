@@ -113,12 +113,12 @@ def planned(settings: Sequence[Setting], base: Scenario, seeds: Sequence[int]) -
             for seed in seeds:
                 yield Planned(indices, _scenario(template, seed, nemesis))
         except (InvalidInput, TypeError) as error:
-            told = ", ".join(
+            listed = ", ".join(
                 f"{each.name}={each.labels[i]!r}" for each, i in zip(settings, indices, strict=True)
             )
             raise InvalidOption(
                 "a combination of the grid cannot run",
-                got=f"{told}: {error}",
+                got=f"{listed}: {error}",
                 wanted="values that go together",
                 remedy="nothing has run yet: take the value out, or change the base",
             ) from error

@@ -57,8 +57,8 @@ def _concern(concern: WriteConcern) -> str:
 
 def _faults(faults: Sequence[object]) -> str:
     counts = Counter(type(fault).__name__ for fault in faults)
-    told = (kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items())
-    return ", ".join(told) or "none"
+    parts = (kind if count == 1 else f"{count} × {kind}" for kind, count in counts.items())
+    return ", ".join(parts) or "none"
 
 
 def _function(function: Any) -> str:

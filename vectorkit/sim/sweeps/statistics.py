@@ -60,8 +60,8 @@ def compare(frame: DataFrame, setting: str, a: Any, b: Any, *, of: str = "has_lo
     >>> load = sim.Workload(writes_per_s=20, source="uniform:20x4")
     >>> base = sim.Scenario(sim.ClusterOptions(replicas=1), workload=load, duration_ms=500)
     >>> frame = sim.sweep({"delay_ms": [1, 5]}, seeds=range(6), base=base)
-    >>> told = sim.compare(frame, "delay_ms", 1, 5, of="write_latency_ms_p50")
-    >>> told[["pairs", "difference", "p_value"]].to_numpy().tolist()
+    >>> compared = sim.compare(frame, "delay_ms", 1, 5, of="write_latency_ms_p50")
+    >>> compared[["pairs", "difference", "p_value"]].to_numpy().tolist()
     [[6.0, 8.0, 0.03125]]
     """
     from vectorkit.sim.sweeps import intervals

@@ -31,8 +31,8 @@ class RecordAppended:
     request: int | None = None
 
     def row(self) -> Row:
-        told = self.history if self.request is None else f"{self.history}|{self.request}"
-        fields = (self.operation, self.offset, self.epoch, told)
+        stated = self.history if self.request is None else f"{self.history}|{self.request}"
+        fields = (self.operation, self.offset, self.epoch, stated)
         return (self.time_ns, "append", self.node, self.client, *fields)
 
 
