@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from vectorkit import frames, sim
 from vectorkit.errors import InvalidOption
-from vectorkit.sim.faults.codec import FAULTS, check_faults
+from vectorkit.sim.faults.codec import check_faults
+from vectorkit.sim.faults.faults import FAULTS
 
 ONE_OF_EACH = [
     sim.Partition(at_ms=1, for_ms=2, isolate=["node-1", "client-0"]),

@@ -11,8 +11,9 @@ from tests.sim.checks import rows
 from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication import Failover, WriteConcern, majority
-from vectorkit.sim.faults.codec import FAULTS, check_faults
+from vectorkit.sim.faults.codec import check_faults
 from vectorkit.sim.faults.draws import Draws
+from vectorkit.sim.faults.faults import FAULTS
 
 NEMESES = (
     sim.swizzle_clog,

@@ -8,7 +8,7 @@ from vectorkit import sim
 from vectorkit.errors import InvalidOption
 from vectorkit.replication.protocol.write_concern import STAGES
 from vectorkit.replication.routing import POLICIES
-from vectorkit.sim.faults.codec import FAULTS
+from vectorkit.sim.faults.faults import FAULTS
 from vectorkit.sim.options import LAWS
 
 SEEDS = range(400)

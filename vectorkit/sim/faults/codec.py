@@ -8,55 +8,7 @@ from typing import Any, Final, cast
 
 from vectorkit.errors import InvalidOption
 from vectorkit.records import from_plain
-from vectorkit.sim.faults.faults import (
-    CURRENT_MASTER,
-    Block,
-    ClockDrift,
-    ClockJump,
-    ClockOffset,
-    Clog,
-    Crash,
-    Cut,
-    Degrade,
-    Fault,
-    FlipBit,
-    FullDisk,
-    Partition,
-    Pause,
-    Promote,
-    Replace,
-    Restart,
-    Retire,
-    SlowCpu,
-    SlowDisk,
-    StalledDisk,
-)
-
-FAULTS: Final[dict[str, type[Fault]]] = {
-    kind.__name__: kind
-    for kind in (
-        Partition,
-        Cut,
-        Clog,
-        Block,
-        Degrade,
-        Crash,
-        Restart,
-        Pause,
-        SlowCpu,
-        SlowDisk,
-        StalledDisk,
-        FullDisk,
-        FlipBit,
-        ClockOffset,
-        ClockDrift,
-        ClockJump,
-        Promote,
-        Replace,
-        Retire,
-    )
-}
-"""Every kind of fault, by name."""
+from vectorkit.sim.faults.faults import CURRENT_MASTER, FAULTS, Fault, Partition
 
 _ENDS: Final = ("node", "source", "target")
 
@@ -110,6 +62,7 @@ def check_faults(
 def resolved(fault: Fault, master: str | None) -> Fault:
     """The fault with CURRENT_MASTER replaced by the node that is master now.
 
+    >>> from vectorkit.sim import Pause
     >>> resolved(Pause(at_ms=5, for_ms=10, node=CURRENT_MASTER), "node-2").names
     ('node-2',)
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar, dataclass_transform
 
 from vectorkit.display import options_table
 from vectorkit.errors import InvalidOption
@@ -65,6 +65,20 @@ class Fault:
         return options_table(self)
 
 
+FAULTS: Final[dict[str, type[Fault]]] = {}
+"""Every kind of fault, by name, in the order of definition."""
+
+T = TypeVar("T", bound=Fault)
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def _kind(kind: type[T]) -> type[T]:
+    """Make a frozen record of a class, and a kind of fault that files and reports know."""
+    made = dataclass(frozen=True, slots=True, kw_only=True)(kind)
+    FAULTS[made.__name__] = made
+    return made
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastingFault(Fault):
     """A fault that lasts for `for_ms` milliseconds; None: until all faults end."""
@@ -75,7 +89,7 @@ class LastingFault(Fault):
 # The network
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Partition(LastingFault):
     """Partition the network: no message passes between the parts.
 
@@ -126,7 +140,7 @@ class LinkFault(LastingFault):
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Cut(LinkFault):
     """Drop every message from source to target; the reverse direction still works.
 
@@ -135,7 +149,7 @@ class Cut(LinkFault):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Clog(LinkFault):
     """Hold every message until the fault ends, then deliver all at once, in order.
 
@@ -144,7 +158,7 @@ class Clog(LinkFault):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Block(LinkFault):
     """Drop messages of one type, given by its class name in `replication.protocol.messages`.
 
@@ -160,7 +174,7 @@ class Block(LinkFault):
             raise _refused(self, f"message={self.message!r}", wanted, "name one of them")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Degrade(LinkFault):
     """Degrade links: add the values below to those of the links.
 
@@ -181,7 +195,7 @@ class Degrade(LinkFault):
 # Nodes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Crash(LastingFault):
     """Crash a node: it loses its memory and restarts after `for_ms`; None: when all faults end.
 
@@ -199,7 +213,7 @@ class Crash(LastingFault):
     lose_disk: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Restart(Fault):
     """Start a node that is down, also one with a later planned restart.
 
@@ -210,7 +224,7 @@ class Restart(Fault):
     node: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Pause(LastingFault):
     """Pause a node. It keeps its state; messages, timers and disk completions wait.
 
@@ -221,7 +235,7 @@ class Pause(LastingFault):
     node: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class SlowCpu(LastingFault):
     """Slow a node down: each step takes `step_ms` longer, and events meanwhile wait.
 
@@ -236,7 +250,7 @@ class SlowCpu(LastingFault):
 # Disks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class SlowDisk(LastingFault):
     """Slow a disk down: each write takes `factor` times as long.
 
@@ -251,7 +265,7 @@ class SlowDisk(LastingFault):
         check_not_negative("factor", self.factor)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class StalledDisk(LastingFault):
     """Stall a disk: it begins no write.
 
@@ -262,7 +276,7 @@ class StalledDisk(LastingFault):
     node: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class FullDisk(LastingFault):
     """Fill a disk: it begins no write, and a master refuses writes with DiskFull.
 
@@ -273,7 +287,7 @@ class FullDisk(LastingFault):
     node: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class FlipBit(Fault):
     """Flip a bit on a node's disk, in the record at `offset`, or in the checkpoint for offset 0.
 
@@ -290,7 +304,7 @@ class FlipBit(Fault):
 # Clocks
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class ClockOffset(Fault):
     """Set a node's clock ahead by `offset_ms` from the start, or behind if it is negative.
 
@@ -310,7 +324,7 @@ class ClockOffset(Fault):
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class ClockDrift(LastingFault):
     """Let a clock gain `ppm` microseconds per second, or lose them if it is negative.
 
@@ -331,7 +345,7 @@ class ClockDrift(LastingFault):
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class ClockJump(Fault):
     """Move a node's monotonic clock forward by `by_ms`, once.
 
@@ -346,7 +360,7 @@ class ClockJump(Fault):
 # What an operator does
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Promote(Fault):
     """Promote a node through a normal election, as an operator does.
 
@@ -360,7 +374,7 @@ class Promote(Fault):
     force: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Replace(Fault):
     """Replace a node's machine by an empty one, as an operator does.
 
@@ -376,7 +390,7 @@ class Replace(Fault):
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_kind
 class Retire(Fault):
     """Send the retire command of a node's last `Replace` again, late or repeated.
 

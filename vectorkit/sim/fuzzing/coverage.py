@@ -9,7 +9,7 @@ from vectorkit.replication import ReplicaStatus
 from vectorkit.replication.protocol.messages import MESSAGE_NAMES
 from vectorkit.replication.role import RoleName
 from vectorkit.sim.checks.service import REASONS
-from vectorkit.sim.faults.codec import FAULTS
+from vectorkit.sim.faults.faults import FAULTS
 from vectorkit.sim.run import Run
 from vectorkit.sim.world.trace_events import (
     ConcernDegraded,
