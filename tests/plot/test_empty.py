@@ -13,7 +13,7 @@ SAID = {
     "plot_recall": (frames.RECALL, "a workload and ClusterOptions(recall_every_ms=500)"),
     "plot_staleness": (frames.READS, "Workload(reads_per_s=50)"),
     "plot_operation_life": (frames.OPERATIONS, "Workload(writes_per_s=50)"),
-    "plot_timeline": (frames.MESSAGES, "move from_ms and to_ms"),
+    "plot_timeline": (frames.MESSAGES, "change from_ms and to_ms"),
     "plot_loss": (LOSS, "rows of concern, seed, acknowledged and lost"),
     "plot_runbook": (RUNBOOK, "rows of kind, step, operation, rows and recall"),
     "plot_update_spread": (measure.UPDATE_LATENCY, "measure.update_latency rows and batches"),
@@ -46,7 +46,7 @@ def test_a_node_that_was_never_compared_is_named():
     options = sim.ClusterOptions(replicas=1, recall_every_ms=100)
     run = sim.simulate(options, workload=load, duration_ms=500)
     assert said(run.plot_recall(node="node-0", ax=Figure().subplots())) == [
-        "node-0 was never compared with its master."
+        "node-0 was never compared with its master: give a node that was a replica."
     ]
     assert said(run.plot_recall(node="node-1", ax=Figure().subplots())) == []
 

@@ -65,8 +65,8 @@ def test_a_stage_that_not_all_writes_reached_says_how_many_did(ax):
     assert names(ax) == [
         "written",
         "flushed by master\n(2 of 3)",
-        "on first replica\n(1 of 3)",
-        "on last replica\n(1 of 3)",
+        "applied on first replica\n(1 of 3)",
+        "applied on last replica\n(1 of 3)",
         "confirmed\n(1 of 3)",
         "answered\n(1 of 3)",
     ]
@@ -76,7 +76,7 @@ def test_writes_of_clients_count_alone_and_others_where_there_are_none(ax):
     by_hand = {"written_ms": 5.0, "flushed_ms": 6.0}
     plot_operation_life(operations(by_hand, life(10.0, 2, 3, 4, 5, 6, 7)), ax=ax)
     assert [line.get_xdata()[0] for line in ax.lines] == [2, 3, 4, 5, 6, 7]
-    assert ax.get_xlabel() == "time since the write was asked for (ms)"
+    assert ax.get_xlabel() == "time since the write was requested (ms)"
     alone = Figure().subplots()
     plot_operation_life(operations(by_hand), ax=alone)
     assert [line.get_xdata()[0] for line in alone.lines] == [0, 1]
@@ -125,4 +125,4 @@ def test_what_readers_see_is_a_stage_only_where_it_comes_later(ax):
     assert delay_ms.min() > 0
     assert delay_ms.max() == 96
     plot_operation_life(run.operations, ax=ax)
-    assert "seen on last replica\n(29 of 30)" in names(ax)  # The run ended before the last was.
+    assert "visible on last replica\n(29 of 30)" in names(ax)  # The run ended before the last was.

@@ -91,7 +91,7 @@ def test_axes_have_their_units_and_plain_numbers(ax):
     plot_staleness(reads(("node-0", "nearest", 2_000.0)), ax=ax)
     FigureCanvasAgg(ax.figure).draw()
     assert ax.get_xlabel() == "staleness (ms)"
-    assert ax.get_ylabel() == "share of reads at most so stale"
+    assert ax.get_ylabel() == "share of reads at most this stale"
     low, high = ax.get_xlim()
     places = zip(ax.get_xticks(), ax.get_xticklabels(), strict=True)
     shown = [text.get_text() for place, text in places if low <= place <= high]
@@ -110,7 +110,7 @@ def test_fewer_than_twenty_reads_have_no_curve_and_are_counted(ax):
 def test_where_all_have_too_few_reads_the_axes_say_so(ax):
     plot_staleness(reads(*[("node-0", "master", 1.0)] * 19), ax=ax)
     said = " ".join(ax.texts[0].get_text().split())
-    assert said == "Too few reads were answered for a curve: 20 are needed, got 19."
+    assert said == "Too few reads were answered for a curve: wanted 20, got 19."
 
 
 def test_a_frame_without_rows_gives_an_empty_plot(ax):

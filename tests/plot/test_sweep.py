@@ -63,7 +63,7 @@ def test_axes_have_the_settings_with_their_values_in_the_order_of_the_grid(ax):
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "majority flushed to disk"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["none", "cut"]
     assert ax.get_title(loc="left") == (
-        "share of runs that lost an acknowledged write\n95 % intervals, 3 to 4 runs a cell"
+        "share of runs that lost an acknowledged write\n95 % intervals, 3 to 4 runs per cell"
     )
 
 

@@ -1,4 +1,4 @@
-"""Plots: a frame in, Axes out. None shows itself, none changes matplotlib's settings."""
+"""Plots of DataFrames. Each returns its Axes; none calls `show` or changes matplotlib settings."""
 
 from vectorkit.plot.health import plot_health
 from vectorkit.plot.lag import plot_lag

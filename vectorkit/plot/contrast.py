@@ -1,4 +1,4 @@
-"""Colours that can be read on the background of their axes, be it light or dark."""
+"""Adapt colours so that they are readable on a light or a dark background."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 Rgb = tuple[float, float, float]
 
 CONTRAST_MIN: Final = 3.0
-"""What the Web Content Accessibility Guidelines ask of lines, marks and large text."""
+"""The contrast that the Web Content Accessibility Guidelines require of lines and large text."""
 _WHITE: Final[Rgb] = (1.0, 1.0, 1.0)
 _DARK_BELOW: Final = 0.18
-"""The luminance on which white and black have about the same contrast."""
+"""White and black have about the same contrast with this luminance."""
 _HALVINGS: Final = 20
 
 
 def luminance(rgb: Rgb) -> float:
-    """The relative luminance of an sRGB colour, by WCAG 2.2.
+    """Return the relative luminance of an sRGB colour, from 0 to 1, as WCAG 2.2 defines it.
 
     >>> luminance((1.0, 1.0, 1.0))
     1.0
@@ -32,7 +32,7 @@ def luminance(rgb: Rgb) -> float:
 
 
 def contrast(one: Rgb, other: Rgb) -> float:
-    """The contrast ratio of two colours, by WCAG 2.2: from 1 to 21.
+    """Return the contrast ratio of two colours, from 1 to 21, as WCAG 2.2 defines it.
 
     >>> round(contrast((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)), 6)
     21.0
@@ -42,7 +42,7 @@ def contrast(one: Rgb, other: Rgb) -> float:
 
 
 def background(ax: Axes) -> Rgb:
-    """The colour behind axes: theirs over that of their figure, over white where both let it by."""
+    """Return the colour behind axes: axes over figure over white, blended by their alpha."""
     from matplotlib.colors import to_rgba
 
     under = _WHITE
@@ -54,16 +54,16 @@ def background(ax: Axes) -> Rgb:
 
 
 def is_dark(ax: Axes) -> bool:
-    """Whether white is easier to read than black on these axes."""
+    """Return whether white is easier to read than black on these axes."""
     return luminance(background(ax)) < _DARK_BELOW
 
 
 def readable(colour: str, ax: Axes) -> str:
-    """A colour as it is drawn on these axes: with a contrast ratio of 3 or more.
+    """Return a colour of the same hue that has a contrast ratio of at least 3 with these axes.
 
-    One that has it stays as it is. Another becomes darker on a light background and lighter on a
-    dark one, in its own hue, as little as is needed. On a dark background dark greys are mirrored:
-    black becomes white.
+    A colour with enough contrast is returned unchanged. Any other becomes darker on a light
+    background and lighter on a dark one, by the smallest change that suffices. On a dark
+    background dark greys are inverted: black becomes white.
 
     >>> from matplotlib.figure import Figure
     >>> light, dark = Figure().subplots(), Figure(facecolor="black").subplots()
@@ -78,7 +78,7 @@ def readable(colour: str, ax: Axes) -> str:
 
 @lru_cache(maxsize=1_024)
 def readable_on(colour: str, behind: Rgb) -> str:
-    """The same for a background that is known by its colour."""
+    """Return the result of `readable` for a background of this colour."""
     from matplotlib.colors import to_hex, to_rgb
 
     rgb, on_dark = to_rgb(colour), luminance(behind) < _DARK_BELOW
@@ -91,7 +91,7 @@ def readable_on(colour: str, behind: Rgb) -> str:
     far = 1.0 if on_dark else 0.0
     for _ in range(_HALVINGS):
         middle = (near + far) / 2
-        # What is drawn has 8 bits a channel, so that is what must have the contrast.
+        # Test the contrast after rounding to 8 bits per channel: matplotlib draws that colour.
         drawn = to_hex(colorsys.hls_to_rgb(hue, middle, saturation))
         if contrast(to_rgb(drawn), behind) >= CONTRAST_MIN:
             far = middle

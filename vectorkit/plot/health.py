@@ -1,4 +1,4 @@
-"""The health of replicas over time, and who was master and who was down."""
+"""Draw the health of replicas over time, with masters, downtime and pauses."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _BAR_HEIGHT, _DOWN_HEIGHT = 0.62, 0.9
 _SHORT_SHARE: Final = 0.012
 _LABEL_SHARE, _LABEL_SHARE_NARROW = 0.05, 0.15
 _LABEL_ZORDER: Final = 6
-"""Over the hatches of times in which a node was down, which would strike a label through."""
+"""Above the hatching of downtime, which would make a label unreadable."""
 _ROW_IN_MIN: Final = 0.36
-"""How high a row must be for a label above its bar."""
+"""The smallest row height, in inches, with room for a label above the bar."""
 
 
 def plot_health(
@@ -49,15 +49,22 @@ def plot_health(
     faults: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the status of each replica, as its master sees it, where and while it was sampled.
+    """Draw the status of each replica over time, as its master sampled it.
 
-    `frame` is `run.health`, `roles` is `run.roles`, `faults` is `run.fault_windows`. With `roles`,
-    mastership is a bar of its own and the time in which a node is down is hatched, over the status
-    that its master believes in. A bar ends where samples are further apart than the sampling
-    interval, as while the node itself is master: what is bare was not sampled. With `faults` the
-    time in which a node was paused is dotted, be it master or not. Times in which a node was cut
-    off are shaded. A dwell too short to be seen is widened and, where there is room, labelled with
-    its true length in seconds, unless a single sample saw it.
+    A bar ends where samples are further apart than the sampling interval, for example while the
+    node itself is master: an empty stretch was not sampled. Times in which a node was cut off are
+    shaded. A status that lasted too short to be visible is widened and, if there is room, labelled
+    with its true length in seconds, unless only one sample saw it.
+
+    Args:
+        frame: `run.health`, or rows of it.
+        roles: `run.roles`. Adds a bar while a node is master, and hatching while it is down,
+            over the status that its master believes.
+        faults: `run.fault_windows`. Adds dots while a node is paused, master or not.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with virtual time in seconds and one row per node.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
@@ -95,13 +102,13 @@ def plot_health(
     downs, cuts = down_handles(roles), cut_handles(ax, frame)
     legend_above(ax, [*handles, *reigns, *downs, *pauses, *cuts])
     if frame.empty:
-        explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
+        explain_empty(ax, "No replica was sampled: simulate replicas=1 or more, and for longer.")
     finish(ax, has_rows=True)
     return ax
 
 
 def _draw_roles(ax: Axes, nodes: list[str], roles: pd.DataFrame) -> list[Patch]:
-    """Draw reigns and the times in which nodes were down; what a legend says of the reigns."""
+    """Draw when nodes were master or down; return the legend entry for masters."""
     from matplotlib.patches import Patch
 
     reigns = roles[roles["role"] == "master"]
@@ -129,7 +136,7 @@ def _draw_roles(ax: Axes, nodes: list[str], roles: pd.DataFrame) -> list[Patch]:
 
 
 def _draw_pauses(ax: Axes, nodes: list[str], faults: pd.DataFrame | None) -> list[Patch]:
-    """Dot the times in which nodes were paused; what a legend says of them."""
+    """Draw when nodes were paused; return the legend entry."""
     from matplotlib.patches import Patch
 
     windows, look = paused_windows(faults), pause_look(ax)
@@ -152,7 +159,7 @@ def _draw_dwells(ax: Axes, row: int, dwells: list[tuple[float, float, str]], end
     for start_s, length_s, status in dwells:
         shown_s, left_s = length_s, start_s
         is_short = length_s < end_s * _SHORT_SHARE
-        if is_short:  # Beside the short one before it, and within the axes.
+        if is_short:  # Widened bars must not overlap each other or leave the axes.
             shown_s = end_s * _SHORT_SHARE
             left_s = min(max(start_s, drawn_s), end_s - shown_s)
             drawn_s = left_s + shown_s
@@ -165,17 +172,17 @@ def _draw_dwells(ax: Axes, row: int, dwells: list[tuple[float, float, str]], end
             linewidth=0,
             zorder=3 if is_short else 2,
         )
-        # What was seen in a single sample has no known length.
-        is_told = is_short and length_s > 0
-        if has_room and is_told and left_s - labelled_s >= end_s * share:
-            # At the left edge a label begins at its bar, elsewhere it lies over its middle.
+        # A status that only one sample saw has no known length.
+        has_length = is_short and length_s > 0
+        if has_room and has_length and left_s - labelled_s >= end_s * share:
+            # A label at the left edge starts at its bar; any other is centred on it.
             labelled_s = left_s + (end_s * share / 2 if not left_s else 0)
             text, edge_s = f"{length_s:.2f} s", end_s * share
             _label(ax, row, left_s, shown_s, text, STATUS_COLOURS[status], edge_s)
 
 
 def _row_in(ax: Axes) -> float:
-    """How high a row is, in inches."""
+    """Return the height of a row, in inches."""
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[1]
     low, high = ax.get_ylim()
     return float(ax.get_position().height * figure_in) / abs(high - low)
@@ -184,7 +191,7 @@ def _row_in(ax: Axes) -> float:
 def _label(
     ax: Axes, row: int, left_s: float, shown_s: float, text: str, colour: str, edge_s: float
 ) -> None:
-    """Write above a bar, within the axes, whose edges are where a label would not fit."""
+    """Write above a bar; within `edge_s` of the left or right edge align the text inwards."""
     from matplotlib.patheffects import withStroke
 
     places = {"left": left_s, "center": left_s + shown_s / 2, "right": left_s + shown_s}
@@ -204,7 +211,7 @@ def _label(
 
 
 def _dwells(mine: pd.DataFrame, gap_s: float) -> list[tuple[float, float, str]]:
-    """Start and length in seconds, and status, of each stretch of equal status without a gap."""
+    """Return start (s), length (s) and status of each stretch of one status without a gap."""
     times_s = (mine["time_ms"] / 1_000).tolist()
     statuses = mine["status"].tolist()
     if not times_s:

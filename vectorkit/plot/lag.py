@@ -1,4 +1,4 @@
-"""How far replicas are behind: as it is, and as their master can know it."""
+"""Draw the lag of replicas: the true lag, and the lag that their master observes."""
 
 from __future__ import annotations
 
@@ -38,15 +38,23 @@ def plot_lag(
 ) -> Axes:
     """Draw the true lag of each replica (solid) and the lag that its master observes (dashed).
 
-    `frame` is `run.health`. Lag is the age of the oldest write that the replica has not applied
-    (true) or not yet confirmed to its master as applied (observed). A new master has no
-    confirmations: until they come it counts from the oldest write that the replica might lack, so
-    that observed lag jumps far above the true one after a failover. A line ends where samples are
-    further apart than the sampling interval, as while the node itself is master. With `roles`
-    (`run.roles`) the times in which a node was down are hatched. The axis is linear below 10 ms,
-    then logarithmic.
-    A long run is drawn as the maxima of 250 equal stretches of time, so that no spike is missed.
-    Of more than nine replicas the legend names the nine that fell furthest behind.
+    Lag is the age of the oldest write that the replica has not applied (true) or has not yet
+    confirmed to its master as applied (observed). A new master has no confirmations. Until they
+    arrive it counts from the oldest write that the replica might lack, so after a failover the
+    observed lag rises far above the true lag.
+
+    A line ends where samples are further apart than the sampling interval, for example while the
+    node itself is master. The lag axis is linear below 10 ms, then logarithmic. A long run is
+    drawn as the maxima of 250 equal stretches of time, so that no spike is missed. With more than
+    nine replicas the legend names the nine that fell furthest behind.
+
+    Args:
+        frame: `run.health`, or rows of it.
+        roles: `run.roles`. Adds hatching while a node is down.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with virtual time in seconds and lag in ms.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
@@ -88,13 +96,13 @@ def plot_lag(
     ax.set_ylabel("lag (ms)")
     legend_above(ax, [*handles, *down_handles(roles), *cut_handles(ax, frame)])
     if frame.empty:
-        explain_empty(ax, "No replica was sampled: the run needs replicas=1 or more, and time.")
+        explain_empty(ax, "No replica was sampled: simulate replicas=1 or more, and for longer.")
     finish(ax)
     return ax
 
 
 def _maxima(mine: pd.DataFrame) -> pd.DataFrame:
-    """The worst of each stretch of time, where there are too many samples to tell apart."""
+    """Return the largest lags of each stretch of time if there are too many samples to draw."""
     lags = mine[["time_ms", "lag_ms", "lag_ms_true"]]
     if len(lags) <= _POINTS_MAX:
         return lags
@@ -103,6 +111,6 @@ def _maxima(mine: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_gaps(lags: pd.DataFrame, gap_ms: float) -> pd.DataFrame:
-    """Broken where samples, or the stretches that stand for them, are too far apart."""
+    """Break the line where samples, or the stretches that replace them, are too far apart."""
     stretch_ms = lags["time_ms"].max() / _POINTS_MAX
     return broken_at_gaps(lags, max(gap_ms, 2 * stretch_ms), ("lag_ms", "lag_ms_true"))

@@ -1,4 +1,4 @@
-"""How often acknowledged writes are lost, by write concern."""
+"""Draw how often acknowledged writes are lost, by write concern."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 LOSS: Final = {"concern": "str", "seed": "int64", "acknowledged": "int64", "lost": "int64"}
-"""The columns of a frame of losses: a row per write concern and run."""
+"""The columns of a frame of losses, with one row per write concern and run."""
 
 
 def plot_loss(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the share of runs that lost an acknowledged write, with its 95 % interval, by concern.
 
-    `frame` has a row per write concern and run: `concern` (its name), `seed`, and how many writes
-    were `acknowledged` and, of these, `lost`. Writes of one run share their fate, so runs are what
-    is counted; the intervals are Wilson's. Beside each stand the writes: lost of acknowledged.
+    The writes of one run are not independent, so the plot counts runs. The intervals are those of
+    Wilson (1927). Beside each row stand the numbers of lost and of acknowledged writes.
+
+    Args:
+        frame: One row per write concern and run, with the columns `concern` (its name), `seed`,
+            `acknowledged` (number of writes) and `lost` (number of these that were lost).
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with shares from 0 to 1 and one row per write concern.
 
     >>> rows = [("none", 1, 100, 3), ("none", 2, 100, 0), ("majority", 1, 90, 0)]
     >>> plot_loss(pd.DataFrame(rows, columns=list(LOSS))).get_xlabel()

@@ -1,4 +1,4 @@
-"""How long writes take to reach each stage of their life."""
+"""Draw how long writes take to reach each stage."""
 
 from __future__ import annotations
 
@@ -16,33 +16,39 @@ if TYPE_CHECKING:
 STAGES: Final = {
     "written_ms": "written",
     "flushed_ms": "flushed by master",
-    "applied_ms_first": "on first replica",
-    "applied_ms_last": "on last replica",
-    "visible_ms_first": "seen on first replica",
-    "visible_ms_last": "seen on last replica",
+    "applied_ms_first": "applied on first replica",
+    "applied_ms_last": "applied on last replica",
+    "visible_ms_first": "visible on first replica",
+    "visible_ms_last": "visible on last replica",
     "confirmed_ms": "confirmed",
     "answered_ms": "answered",
 }
-"""The columns of `run.operations` that are stages, as a figure names them."""
+"""The columns of `run.operations` that are stages, and their names in the figure."""
 
 _LOG_ABOVE: Final = 50.0
 
 
 def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw how long after it was asked for a write reached each stage: median, 90 %, 99 %.
+    """Draw how long after its request a write reached each stage: median, 90 %, 99 %.
 
-    `frame` is `run.operations`, of which the writes of clients count; where there are none, all do,
-    from when they were written.
-    A thick bar reaches from the 10 % to the 90 % quantile, a thin one from the least to the 99 %
-    quantile, a hollow dot is the median. A stage that some writes never reached says how many did.
-    The axis is logarithmic where the stages are far apart. What readers see is a stage of its own
-    only where it comes later than what is applied.
+    The thick bar extends from the 10 % to the 90 % quantile, the thin bar from the minimum to the
+    99 % quantile, and the hollow dot is the median. If some writes never reached a stage, its label
+    states how many did. The time axis is logarithmic if the stages are far apart. "Visible" is
+    drawn as a stage of its own only if it comes later than "applied".
+
+    Args:
+        frame: `run.operations`. Only the writes of clients count; if there are none, all writes
+            count, from the time when the master wrote them.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with times in ms and one row per stage.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=50, source="uniform:20x4")
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), workload=load, duration_ms=1_000)
     >>> plot_operation_life(run.operations).get_xlabel()
-    'time since the write was asked for (ms)'
+    'time since the write was requested (ms)'
     """
     ax = axes(ax, width=7.0, height=3.0)
     asked = frame[frame["invoked_ms"].notna()]
@@ -51,7 +57,7 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     stages = {column: name for column, name in STAGES.items() if not _is_shown(frame, column)}
     blue, hollow = readable(BLUE, ax), background(ax)
     names, ends_ms = [], list[float]()
-    is_short = is_narrow(ax)  # There figures beside the axes would take more room than bars.
+    is_short = is_narrow(ax)  # Three numbers beside narrow axes would leave no room for the bars.
     for row, (column, name) in enumerate(stages.items()):
         taken_ms = (frame[column] - frame[since]).dropna().to_numpy()
         is_all = len(taken_ms) == len(frame)
@@ -74,7 +80,7 @@ def plot_operation_life(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_yticks(range(len(stages)), names)
     write_beside(ax, -0.8, "50 % · 99 %" if is_short else "50 % · 90 % · 99 %")
     ax.set_ylim(len(stages) - 0.5, -0.6)
-    was = "written" if asked.empty else "asked for"
+    was = "written" if asked.empty else "requested"
     ax.set_xlabel(f"time since the write was {was} (ms)")
     finish(ax, has_rows=True)
     if frame.empty:
@@ -87,7 +93,7 @@ def _rounded(time_ms: float) -> str:
 
 
 def _is_shown(frame: pd.DataFrame, column: str) -> bool:
-    """Whether a stage is another one by another name: readers see at once what is applied."""
+    """Return whether a "visible" column says no more than its "applied" column."""
     if not column.startswith("visible"):
         return False
     shown, applied = frame[column], frame[column.replace("visible", "applied")]

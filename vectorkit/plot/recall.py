@@ -1,4 +1,4 @@
-"""How well replicas answer over time, and what their answers lack."""
+"""Draw the recall of replicas over time, and why it is below 1."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 _BOTTOM_MAX: Final = 0.9
 _EMPTY: Final = (
-    "No recall was measured: give the run a workload and ClusterOptions(recall_every_ms=500)."
+    "No recall was measured: simulate with a workload and ClusterOptions(recall_every_ms=500)."
 )
+_NEVER_COMPARED: Final = "was never compared with its master: give a node that was a replica."
 _VALUES: Final = ("recall", *(f"{cause}_loss" for cause in LOSS_COLOURS))
 _WIDTHS: Final = (1.4, 3.6)
-"""Lines that coincide are nested, so that all of them can be seen."""
+"""From thin to thick: of lines that coincide, each stays visible."""
 
 
 def plot_recall(
@@ -41,13 +42,21 @@ def plot_recall(
     faults: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw the recall of each replica over time, or that of one and what it lacks, by cause.
+    """Draw the recall of each replica over time, or of one replica with the causes of its loss.
 
-    `frame` is `run.recall`: the share of its master's k best that a replica answers with. With
-    `node`, the rest up to 1 is filled: what is stale, what quantization has missed, and what is
-    just as good but in another order. `faults` (`run.fault_windows`) are shaded. A line ends where
-    samples are further apart than the sampling interval, as while the node is down or itself
-    master; a sample alone between two such gaps is a dot.
+    Recall is the share of the master's k best matches that a replica returns. A line ends where
+    samples are further apart than the sampling interval, for example while the node is down or
+    itself master; a single sample between two gaps is a dot.
+
+    Args:
+        frame: `run.recall`.
+        node: Draw only this replica, and fill the rest up to 1 by cause: stale data, matches that
+            quantization missed, and matches that are equally good but in another order.
+        faults: `run.fault_windows`, drawn as shades.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with virtual time in seconds and recall from 0 to 1.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=100, source="uniform:200x8")
@@ -87,19 +96,19 @@ def plot_recall(
     ax.set_ylabel("recall")
     legend_above(ax, [*handles, *shades])
     if drawn.empty:
-        explain_empty(ax, _EMPTY if frame.empty else f"{node} was never compared with its master.")
+        explain_empty(ax, _EMPTY if frame.empty else f"{node} {_NEVER_COMPARED}")
     finish(ax)
     return ax
 
 
 def _alone(values: Float64Array) -> list[int]:
-    """Which values have no neighbour that a line could join them with."""
+    """Return the indices of values without a neighbour, which a line would not show."""
     is_there = np.pad(~np.isnan(values), 1)
     return np.flatnonzero(is_there[1:-1] & ~is_there[:-2] & ~is_there[2:]).tolist()
 
 
 def _fill(ax: Axes, mine: pd.DataFrame) -> list[Artist]:
-    """Fill what is missing up to 1, cause by cause, upwards from the recall."""
+    """Fill the area between recall and 1, one colour per cause; return the legend entries."""
     from matplotlib.patches import Patch
 
     handles: list[Artist] = []

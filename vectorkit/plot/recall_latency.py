@@ -1,4 +1,4 @@
-"""What recall costs in time, and which settings nobody beats."""
+"""Draw recall against the time of a query, and the Pareto front."""
 
 from __future__ import annotations
 
@@ -27,21 +27,27 @@ if TYPE_CHECKING:
 
 _POINTS_PER_INCH: Final = 72.0
 _LABEL_PT: Final = (24.0, 8.5)
-"""How much room the name of a setting needs."""
+"""Width and height that the name of a setting needs."""
 _WIDE: Final = 8.0
 _RAISED_PT: Final = 5.0
-"""Over the front, which comes from below on the left."""
+"""Above the line of the front, which comes from the lower left."""
 _HEIGHT_SHARE: Final = 0.7
-"""A legend and labels may take the rest. Points that are further apart leave names more room."""
+"""Share of the height for the data area; legend and labels may use the rest."""
 
 
 def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw the recall of each setting against its time a query, and the Pareto front.
+    """Draw the recall of each setting against its time per query, and the Pareto front.
 
-    `frame` is what `measure.recall_latency` gives. A point is a setting: its recall, and the
-    median of its times with their quartiles. Those on the front, which no other beats in both, are
-    filled and joined by a line; the others are hollow. Better is to the right and below. The axis
-    of time is logarithmic.
+    A point is a setting: its recall, and the median and quartiles of its times. Settings on the
+    front are filled and joined by a line: no setting is better in both recall and time. All other
+    points are hollow. Better settings are to the right and below. The time axis is logarithmic.
+
+    Args:
+        frame: The result of `measure.recall_latency`.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with recall from 0 to 1 and time per query in µs.
 
     >>> from vectorkit import measure
     >>> rows = [("int8", "×1", 0, 0.97, 90.0), ("int8", "×4", 0, 1.0, 120.0)]
@@ -70,7 +76,7 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     times_us = table["us_per_query"]
     is_wide = len(table) and times_us.max() > _WIDE * times_us.min()
     ax.set_yscale("log")
-    # Less than a decade has too few ticks of its own; label the even ticks there, too.
+    # Below a decade a logarithmic axis has too few ticks; evenly spaced ones are clear there.
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if is_wide else MaxNLocator(5))
     ax.yaxis.set_major_formatter("{x:,.10g}")
     ax.minorticks_off()
@@ -80,13 +86,13 @@ def plot_recall_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_ylabel("time per query (µs)")
     legend_above(ax, handles)
     if table.empty:
-        explain_empty(ax, "Nothing was measured: give measure.recall_latency kinds and queries.")
+        explain_empty(ax, "The frame has no rows: give measure.recall_latency kinds and queries.")
     finish(ax)
     return ax
 
 
 def _draw_point(ax: Axes, each: dict[Any, Any], colour: str, marker: str) -> None:
-    """A setting: filled on the front, its quartiles as a thin bar."""
+    """Draw a setting as a marker, filled on the front, with its quartiles as a thin bar."""
     recall, middle_us = each["recall"], each["us_per_query"]
     ax.vlines(
         recall, each["us_per_query_q25"], each["us_per_query_q75"], color=colour, linewidth=1.0
@@ -103,7 +109,7 @@ def _draw_point(ax: Axes, each: dict[Any, Any], colour: str, marker: str) -> Non
 
 
 def _name_settings(ax: Axes, table: pd.DataFrame, colours: Mapping[str, str]) -> None:
-    """Write each setting to the left above its point, from below upwards, none over another."""
+    """Write each setting above and left of its point, without overlaps, from the bottom up."""
     ends = ax.transLimits.transform(ax.transScale.transform(table[["recall", "us_per_query"]]))
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[1]
     height_in = figure_in * ax.get_position().height * _HEIGHT_SHARE

@@ -1,4 +1,4 @@
-"""How recall fares while rows come, go and change."""
+"""Draw recall while rows are inserted, deleted and replaced."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RUNBOOK: Final = {
     "rows": "int64",
     "recall": "float64",
 }
-"""The columns of a frame of a runbook: a row per kind and step, recall where it is a search."""
+"""The columns of a frame of a runbook, one row per kind and step; only searches have a recall."""
 
 _LANE_SHARE, _GAP_SHARE = 0.09, 0.05
 _BOTTOM_MAX: Final = 0.9
@@ -30,12 +30,18 @@ _SEARCH: Final = "search"
 
 
 def plot_runbook(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw recall over the steps of a streaming runbook, above what each step did.
+    """Draw recall over the steps of a streaming runbook, and below it what each step did.
 
-    `frame` has a row per kind and step: `kind`, `step` (numbered in order), `operation` ("insert",
-    "delete", "replace", "search", …), how many `rows` there were then, and for a search the
-    `recall`. Each kind has a line through its searches; each write is a tick in the lane of its
-    operation below.
+    Each kind has a line through its searches. Each write is a tick in the lane of its operation.
+
+    Args:
+        frame: One row per kind and step, with the columns `kind`, `step` (numbered in order),
+            `operation` ("insert", "delete", "replace", "search", …), `rows` (the number of rows
+            after the step) and `recall` (of a search).
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with the steps and recall from 0 to 1.
 
     >>> rows = [("pq", 1, "insert", 100, None), ("pq", 2, "search", 100, 0.9)]
     >>> plot_runbook(pd.DataFrame(rows, columns=list(RUNBOOK))).get_xlabel()
@@ -47,7 +53,7 @@ def plot_runbook(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     searches = frame[frame["operation"] == _SEARCH].dropna(subset="recall")
     handles: list[Artist] = []
     kinds = list(dict.fromkeys(frame["kind"]))
-    # Lines that coincide are nested, so that all of them can be seen.
+    # Thin lines lie over thick ones, so that lines that coincide all stay visible.
     for number, width in enumerate(np.linspace(*_WIDTHS, len(kinds))[::-1]):
         kind, (colour, marker) = kinds[number], SERIES[number % len(SERIES)]
         colour = readable(colour, ax)
@@ -79,7 +85,7 @@ def plot_runbook(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 
 def _draw_lanes(ax: Axes, frame: pd.DataFrame, low: float, height: float) -> dict[str, float]:
-    """A lane below the lines for each kind of write; where each lies, by name."""
+    """Draw a lane for each kind of write; return the height of each lane by name."""
     writes = frame[frame["operation"] != _SEARCH].drop_duplicates(["step", "operation"])
     lanes: dict[str, float] = {}
     for number, operation in enumerate(dict.fromkeys(writes["operation"])):

@@ -1,4 +1,4 @@
-"""How stale the reads of clients are."""
+"""Draw the staleness of clients' reads."""
 
 from __future__ import annotations
 
@@ -24,21 +24,29 @@ if TYPE_CHECKING:
 
 _RIGHT_MS_MIN: Final = 10.0
 _READS_MIN: Final = 20
-"""Fewer reads have no curve: its steps would be noise."""
+"""With fewer reads a curve would be noise."""
 _EMPTY: Final = (
-    "No read was answered: give the run reads, such as Workload(reads_per_s=50), and time."
+    "No read was answered: simulate reads, such as Workload(reads_per_s=50), for longer."
 )
 
 
 def plot_staleness(
     frame: pd.DataFrame, *, by: Literal["policy", "node"] = "policy", ax: Axes | None = None
 ) -> Axes:
-    """Draw which share of reads was at most so stale: a curve for each policy, or for each node.
+    """Draw the distribution of staleness over reads: a curve for each policy or each node.
 
-    `frame` is `run.reads`, or that of several runs; only reads that were answered count. Staleness
-    is the age of the oldest write that a read lacks, so each curve begins at 0 ms with the share of
-    reads that lacked none. Fewer than 20 reads have no curve: the legend counts them. The axis is
-    linear below 1 ms, then logarithmic.
+    Staleness is the age of the oldest write that a read lacks. A curve shows the share of reads
+    whose staleness is at most the value on the axis; it begins at 0 ms with the share of reads that
+    lack no write. A policy or node with fewer than 20 reads has no curve; the legend counts its
+    reads. The staleness axis is linear below 1 ms, then logarithmic.
+
+    Args:
+        frame: `run.reads`, or the concatenated reads of several runs. Only answered reads count.
+        by: Draw one curve per read policy, or one per node that answered.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with staleness in ms and shares from 0 to 1.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(reads_per_s=50, source="uniform:20x4", read_policy="nearest")
@@ -73,13 +81,13 @@ def plot_staleness(
     ax.set_xlim(0, right_ms)
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("staleness (ms)")
-    ax.set_ylabel("share of reads at most so stale")
+    ax.set_ylabel("share of reads at most this stale")
     if names:
         size = size_pt(ax, 8)
         title = f"{by} (reads)"
         ax.legend(title=title, frameon=False, fontsize=size, title_fontsize=size, loc="best")
     if not has_curve:
-        few = f"Too few reads were answered for a curve: {_READS_MIN} are needed, got"
+        few = f"Too few reads were answered for a curve: wanted {_READS_MIN}, got"
         explain_empty(ax, f"{few} {len(answered):,}." if len(answered) else _EMPTY)
     finish(ax)
     return ax

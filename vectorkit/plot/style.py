@@ -1,4 +1,4 @@
-"""What all plots share: colours that colour-blind readers can tell apart, and fault windows."""
+"""Colours, legends and fault windows of all plots; colour-blind readers can distinguish them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLUE: Final = "#0072B2"
 VERMILION: Final = "#D55E00"
 SKY_BLUE: Final = "#56B4E9"
 PURPLE: Final = "#CC79A7"
-PLUM: Final = "#AA3377"  # Of Tol's "bright" palette: beside those of nodes, sky blue is taken.
+PLUM: Final = "#AA3377"  # From Tol's "bright" palette: sky blue is too close to a node's colour.
 
 STATUS_COLOURS: Final = {
     "Connected": GREEN,
@@ -42,7 +42,7 @@ MESSAGE_COLOURS: Final = {
     "clients": ORANGE,
 }
 LOSS_COLOURS: Final = {"staleness": ORANGE, "quantization": BLUE, "order": PURPLE}
-"""Why a replica does not answer with the best rows of its master."""
+"""The causes of a replica's recall below 1."""
 POLICY_COLOURS: Final = {
     "master": "black",
     "nearest": VERMILION,
@@ -62,11 +62,11 @@ SERIES: Final = (
     (PURPLE, "v"),
     (SKY_BLUE, "P"),
 )
-"""Colours and markers of what has no meaning of its own, such as kinds, in order of appearance."""
+"""Colours and markers for series without a fixed colour, such as kinds, in order of appearance."""
 DASHES: Final[tuple[Any, ...]] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
 
-# Nodes have black and the "muted" palette of Tol (2021), so that no node looks like a state; its
-# sand, which is olive once it is dark enough for a white background, is a brown here.
+# Nodes have black and the "muted" palette of Tol (2021), so that no node looks like a state. Its
+# sand is replaced by a brown: darkened for a white background, sand becomes the olive beside it.
 _NODE_COLOURS: Final = (
     "#000000",
     "#332288",
@@ -86,25 +86,26 @@ HATCH: Final[dict[str, Any]] = {
     "hatch": "////",
     "linewidth": 0,
 }
-"""The look of times in which a node was down."""
+"""Patch style for times in which a node was down."""
 MASTER_COLOUR: Final = "0.45"
-"""Mastership, where states have colours: seen on white and on black."""
+"""Grey for masters in plots whose colours mean states; readable on white and on black."""
 _REGULAR_SHARE, _GAP_INTERVALS = 0.9, 1.5
 _LEGEND_COLUMNS_MAX: Final = 9
 _LABEL_LETTERS_MAX: Final = 28
 _MARGIN_IN, _HANDLE_IN, _LETTER_IN = 0.75, 0.43, 0.075
 _LEGEND_PT, _LABEL_PT = 9.0, 10.0
 _NARROW_IN, _NARROW_SHARE, _SIZE_PT_MIN = 4.6, 0.78, 6.5
-"""Axes that share a page's width with others have smaller letters, which can still be read."""
+"""Axes narrower than this have smaller letters, but never below a readable size."""
 PANEL_SHARE: Final = 0.775
-"""How much of its place in a figure an axes takes before labels."""
+"""Share of its place in a figure that an axes takes before labels are laid out."""
 _NARROW_LETTERS_MAX, _NARROW_TICKS_MAX = 30, 4
 
 
 def node_colour(node: str, ax: Axes | None = None) -> str:
-    """The colour of a node in every plot, by the number at the end of its name.
+    """Return the colour of a node, the same in every plot, by the number at the end of its name.
 
-    With `ax`, as it can be read there: `node-0` is black on white and white on black.
+    With `ax`, return a readable colour for its background: `node-0` is black on white and white
+    on black.
 
     >>> node_colour("node-1")
     '#332288'
@@ -114,12 +115,12 @@ def node_colour(node: str, ax: Axes | None = None) -> str:
 
 
 def node_number(node: str) -> int:
-    """The number at the end of a node's name: nodes are listed in its order."""
+    """Return the number at the end of a node's name, by which nodes are sorted."""
     return int(node.rpartition("-")[2])
 
 
 def axes(ax: Axes | None, *, width: float, height: float) -> Axes:
-    """The given axes, or those of a new figure of this size in inches."""
+    """Return the given axes, or the axes of a new figure of this size in inches."""
     if ax is not None:
         return ax
     from matplotlib import pyplot as plt
@@ -129,23 +130,23 @@ def axes(ax: Axes | None, *, width: float, height: float) -> Axes:
 
 
 def width_in(ax: Axes) -> float:
-    """How wide the place of axes in their figure is, in inches."""
+    """Return the width, in inches, of the figure area that belongs to these axes."""
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[0]
     return float(ax.get_position().width * figure_in) / PANEL_SHARE
 
 
 def is_narrow(ax: Axes) -> bool:
-    """Whether the axes have less than two columns of a paper."""
+    """Return whether the axes are narrower than two columns of a paper."""
     return width_in(ax) < _NARROW_IN
 
 
 def size_pt(ax: Axes, wide_pt: float) -> float:
-    """The size of letters here, where it is `wide_pt` over two columns."""
+    """Return the letter size for these axes; `wide_pt` is the size in wide axes."""
     return max(_SIZE_PT_MIN, _NARROW_SHARE * wide_pt) if is_narrow(ax) else wide_pt
 
 
 def finish(ax: Axes, *, has_rows: bool = False) -> None:
-    """Take away lines that tell nothing; in narrow axes make labels small enough to fit.
+    """Remove unnecessary lines; in narrow axes shrink the labels until they fit.
 
     With `has_rows` the vertical axis is a list of names, which needs no line and no ticks.
     """
@@ -165,13 +166,13 @@ def finish(ax: Axes, *, has_rows: bool = False) -> None:
 
 
 def shade_look(ax: Axes) -> dict[str, Any]:
-    """The look of stretches of time that stand out from the background."""
+    """Return the patch style of shaded times on the background of these axes."""
     alpha = _SHADE_ALPHA_DARK if is_dark(ax) else _SHADE_ALPHA
     return {"color": readable("black", ax), "alpha": alpha, "linewidth": 0}
 
 
 def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> None:
-    """Shade a stretch of time, over the whole height or in one row; overlaps are darker."""
+    """Shade a stretch of time, over the full height or in one row; overlaps become darker."""
     if row is None:
         ax.axvspan(start_s, end_s, zorder=0, **shade_look(ax))
     else:
@@ -179,14 +180,14 @@ def shade(ax: Axes, start_s: float, end_s: float, *, row: int | None = None) -> 
 
 
 def text_colour(ax: Axes) -> str:
-    """The colour of letters by the style, or one that can be read where that could not be."""
+    """Return the text colour of the matplotlib style, made readable on these axes."""
     import matplotlib as mpl
 
     return readable(str(mpl.rcParams["text.color"]), ax)
 
 
 def explain_empty(ax: Axes, text: str) -> None:
-    """Write in the middle of axes that have nothing to show why, and what to do about it."""
+    """Write in the middle of empty axes why they are empty and what to do."""
     letter_in = _LETTER_IN * size_pt(ax, _LEGEND_PT) / _LEGEND_PT
     letters = max(20, int(0.75 * width_in(ax) / letter_in))
     ax.text(
@@ -202,10 +203,11 @@ def explain_empty(ax: Axes, text: str) -> None:
 
 
 def sampling_gap_ms(health: pd.DataFrame) -> float:
-    """The time between two samples of a replica from which on nobody has sampled it meanwhile.
+    """Return the time in ms from which on the distance of two samples counts as a gap.
 
-    Changes of status are rows between the regular ones, so most differences, not their mean, tell
-    the interval. Half of it is added, so that no bar is broken by a sample that came late.
+    A change of status adds a row between regular samples, so a high quantile of the differences,
+    not their mean, gives the sampling interval. The gap is 1.5 intervals, so that a late sample
+    breaks no bar.
     """
     taken_ms = health.sort_values("time_ms").groupby("node")["time_ms"].diff()
     regular = taken_ms[taken_ms > 0]
@@ -215,7 +217,7 @@ def sampling_gap_ms(health: pd.DataFrame) -> float:
 
 
 def down_windows(roles: pd.DataFrame | None) -> list[tuple[str, float, float]]:
-    """Each stretch of `run.roles` in which a node was down: node, start and end in seconds."""
+    """Return node, start (s) and end (s) of each stretch in which a node was down."""
     if roles is None:
         return []
     down = roles[roles["role"] == "down"]
@@ -224,14 +226,14 @@ def down_windows(roles: pd.DataFrame | None) -> list[tuple[str, float, float]]:
 
 
 def down_handles(roles: pd.DataFrame | None) -> list[Patch]:
-    """What a legend says of hatched times; nothing where no node was down."""
+    """Return the legend entry for hatched times; empty if no node was down."""
     from matplotlib.patches import Patch
 
     return [Patch(label="down", **HATCH)] if down_windows(roles) else []
 
 
 def write_beside(ax: Axes, row: float, text: str) -> None:
-    """Write to the right of the axes, at the height of a row."""
+    """Write a text to the right of the axes, at the height of a row."""
     ax.annotate(
         text,
         (1.0, row),
@@ -246,12 +248,12 @@ def write_beside(ax: Axes, row: float, text: str) -> None:
 
 
 def pause_look(ax: Axes) -> dict[str, Any]:
-    """The look of times in which a node was paused: it can be seen over a bar, too."""
+    """Return the patch style of paused times, visible over a bar too."""
     return {**HATCH, "hatch": "....", "edgecolor": readable("black", ax)}
 
 
 def cut_handles(ax: Axes, health: pd.DataFrame) -> list[Patch]:
-    """What a legend says of the shades: who was cut off; nothing where no node was."""
+    """Return the legend entry that names the nodes that were cut off; empty if there is none."""
     from matplotlib.patches import Patch
 
     nodes = health[health["is_cut"]]["node"].unique().tolist()
@@ -262,10 +264,11 @@ def cut_handles(ax: Axes, health: pd.DataFrame) -> list[Patch]:
 def shade_faults(
     ax: Axes, faults: pd.DataFrame, rows: Mapping[str, int], *, unit_ms: float = 1_000
 ) -> list[Artist]:
-    """Shade the times of faults, on the rows of the nodes that they name if there are such.
+    """Shade the times of faults, in the rows of the nodes that they name or over the full height.
 
-    `faults` is `run.fault_windows`. One that is over at once is a dotted line. Times are divided
-    by `unit_ms`. Gives what a legend says of them; only what lies within the limits is drawn.
+    `faults` is `run.fault_windows`, and `rows` maps node to row. A fault without a duration is a
+    dotted line. Times are divided by `unit_ms`. Draw only faults within the limits of the time
+    axis; return their legend entries.
     """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
@@ -278,34 +281,34 @@ def shade_faults(
         if start > high or end < low:
             continue
         nodes = each["node"].split() if isinstance(each["node"], str) else []
-        befallen = [rows[node] for node in nodes if node in rows]
-        what = each["kind"] if befallen else " ".join([each["kind"], *nodes])
+        affected = [rows[node] for node in nodes if node in rows]
+        what = each["kind"] if affected else " ".join([each["kind"], *nodes])
         if start == end:
             sudden[what] += 1
             ax.axvline(start, color=colour, linewidth=0.8, linestyle=":", zorder=1)
             continue
         lasting[what] += 1
-        for row in befallen or (None,):
+        for row in affected or (None,):
             shade(ax, max(start, low), min(end, high), row=row)
     handles: list[Artist] = []
     if lasting:
-        handles.append(Patch(label=_told(lasting, "faults"), **shade_look(ax)))
+        handles.append(Patch(label=_listed(lasting, "faults"), **shade_look(ax)))
     if sudden:
         line = Line2D([], [], color=colour, linewidth=0.8, linestyle=":")
-        line.set_label(_told(sudden, "events"))
+        line.set_label(_listed(sudden, "events"))
         handles.append(line)
     return handles
 
 
-def _told(counts: Counter[str], many: str) -> str:
-    """What there was: by name if that is short."""
+def _listed(counts: Counter[str], many: str) -> str:
+    """Return the names with their counts, or only the total if the names are too long."""
     names = (name if count == 1 else f"{count} × {name}" for name, count in counts.items())
-    label = ", ".join(names)
-    return label if len(label) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
+    listed = ", ".join(names)
+    return listed if len(listed) <= _LABEL_LETTERS_MAX else f"{counts.total()} {many}"
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist], *, text_pt: float = _LEGEND_PT) -> None:
-    """A legend above the axes, where it covers nothing, in as few rows as there is room for."""
+    """Draw a legend above the axes, where it covers no data, in as few lines as possible."""
     if handles:
         ax.legend(
             handles=list(handles),
@@ -322,7 +325,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist], *, text_pt: float = _LEGEN
 
 
 def _columns(labels: Sequence[str], ax: Axes, text_pt: float) -> int:
-    """How many columns of these labels are no wider than the axes' place, its margins left out."""
+    """Return how many columns of these labels fit into the width of the axes."""
     share = size_pt(ax, text_pt) / _LEGEND_PT
     room = width_in(ax) - _MARGIN_IN
     for columns in range(min(len(labels), _LEGEND_COLUMNS_MAX), 1, -1):
@@ -333,10 +336,10 @@ def _columns(labels: Sequence[str], ax: Axes, text_pt: float) -> int:
 
 
 def cut_windows(mine: pd.DataFrame, gap_ms: float) -> list[tuple[float, float]]:
-    """From when to when a node was cut off by the samples of its health, in seconds.
+    """Return start and end (s) of the times in which a node was cut off, by its health samples.
 
-    A window ends where the next sample is further away than `gap_ms`, as while the node itself is
-    master: nothing says that it was cut off then.
+    A window ends where the next sample is further away than `gap_ms`, for example while the node
+    itself is master: no sample then shows whether it was cut off.
     """
     windows: list[tuple[float, float]] = []
     samples = list(zip(mine["time_ms"].tolist(), mine["is_cut"].tolist(), strict=True))
@@ -351,7 +354,7 @@ def cut_windows(mine: pd.DataFrame, gap_ms: float) -> list[tuple[float, float]]:
 
 
 def broken_at_gaps(mine: pd.DataFrame, gap_ms: float, columns: Sequence[str]) -> pd.DataFrame:
-    """Samples with a missing value behind each one that has a gap behind it, which ends a line."""
+    """Insert a missing value after each sample that a gap follows, so that the line ends there."""
     missing = mine[mine["time_ms"].diff(-1).abs() > gap_ms].copy()
     missing[list(columns)] = np.nan
     whole: pd.DataFrame = pd.concat([mine, missing]).sort_values("time_ms", kind="stable")
@@ -359,7 +362,7 @@ def broken_at_gaps(mine: pd.DataFrame, gap_ms: float, columns: Sequence[str]) ->
 
 
 def paused_windows(faults: pd.DataFrame | None) -> list[tuple[str, float, float]]:
-    """Each stretch of `run.fault_windows` in which a node was paused: node, start, end in s."""
+    """Return node, start (s) and end (s) of each stretch in which a node was paused."""
     if faults is None:
         return []
     paused = faults[faults["kind"] == "Pause"]

@@ -1,4 +1,4 @@
-"""What a sweep has found, over one setting or over two, every figure with its interval."""
+"""Draw the results of a sweep over one or two settings, each value with its interval."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _RATE_IN, _MEDIAN_IN, _ROW_IN = 0.82, 1.02, 0.5
-"""How wide a cell is, with a rate or with a median in it, and how high."""
+"""Width of a cell with a rate, width of a cell with a median, and height."""
 _MARGIN_IN: Final = 1.3
 _LETTER_IN: Final = 0.0083
-"""How wide a letter is, about, for each point of its size."""
+"""Approximate width of a letter in inches, per point of its size."""
 _LABEL_PT: Final = 10.0
 _LABEL_IN: Final = _LETTER_IN * _LABEL_PT
 _PANEL_SHARE, _NAME_IN = 0.75, 0.45
-"""How much of its place in a figure an axes takes before labels, and the name beside those."""
+"""Share of the figure that an axes takes before labels, and room for the axis name."""
 _TEXT_PT, _TEXT_PT_MIN = 8.0, 4.5
-"""The size of the letters in cells, and how small they may become in narrow ones."""
+"""The letter size in cells, and its minimum in narrow cells."""
 _SAID: Final = {
     "has_loss": "runs that lost an acknowledged write",
     "is_broken": "runs that broke a promise",
@@ -43,12 +43,22 @@ def plot_sweep(
     of: str = "has_loss",
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw a rate, or the median of a number, by one setting, or by two as a heat map.
+    """Draw a rate, or the median of a number, with 95 % intervals, by one or two settings.
 
-    `frame` is what `sim.sweep` gave, `of` one of its columns. By one setting, each value has a row:
-    a point, its 95 % interval, and how many runs it comes from. By two, each cell has the figure
-    above its interval, and stands out the more, the larger it is. Runs of all other settings are
-    taken together; below six runs a median has no interval.
+    With one setting, each value has a row: a point, its interval, and the number of runs. With two
+    settings the plot is a heat map: each cell shows the value above its interval, and a larger
+    value has a stronger colour. Runs with different values of all other settings are pooled. A
+    median of fewer than six runs has no interval.
+
+    Args:
+        frame: The result of `sim.sweep`.
+        x: The setting on the horizontal axis, or that of the rows if `y` is None.
+        y: A second setting, on the vertical axis of a heat map.
+        of: The column to summarise: the rate of a boolean column, the median of a number.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with rates from 0 to 1, or medians in the unit of the column.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=20, source="uniform:20x4")
@@ -71,7 +81,6 @@ def plot_sweep(
 
 
 def _draw_rows(ax: Axes | None, table: pd.DataFrame, x: str, said: str) -> Axes:
-    """A row per value: a point within its interval, an arrow's length where there is none."""
     is_rate, labels = "k" in table, [str(label) for label in table[x]]
     ax = axes(ax, width=5.2, height=1.0 + 0.45 * max(len(labels), 1))
     if is_rate:
@@ -96,7 +105,6 @@ def _draw_rows(ax: Axes | None, table: pd.DataFrame, x: str, said: str) -> Axes:
 
 
 def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str) -> Axes:
-    """A cell per pair of values, its interval below its figure."""
     is_rate = "k" in table
     grid = table.pivot_table(index=y, columns=x, values="middle", observed=True)
     across, down = list(grid.columns), list(grid.index)
@@ -110,7 +118,7 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
         ax.imshow(grid.to_numpy(np.float64), cmap=scale, vmin=0, vmax=top, aspect="auto")
     cell_in = _width_in(ax, down) / max(len(across), 1)
     texts = {
-        (across.index(each[x]), down.index(each[y])): (_told(each, is_rate), each["middle"])
+        (across.index(each[x]), down.index(each[y])): (_cell_text(each, is_rate), each["middle"])
         for each in table.dropna(subset="middle").to_dict("records")
     }
     letters = _letters(text for text, _ in texts.values()) or 1
@@ -131,12 +139,12 @@ def _draw_cells(ax: Axes | None, table: pd.DataFrame, x: str, y: str, said: str)
     counts = sorted({table["n"].min(), table["n"].max()}) if len(table) else [0]
     runs = " to ".join(f"{count:,}" for count in counts)
     said = _wrapped(said, _width_in(ax, down), _TEXT_PT)
-    ax.set_title(f"{said}\n95 % intervals, {runs} runs a cell", fontsize=_TEXT_PT, loc="left")
+    ax.set_title(f"{said}\n95 % intervals, {runs} runs per cell", fontsize=_TEXT_PT, loc="left")
     return ax
 
 
 def _letter_colour(scale: str, share: float) -> str:
-    """White or black, whichever has more contrast on this share of a scale of colours."""
+    """Return white or black, whichever has more contrast with this colour of the scale."""
     import matplotlib as mpl
 
     red, green, blue, _ = mpl.colormaps[scale](share)
@@ -145,7 +153,7 @@ def _letter_colour(scale: str, share: float) -> str:
 
 
 def _label(ax: Axes, labels: list[str], cell_in: float) -> None:
-    """Name the columns: in lines below each other, or aslant where a word would not fit."""
+    """Label the columns in wrapped lines, or at an angle if a word is wider than its cell."""
     label_pt = size_pt(ax, _LABEL_PT)
     letters = int(cell_in / (_LETTER_IN * label_pt))
     if all(len(word) <= letters for label in labels for word in label.split()):
@@ -156,7 +164,7 @@ def _label(ax: Axes, labels: list[str], cell_in: float) -> None:
 
 
 def _width_in(ax: Axes, labels: Sequence[object]) -> float:
-    """How wide axes will be in inches, about, once a layout has made room for their labels."""
+    """Estimate the width of axes in inches after the layout has made room for their labels."""
     figure_in = ax.figure.get_figure(root=True).get_size_inches()[0]
     panel_in = ax.get_position().width * figure_in / _PANEL_SHARE
     letter_in = _LETTER_IN * size_pt(ax, _LABEL_PT)
@@ -164,18 +172,17 @@ def _width_in(ax: Axes, labels: Sequence[object]) -> float:
 
 
 def _letters(texts: Iterable[object]) -> int:
-    """How long the longest line is."""
+    """Return the length of the longest line."""
     return max((len(line) for text in texts for line in str(text).split("\n")), default=0)
 
 
 def _wrapped(text: str, width_in: float, size_pt: float) -> str:
-    """A text in lines of this width, words whole."""
+    """Wrap a text into lines of this width without breaking words."""
     letters = max(1, int(width_in / (_LETTER_IN * size_pt)))
     return fill(text, letters, break_long_words=False, break_on_hyphens=False)
 
 
-def _told(each: dict[Any, Any], is_rate: bool) -> str:
-    """A figure above its interval."""
+def _cell_text(each: dict[Any, Any], is_rate: bool) -> str:
     if is_rate:
         middle, low, high = (f"{100 * each[name]:.0f}" for name in ("middle", "low", "high"))
         return f"{middle} %\n{low} to {high}"
@@ -185,7 +192,7 @@ def _told(each: dict[Any, Any], is_rate: bool) -> str:
 
 
 def _words(column: str) -> str:
-    """The name of a column as a reader would say it, its unit behind.
+    """Return the name of a column in words, followed by its unit.
 
     >>> _words("write_latency_ms_p99"), _words("writes_per_s"), _words("delay_ms")
     ('write latency p99 (ms)', 'writes per s', 'delay (ms)')

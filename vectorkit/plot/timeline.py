@@ -1,4 +1,4 @@
-"""The space-time diagram: messages from sender to receiver, and the role of each node over time."""
+"""Draw a space-time diagram: each message from sender to receiver, and each node's roles."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ MESSAGE_CLASSES: Final = {
     "ClientRead": "clients",
     "ClientReply": "clients",
 }
-"""What each type of message is about; its colour tells that."""
+"""The class of each message type, which determines its colour."""
 
 _ROLE_LINES: Final[dict[str, dict[str, Any]]] = {
     "master": {"linewidth": 5.5, "linestyle": "-"},
@@ -67,12 +67,12 @@ _ROLE_LINES: Final[dict[str, dict[str, Any]]] = {
 _IS_SHOWN: Final = ("master", "replica", "candidate", "returning")
 _LEGEND_PT: Final = 7.5
 _STUB: Final = 0.35
-"""How far towards its target a message is drawn that was lost when it was sent."""
+"""A message that was lost at its sender is drawn this share of the distance to its target."""
 _MS_BELOW: Final = 5_000.0
 _LOOKS: Final = ((60, 1.0, 1.0, 18.0), (250, 0.7, 1.0, 10.0), (1_000, 0.5, 1.0, 5.0))
 _LOOK_OF_MANY: Final = (0.3, 0.35, 1.5)
 _NARROW_SHARE: Final = 0.6
-"""In narrow axes, as letters, so lines and arrows are smaller."""
+"""Lines and arrows in narrow axes shrink by this factor."""
 
 
 def plot_timeline(
@@ -84,12 +84,22 @@ def plot_timeline(
     to_ms: float | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw each message as a slanted line from when it was sent to when it came, by its sender.
+    """Draw each message as a slanted line from its sender to its receiver, over time.
 
-    `messages` is `run.messages`, or those rows of it that matter; a client has a line if it sends
-    or gets one. A cross ends a message that was lost. With `roles` (`run.roles`) the line of a node
-    is thick while it is master, dotted while it comes back, and missing, from a cross on, while it
-    is down; `faults` (`run.fault_windows`) are shaded. The window is [`from_ms`, `to_ms`].
+    The colour of a line is the class of its message, and a cross ends a message that was lost. A
+    client has a row if it sends or receives a message in the window.
+
+    Args:
+        messages: `run.messages`, or rows of it.
+        roles: `run.roles`. The line of a node is then thick while it is master, dotted while it
+            returns, and a thin dotted line, after a cross, while it is down.
+        faults: `run.fault_windows`, drawn as shades.
+        from_ms: Start of the window, in ms of virtual time.
+        to_ms: End of the window, in ms; None draws to the end of the run.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with virtual time in ms or s and one row per node or client.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=2_000)
@@ -114,7 +124,7 @@ def plot_timeline(
     ax.set_xlabel(f"virtual time ({'ms' if unit_ms == 1 else 's'})")
     legend_above(ax, [*slants, *lines, *shades], text_pt=_LEGEND_PT)
     if seen.empty and roles is None:
-        explain_empty(ax, "No message was sent in this window of time: move from_ms and to_ms.")
+        explain_empty(ax, "No message was sent in this window of time: change from_ms and to_ms.")
     finish(ax, has_rows=True)
     return ax
 
@@ -122,7 +132,7 @@ def plot_timeline(
 def _rows(
     every: pd.DataFrame | None, seen: pd.DataFrame, roles: pd.DataFrame | None
 ) -> dict[str, int]:
-    """Which row is whose: clients that take part above the nodes, each in the order of numbers."""
+    """Return the row of each participant: clients above nodes, each sorted by number."""
     names = {*seen["source"], *seen["target"]}
     names |= {*every["source"], *every["target"]} if every is not None else set()
     clients = [name for name in names if not name.startswith("node-")]
@@ -133,7 +143,7 @@ def _rows(
 
 
 def _travel_ms(messages: pd.DataFrame) -> float:
-    """What a message takes, for the slope of those that never came."""
+    """Return the median travel time, used as the slope of messages that never arrived."""
     taken = (messages["arrived_ms"] - messages["sent_ms"]).dropna()
     return 1.0 if taken.empty else float(taken.median())
 
@@ -180,7 +190,7 @@ def _draw_messages(
                 linewidths=1.1 if marker == "x" else 0,
                 zorder=4,
             )
-        # In narrow axes a long name would cost the legend a column.
+        # In narrow axes a long name would leave the legend one column less.
         label = name.partition(",")[0] if is_narrow(ax) else name
         handles.append(Line2D([], [], color=colour, label=label))
     if seen["lost_ms"].notna().any():
@@ -194,7 +204,7 @@ def _draw_messages(
 def _slants(
     mine: pd.DataFrame, rows: Mapping[str, int], travel_ms: float
 ) -> tuple[Any, Any, Any, Any]:
-    """Where messages begin and end, as (time in ms, row), and whether they arrive or get lost."""
+    """Return starts and ends as (time in ms, row), and masks of arrived and lost messages."""
     sources = mine["source"].map(rows).to_numpy(float)
     targets = mine["target"].map(rows).to_numpy(float)
     sent_ms, arrived_ms = mine["sent_ms"].to_numpy(), mine["arrived_ms"].to_numpy()
@@ -203,7 +213,7 @@ def _slants(
     is_stub = ~(ended_ms > sent_ms) & np.isnan(arrived_ms)
     ended_ms = np.where(is_stub, sent_ms + _STUB * travel_ms, ended_ms)
     reached = np.where(is_stub, sources + _STUB * np.sign(targets - sources), targets)
-    # Arrows stop short of the line of their target, which they would hide.
+    # Arrows end just before the line of their target, so that they do not hide it.
     reached -= np.where(is_stub, 0.0, 0.07 * np.sign(targets - sources))
     starts, ends = np.stack([sent_ms, sources], axis=1), np.stack([ended_ms, reached], axis=1)
     return starts, ends, ~np.isnan(arrived_ms), ~np.isnan(lost_ms)
@@ -226,7 +236,7 @@ def _draw_nodes(
     seen: set[str] = set()
     role_of: dict[str, str] = {}
     for each in roles.to_dict("records"):
-        # One that is replaced while it is down has a second stretch, and goes down only once.
+        # A node that is replaced while it is down has two "down" rows but went down only once.
         was_down = role_of.get(each["node"]) == each["role"] == "down"
         role_of[each["node"]] = each["role"]
         start, end = each["started_ms"] / unit_ms, each["ended_ms"] / unit_ms

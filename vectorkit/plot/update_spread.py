@@ -1,4 +1,4 @@
-"""How updates' times are spread, not only where their middle is."""
+"""Draw the distribution of update times."""
 
 from __future__ import annotations
 
@@ -24,10 +24,18 @@ if TYPE_CHECKING:
 
 
 def plot_update_spread(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw which share of calls took at most so long a row: a curve for each method and batch.
+    """Draw the distribution of time per row over calls: a curve for each method and batch size.
 
-    `frame` is what `measure.update_latency` gives: with `calls=1` and many repeats a step is one
-    call. Batches have their dashes, methods their colours. The axis of time is logarithmic.
+    The colour of a curve is the method and its dash pattern is the batch size. The time axis is
+    logarithmic.
+
+    Args:
+        frame: The result of `measure.update_latency`. With `calls=1` and many repeats each step of
+            a curve is one call.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with time per row in µs and shares of calls from 0 to 1.
 
     >>> from vectorkit import datasets, measure
     >>> words = datasets.glove(limit=500)
@@ -73,7 +81,7 @@ def plot_update_spread(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     legend_above(ax, handles)
     finish(ax)
     if frame.empty:
-        explain_empty(ax, "Nothing was measured: give measure.update_latency rows and batches.")
+        explain_empty(ax, "The frame has no rows: give measure.update_latency rows and batches.")
     return ax
 
 

@@ -1,4 +1,4 @@
-"""What an update costs, compared with deleting and inserting the row."""
+"""Draw the cost of an update, compared with deleting and inserting the row again."""
 
 from __future__ import annotations
 
@@ -19,21 +19,28 @@ from vectorkit.plot.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 
 def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """Draw microseconds a row by batch size: medians with their quartiles, and the speed-up.
+    """Draw the time per row by batch size: medians with quartiles, and the speed-up.
 
-    `frame` is what `measure.update_latency` gives. Both axes are logarithmic. A dotted line joins
-    the two medians of a batch size, and beside it stands how many times faster the update is.
+    Both axes are logarithmic. A dotted line joins the two medians of a batch size; the number
+    beside it is the speed-up of update over delete + insert.
+
+    Args:
+        frame: The result of `measure.update_latency`.
+        ax: Axes to draw in; None creates a new figure.
+
+    Returns:
+        The axes, with rows per call and time per row in µs.
 
     >>> from vectorkit import datasets, measure
     >>> frame = measure.update_latency(datasets.glove(limit=500), batches=(1, 16), repeats=2)
     >>> plot_update_latency(frame).get_ylabel()
     'time per row (µs)'
     """
-    from matplotlib.lines import Line2D
     from matplotlib.ticker import LogLocator
 
     ax = axes(ax, width=5.2, height=3.2)
@@ -71,34 +78,37 @@ def plot_update_latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.margins(x=0.1, y=0.12)
     ax.set_xlabel("rows per call")
     ax.set_ylabel("time per row (µs)")
-    legend_above(
-        ax,
-        [
-            Line2D(
-                [],
-                [],
-                color=readable(METHOD_COLOURS[method], ax),
-                marker="o",
-                markersize=4,
-                label=method,
-            )
-            for method in (DELETE_INSERT, UPDATE)
-        ],
-    )
+    legend_above(ax, _handles(ax))
     if summary.empty:
-        explain_empty(ax, "Nothing was measured: give measure.update_latency rows and batches.")
+        explain_empty(ax, "The frame has no rows: give measure.update_latency rows and batches.")
     finish(ax)
     return ax
 
 
+def _handles(ax: Axes) -> list[Artist]:
+    from matplotlib.lines import Line2D
+
+    return [
+        Line2D(
+            [],
+            [],
+            color=readable(METHOD_COLOURS[method], ax),
+            marker="o",
+            markersize=4,
+            label=method,
+        )
+        for method in (DELETE_INSERT, UPDATE)
+    ]
+
+
 def _name_speedups(ax: Axes, summary: pd.DataFrame) -> None:
-    """Write beside each dotted line how many times the update is faster."""
+    """Write the speed-up beside each dotted line."""
     between = (summary["update_us"] * summary["delete_insert_us"]) ** 0.5
     for batch, speedup, height in zip(summary["batch"], summary["speedup"], between, strict=True):
         ax.annotate(
             f"{speedup:.1f}×",
             (batch, height),
-            xytext=(4, 0),  # Beside the dotted line that joins what it compares.
+            xytext=(4, 0),
             textcoords="offset points",
             ha="left",
             va="center",
