@@ -135,7 +135,7 @@ def test_arrow_keys_move_the_time_of_a_dashboard_and_its_picture(dashboard):
     for keys, sentence in (
         (["Home"], "At 0 ms node-0 is master; 3 Syncing."),
         (["ArrowRight"] * 3, "At 300 ms node-0 is master; 3 Connected."),
-        (["PageUp"] * 6, "At 3,300 ms no master; node-0 is down; 4 Disconnected; going on: "),
+        (["PageUp"] * 6, "At 3,300 ms no master; node-0 is down; 4 Disconnected; active fault: "),
         (["End", "ArrowLeft"], "At 8,000 ms node-1 is master; 3 Connected."),
     ):
         for key in keys:
@@ -162,7 +162,7 @@ def test_the_fault_lab_tells_by_its_button_that_it_shows_another_choice(outputs)
     lab = outputs.filter(has=outputs.page.locator("textarea"))
     button, code = lab.get_by_role("button", name="Simulate"), lab.locator("textarea")
     expect(button).not_to_have_class(re.compile("mod-primary"))
-    lab.get_by_label("a write waits for").select_option("all, applied")
+    lab.get_by_label("write concern").select_option("all, applied")
     expect(button).to_have_class(re.compile("mod-primary"))
     button.press("Enter")
     expect(code).to_have_value(re.compile('count="all", stage="applied"'))

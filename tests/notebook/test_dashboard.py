@@ -33,7 +33,7 @@ def test_what_is_seen_follows_the_slider(shown):
     seen = set()
     for time_ms, sentence in (
         (60, "At 60 ms node-0 is master; 1 Connected; 1 Lagging."),
-        (160, "At 160 ms node-1 is master; node-0 is down; 2 Disconnected; going on: Crash"),
+        (160, "At 160 ms node-1 is master; node-0 is down; 2 Disconnected; active fault: Crash"),
         (400, "At 400 ms node-1 is master; 1 Connected; 1 Disconnected."),
     ):
         shown.time_ms.value = time_ms
@@ -132,7 +132,10 @@ def test_controls_are_in_the_order_of_focus_and_have_labels(shown):
         "◀ event",
         "event ▶",
     ]
-    assert [each.tooltip for each in controls[3:]] == ["to the event before", "to the next event"]
+    assert [each.tooltip for each in controls[3:]] == [
+        "go to the previous event",
+        "go to the next event",
+    ]
 
 
 def test_a_notebook_keeps_the_page_for_those_who_cannot_run_it(shown):

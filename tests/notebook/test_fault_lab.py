@@ -53,7 +53,7 @@ def executed(code):
         ("cut off", sim.Partition(isolate=["node-1"], **AT)),
         (CUT_OFF_WITH_CLIENTS, sim.Partition(isolate=["node-1", "client-0"], **AT)),
         ("pause", sim.Pause(node="node-1", **AT)),
-        ("lossy links to it", sim.Degrade(target="node-1", loss=0.3, **AT)),
+        ("lossy links to the node", sim.Degrade(target="node-1", loss=0.3, **AT)),
         ("disk 200 × slower", sim.SlowDisk(node="node-1", factor=200, **AT)),
         ("disk full", sim.FullDisk(node="node-1", **AT)),
     ],
@@ -191,9 +191,9 @@ def test_it_shows_a_picture_and_code_without_a_scroll_bar(lab):
 def test_controls_have_labels(lab):
     rows = [row.children for row in lab.view.children[:3]]
     assert [[each.description for each in row] for row in rows] == [
-        ["fault", "of", "at (ms)", "for (ms)"],
-        ["fault", "of", "at (ms)", "for (ms)"],
-        ["a write waits for", "failover", "seed", "Simulate"],
+        ["fault", "node", "start (ms)", "duration (ms)"],
+        ["fault", "node", "start (ms)", "duration (ms)"],
+        ["write concern", "failover", "seed", "Simulate"],
     ]
 
 

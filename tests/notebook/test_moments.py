@@ -205,8 +205,8 @@ def test_requests_are_counted_by_what_has_become_of_them(moments):
 def test_faults_going_on_tell_how_long_they_still_last(moments):
     assert moments.at(99).faults == ()
     assert moments.at(150).faults == (
-        "Crash of node-0, 150 ms more",
-        "Partition of node-2, 50 ms more",
+        "Crash of node-0, 150 ms left",
+        "Partition of node-2, 50 ms left",
     )
     assert moments.at(300).faults == ()
 

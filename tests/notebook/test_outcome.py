@@ -29,7 +29,7 @@ def test_writes_are_counted_by_their_fate():
 def test_a_promise_is_told_as_one():
     outcome = outcome_of(run_of(Tape(SAFE).begin().write(10, 1, FIRST, 2), duration_ms=100.0))
     assert outcome.is_promised
-    assert "0 (promised to stay)" in outcome_html(outcome)
+    assert "0 (durability promised)" in outcome_html(outcome)
 
 
 def test_the_longest_silence_lies_between_answers_or_to_the_last_question():
@@ -68,9 +68,9 @@ def test_it_is_seen_with_the_checks_that_have_something_to_say():
     html = outcome_html(outcome)
     cells = re.findall(r"<td>(.*?)</td>", html)
     assert cells[:6] == [
-        "3 asked, 2 answered",
+        "3 sent, 2 answered",
         "1",
-        "1 (nothing promised)",
+        "1 (durability not promised)",
         "10 ms without an answered write",
         "40 ms",
         "",

@@ -95,9 +95,9 @@ def test_the_summary_is_a_sentence(moments):
     assert [summary(moments.at(t)) for t in (60, 110, 160)] == [
         "At 60 ms node-0 is master; 1 Connected; 1 Lagging.",
         "At 110 ms no master; node-0 is down; 3 Disconnected; "
-        "going on: Crash of node-0, 190 ms more.",
-        "At 160 ms node-1 is master; node-0 is down; 2 Disconnected; going on: "
-        "Crash of node-0, 140 ms more; going on: Partition of node-2, 40 ms more.",
+        "active fault: Crash of node-0, 190 ms left.",
+        "At 160 ms node-1 is master; node-0 is down; 2 Disconnected; active fault: "
+        "Crash of node-0, 140 ms left; active fault: Partition of node-2, 40 ms left.",
     ]
     both = make_moment(make_node(0, role="master"), make_node(1, role="master", status=None))
     assert summary(both) == "At 1,234 ms node-0 and node-1 are masters; 1 Connected."
@@ -307,7 +307,8 @@ def test_a_paused_master_is_faded_in_the_strip():
 
 
 def test_whose_belief_the_health_is_stands_beside_it():
-    assert "Rings: health, as the master saw the node when it was last sampled" in texts(
+    assert "Ring: health of the node, as known to its master at the last sample" in texts(
         picture(make_moment())
     )
-    assert "health and lags (ms) as the master last knew them" in page(make_moment(), "")
+    note = "health and lag (ms): as known to the master at the last sample"
+    assert note in page(make_moment(), "")

@@ -99,9 +99,9 @@ def test_it_shows_a_table_and_a_picture_of_what_was_measured(data):
     lab.batch.value = 16
     lab.button.click()
     assert lab.measured.choice == TINY
-    for part in ("calls of 1<", "calls of 16<", "exact: every search is proven", "<img alt="):
+    for part in (">1 per call<", ">16 per call<", "exact: each answer is proven", "<img alt="):
         assert part in lab.html.value
-    assert "calls of 128" not in lab.html.value
+    assert "128 per call" not in lab.html.value
     assert repr(lab) == "UpdateLab(UpdateChoice(kind='cpu', rows=40, dim=8, batch=16))"
 
 
@@ -177,7 +177,7 @@ def test_controls_have_labels_in_the_order_of_focus():
         "kind",
         "rows",
         "dimension",
-        "rows a call, up to",
+        "rows per call, up to",
         "Measure",
     ]
 
@@ -186,5 +186,5 @@ def test_without_ipywidgets_the_first_choice_is_measured(data, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     still = vk.update_lab(data)
     assert isinstance(still, Still)
-    assert "exact: every search is proven" in still.html
+    assert "exact: each answer is proven" in still.html
     assert "<img alt=" in still.html

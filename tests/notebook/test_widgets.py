@@ -18,10 +18,10 @@ def test_widgets_are_there_unless_they_cannot_be_imported(monkeypatch):
 def test_a_still_names_the_one_command_above_what_it_shows():
     still = Still("Fault <lab>", "<p>figures</p>")
     assert still._repr_html_() == (
-        "<p>Fault &lt;lab&gt; without its controls. For these, run "
+        "<p>Fault &lt;lab&gt; without controls. To get the controls, run "
         "<code>pip install ipywidgets</code> and restart the kernel.</p><p>figures</p>"
     )
-    assert repr(still) == "Still(Fault <lab>: for its controls, run: pip install ipywidgets)"
+    assert repr(still) == "Still(Fault <lab>: to get the controls, run: pip install ipywidgets)"
 
 
 @pytest.mark.parametrize(

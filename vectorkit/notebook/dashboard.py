@@ -1,4 +1,4 @@
-"""The dashboard of a finished run: time under a slider, and the cluster as it was then."""
+"""The dashboard of a finished run: a slider for time, and the cluster at that time."""
 
 from __future__ import annotations
 
@@ -29,17 +29,25 @@ if TYPE_CHECKING:
     from vectorkit.sim import Run
 
 _TICK_MS: Final = 100
-"""How often playing takes a step."""
+"""The time between two steps while playing."""
 _NUMBERS: Final = (int, float, np.integer, np.floating)
-"""A time may come out of a frame."""
+"""Accepts the numbers of a DataFrame too."""
 
 
 @final
 class Dashboard(NotebookView):
-    """A run under a slider. What is seen depends on `time_ms.value` alone; `html.value` is it.
+    """Show a finished run at the time of a slider.
 
-    `play`, `back` and `forward` move the slider, the latter to the event before and after, and
-    `step_ms` says how far an arrow key goes.
+    The page `html.value` depends only on `time_ms.value`. `play` plays the run, `back` and
+    `forward` go to the previous and the next event, and `step_ms` sets the step of an arrow key.
+
+    Args:
+        run: The finished run.
+        at_ms: The time at which it opens, in ms; None opens at the first fault, or in the middle
+            of a run without faults.
+
+    Raises:
+        InvalidOption: The run has no such time.
 
     >>> from vectorkit import sim
     >>> shown = Dashboard(sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=500))
@@ -64,13 +72,13 @@ class Dashboard(NotebookView):
         self.back = button(
             "◀ event",
             lambda: self._jump(self._moments.before),
-            tooltip="to the event before",
+            tooltip="go to the previous event",
             width="84px",
         )
         self.forward = button(
             "event ▶",
             lambda: self._jump(self._moments.after),
-            tooltip="to the next event",
+            tooltip="go to the next event",
             width="84px",
         )
         self.html = labelled("HTML", "", value=self._page())
@@ -80,16 +88,16 @@ class Dashboard(NotebookView):
 
     @property
     def moment(self) -> Moment:
-        """What is shown, as data."""
+        """The moment that is shown, as data."""
         return self.at(self.time_ms.value)
 
     def at(self, time_ms: float) -> Moment:
-        """What there is to see at another time, wherever the slider stands."""
+        """Return the cluster at a time in ms, independent of the slider."""
         return self._moments.at(time_ms)
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """Everything that happened and is worth a line, in order."""
+        """The listed events of the run, in order."""
         return tuple(self._moments.events)
 
     def _connect(self) -> None:
@@ -103,7 +111,7 @@ class Dashboard(NotebookView):
         self.html.value = self._page()
 
     def _set_step(self, step_ms: int) -> None:
-        """Move to the next multiple of the step first: the browser would."""
+        """Round the time to a multiple of the new step first, as the browser would."""
         self.time_ms.value = round(self.time_ms.value / step_ms) * step_ms
         self.time_ms.step = self.play.step = step_ms
 
@@ -123,7 +131,18 @@ class Dashboard(NotebookView):
 
 
 def dashboard(run: Run, *, at_ms: float | None = None) -> Dashboard | Still:
-    """The dashboard of a run; without ipywidgets what it shows first, and how to get the rest.
+    """Return the dashboard of a run, or its first page without controls if ipywidgets is missing.
+
+    Args:
+        run: The finished run.
+        at_ms: The time at which it opens, in ms; None opens at the first fault, or in the middle
+            of a run without faults.
+
+    Returns:
+        A `Dashboard`, or a `Still` with the command that installs ipywidgets.
+
+    Raises:
+        InvalidOption: The run has no such time.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=500)
@@ -137,14 +156,14 @@ def dashboard(run: Run, *, at_ms: float | None = None) -> Dashboard | Still:
 
 
 def _opened(run: Run, at_ms: float | None) -> tuple[Moments, int, int]:
-    """The moments of a run, where to begin (as asked, or where something breaks), and the step."""
+    """Return the moments of a run, the time at which to open (ms) and the step (ms)."""
     is_number = isinstance(at_ms, _NUMBERS) and not isinstance(at_ms, bool)
     if at_ms is not None and not (is_number and 0 <= at_ms <= run.duration_ms):
         raise InvalidOption(
-            "the run has no such time",
+            "the time is outside the run",
             got=f"at_ms={at_ms!r}",
             wanted=f"0 to {run.duration_ms:,.0f}",
-            remedy="leave it out to begin where the first fault does",
+            remedy="omit at_ms to open at the first fault",
         )
     moments, step_ms = Moments(run), step_of(run.duration_ms)
     if at_ms is not None:

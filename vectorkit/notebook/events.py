@@ -1,4 +1,4 @@
-"""What happened in a run that is worth a line: faults, roles, crashes, health, syncs."""
+"""List the events of a run for a reader: faults, roles, crashes, health, syncs."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class Event(NamedTuple):
-    """Something worth a line."""
+    """One event of a run, as a line of text."""
 
     time_ms: float
     text: str
 
 
 def events_of(run: Run) -> list[Event]:
-    """All of them, in order.
+    """Return the listed events of a run, in order.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
@@ -41,15 +41,15 @@ def events_of(run: Run) -> list[Event]:
     for _, event in run.evidence.events:
         if isinstance(event, RoleTaken):
             if roles.get(event.node) == event.role == "replica":
-                continue  # It follows another master, as the health of all will tell.
+                continue  # It follows another master: changes of health report that.
             roles[event.node] = event.role
         was_down = False
         if isinstance(event, NodeCrashed):
             was_down, roles[event.node] = roles.get(event.node) == "down", "down"
-        time_ms, text = ns_to_ms(event.time_ns), _told(run, event, was_down=was_down)
+        time_ms, text = ns_to_ms(event.time_ns), _text_of(run, event, was_down=was_down)
         if isinstance(event, HealthChanged) and events and events[-1].time_ms == time_ms:
             head, _, names = events[-1].text.partition(": ")
-            if head == event.status:  # All at once, as when the master goes: one line is enough.
+            if head == event.status:  # When a master fails, all nodes change at once: one line.
                 events[-1] = Event(time_ms, f"{head}: {names}, {event.node}")
                 continue
         if text:
@@ -57,8 +57,8 @@ def events_of(run: Run) -> list[Event]:
     return events
 
 
-def _told(run: Run, event: TraceEvent, *, was_down: bool) -> str:
-    """What an event says; nothing where it is not worth a line."""
+def _text_of(run: Run, event: TraceEvent, *, was_down: bool) -> str:
+    """Return the line of an event, or "" if it is not listed."""
     text = ""
     match event:
         case FaultChanged(phase=phase, fault=fault):
@@ -82,7 +82,7 @@ def _told(run: Run, event: TraceEvent, *, was_down: bool) -> str:
 
 
 def describe(fault: Fault) -> str:
-    """A fault in a few words: its kind, and whom it befalls.
+    """Return the kind of a fault and the nodes or links that it affects.
 
     >>> from vectorkit.sim import Clog
     >>> describe(Partition(at_ms=0, isolate=["node-1", "node-2"]))

@@ -1,4 +1,4 @@
-"""The laboratory of faults: choose what breaks and what is promised, run it, see what is left."""
+"""The fault lab: select faults and a write concern, simulate, and see which writes are lost."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ NO_FAULT: Final = "no fault"
 AS_GIVEN: Final = "as given"
 MASTER: Final = "the master"
 
-CUT_OFF_WITH_CLIENTS: Final = "cut off, clients with it"
+CUT_OFF_WITH_CLIENTS: Final = "cut off with its clients"
 FAULTS: Final[dict[str, Callable[..., Fault]]] = {
     "crash": Crash,
     "crash, disk lost": partial(Crash, lose_disk=True),
     "cut off": lambda node, **times: Partition(isolate=[node], **times),
     "pause": Pause,
-    "lossy links to it": lambda node, **times: Degrade(target=node, loss=0.3, **times),
+    "lossy links to the node": lambda node, **times: Degrade(target=node, loss=0.3, **times),
     "disk 200 × slower": partial(SlowDisk, factor=200),
     "disk full": FullDisk,
 }
-"""What can be chosen to befall a node alone; each takes `node`, `at_ms` and `for_ms`."""
+"""The faults of a single node, by label; each constructor accepts `node`, `at_ms`, `for_ms`."""
 CONCERNS: Final = {
     "master's disk only": WriteConcern(count=0),
     "1 replica, received": WriteConcern(count=1, stage="received"),
@@ -74,7 +74,7 @@ FAILOVERS: Final = {
     "phi accrual": Failover(detector="phi"),
 }
 _FIRST: Final = (CUT_OFF_WITH_CLIENTS, "master's disk only", "after 2 s of silence")
-"""What it opens with: a fault, a concern and a failover that lose acknowledged writes."""
+"""The first selection: a fault, a concern and a failover that lose acknowledged writes."""
 _BASE: Final = Scenario(
     ClusterOptions(replicas=2, link=Link(delay_ms=10, jitter_ms=5)),
     workload=Workload(writes_per_s=50, source="uniform:200x8", client_timeout_ms=500),
@@ -85,7 +85,7 @@ _BASE: Final = Scenario(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultChoice:
-    """One fault as it is chosen: its kind, whom it befalls, when and for how long."""
+    """The selection of one fault: its kind, its node, its start and its duration."""
 
     kind: str = NO_FAULT
     node: str = MASTER
@@ -93,7 +93,7 @@ class FaultChoice:
     for_ms: int = 2_500
 
     def fault(self, base: Scenario) -> Fault | None:
-        """The fault, if it is one, in a scenario whose clients may go with the node."""
+        """Return the selected fault for a scenario, or None if no fault is selected."""
         if self.kind == NO_FAULT:
             return None
         node = CURRENT_MASTER if self.node == MASTER else self.node
@@ -106,9 +106,9 @@ class FaultChoice:
 def chosen(
     base: Scenario, faults: Sequence[FaultChoice], *, concern: str, failover: str, seed: int
 ) -> Scenario:
-    """A scenario with what was chosen in place of its own concern, failover and seed.
+    """Return `base` with the selected write concern, failover and seed.
 
-    Its own faults stay, the chosen ones come on top.
+    The faults of `base` stay; the selected faults are added.
 
     >>> pause = FaultChoice(kind="pause", node="node-1", at_ms=500, for_ms=100)
     >>> chosen(Scenario(), [pause], concern="as given", failover="off", seed=3).faults
@@ -126,10 +126,14 @@ def chosen(
 
 @final
 class FaultLab(NotebookView):
-    """Faults, write concern, failover and seed as controls; `simulate()` runs what is chosen.
+    """Controls for faults, write concern, failover and seed; `simulate()` runs the selection.
 
-    `run` is the last run, `outcome` what it came to, `html.value` that as it is seen, and
-    `code.value` the Python that repeats it.
+    `run` is the last run, `outcome` its summary, `html.value` the summary as HTML, and
+    `code.value` the Python code that repeats the run.
+
+    Args:
+        base: The scenario to start from; None selects a small cluster and a fault that loses
+            acknowledged writes.
 
     >>> lab = FaultLab()
     >>> lab.outcome.lost
@@ -151,7 +155,7 @@ class FaultLab(NotebookView):
         given = () if base is None else (AS_GIVEN,)
         self.concern = labelled(
             "Dropdown",
-            "a write waits for",
+            "write concern",
             options=[*given, *CONCERNS],
             value=concern,
             layout={"width": "280px"},
@@ -171,7 +175,8 @@ class FaultLab(NotebookView):
             max=2**64 - 1,
             layout={"width": "110px"},
         )
-        self.button = button("Simulate", self.simulate, tooltip="run what is chosen", width="120px")
+        tooltip = "simulate the selection"
+        self.button = button("Simulate", self.simulate, tooltip=tooltip, width="120px")
         self.html, self.image = labelled("HTML", ""), _image()
         self.code = labelled("Textarea", "", layout={"width": "100%"})
         self.view = column(
@@ -180,7 +185,7 @@ class FaultLab(NotebookView):
                 row(self.concern, self.failover, self.seed, self.button),
                 self.html,
                 self.image,
-                labelled("HTML", "", value="<b>The same, in code</b>"),
+                labelled("HTML", "", value="<b>Python code of this run</b>"),
                 self.code,
             ]
         )
@@ -192,7 +197,7 @@ class FaultLab(NotebookView):
 
     @property
     def scenario(self) -> Scenario:
-        """What the controls say now."""
+        """The scenario that is selected now."""
         return chosen(
             self.base,
             [each.choice for each in self.faults],
@@ -202,7 +207,7 @@ class FaultLab(NotebookView):
         )
 
     def simulate(self) -> None:
-        """Run what is chosen and show what it came to."""
+        """Simulate the selected scenario and show its outcome."""
         scenario = self.scenario
         self.run = simulate(scenario)
         self.outcome = outcome_of(self.run)
@@ -213,7 +218,7 @@ class FaultLab(NotebookView):
         self._mark()
 
     def _mark(self) -> None:
-        """Tell by the button whether what is seen is what is chosen."""
+        """Highlight the button while the shown run is not the selected one."""
         is_shown = self.code.value == self.scenario.to_code()
         self.button.button_style = "" if is_shown else "primary"
 
@@ -227,8 +232,6 @@ class FaultLab(NotebookView):
 
 
 class _FaultRow:
-    """The controls of one fault."""
-
     def __init__(self, base: Scenario, first: FaultChoice) -> None:
         step_ms = step_of(base.duration_ms)
         last_ms = (ceil(base.duration_ms) - 1) // step_ms * step_ms
@@ -242,15 +245,15 @@ class _FaultRow:
         self.kind = labelled(
             "Dropdown", "fault", options=kinds, value=first.kind, layout={"width": "220px"}
         )
-        self.node = labelled("Dropdown", "of", options=nodes, layout={"width": "140px"})
+        self.node = labelled("Dropdown", "node", options=nodes, layout={"width": "140px"})
         at_ms, for_ms = (
             min(each, last_ms) // step_ms * step_ms for each in (first.at_ms, first.for_ms)
         )
         longest_ms = max(last_ms, step_ms)
-        self.at_ms = labelled("IntSlider", "at (ms)", min=0, max=last_ms, value=at_ms, **slider)
+        self.at_ms = labelled("IntSlider", "start (ms)", min=0, max=last_ms, value=at_ms, **slider)
         self.for_ms = labelled(
             "IntSlider",
-            "for (ms)",
+            "duration (ms)",
             min=step_ms,
             max=longest_ms,
             value=max(for_ms, step_ms),
@@ -270,7 +273,7 @@ class _FaultRow:
 
 
 def picture_of(run: Run) -> bytes:
-    """Health over lag of a run, as a PNG."""
+    """Return the plots of health and lag, one above the other, as a PNG."""
     from matplotlib import pyplot as plt
 
     count = len(run.options.node_ids)
@@ -284,7 +287,17 @@ def picture_of(run: Run) -> bytes:
 
 
 def fault_lab(base: Scenario | None = None) -> FaultLab | Still:
-    """The laboratory; without ipywidgets what its first run came to.
+    """Return the fault lab, or the outcome of its first run if ipywidgets is missing.
+
+    Args:
+        base: The scenario to start from; None selects a small cluster and a fault that loses
+            acknowledged writes.
+
+    Returns:
+        A `FaultLab`, or a `Still` with the command that installs ipywidgets.
+
+    Raises:
+        InvalidOption: `base` is not a `Scenario`.
 
     >>> fault_lab().outcome.lost
     160

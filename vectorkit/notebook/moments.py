@@ -1,6 +1,6 @@
-"""What a finished run was at any time: nodes, links, clients, faults, and what happened last.
+"""The state of a finished run at any time: nodes, links, clients, faults and latest events.
 
-Everything is worked out once, from the trace and the samples; then a moment is a look-up.
+`Moments` computes everything once from the trace and the samples; each moment is then a look-up.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LATEST_COUNT: Final = 5
-"""How many events a moment tells of."""
+"""The number of latest events in a moment."""
 _SLOWEST: Final = 4.0
-"""A message that takes so many times as long as usual is held at the end of its way."""
+"""A message that takes longer than this many median travel times is drawn waiting at its end."""
 _STATES: Final = ("cut", "clogged", "blocked", "degraded")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeMoment:
-    """A node at one time. Health is what its master believes, as it was last sampled."""
+    """A node at one time. `status` and `lag_ms` are what its master knew at the last sample."""
 
     node: str
     role: str
     epoch: str
-    """The highest epoch that it has promised or served, by node and round; "" before any."""
+    """The highest epoch that the node has promised or served, as "node@round"; "" before any."""
     condition: str
     """ "up", "down", "paused" or "slow"."""
     disk: str
@@ -64,7 +64,7 @@ class NodeMoment:
     lag_ms: float | None
     lag_ms_true: float | None
     first_offset: int
-    """The first record that its log still held when it was last sampled."""
+    """The first record in its log at the last sample."""
     received: int
     flushed: int
     applied: int
@@ -72,24 +72,24 @@ class NodeMoment:
 
 @dataclass(frozen=True, slots=True)
 class LinkMoment:
-    """One direction between two nodes at one time."""
+    """One direction of a link between two nodes at one time."""
 
     source: str
     target: str
     state: str
-    """ "open", "cut", "clogged", "blocked" or "degraded": the worst of what befalls it."""
+    """ "open", "cut", "clogged", "blocked" or "degraded": the worst of its active faults."""
     progress: tuple[float, ...]
-    """How far each message in flight has come, from 0 to 1, the oldest first."""
+    """The position of each message in flight, from 0 (sender) to 1 (receiver), oldest first."""
 
     @property
     def in_flight(self) -> int:
-        """Number of messages in flight."""
+        """The number of messages in flight."""
         return len(self.progress)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """What clients have asked so far, and what has become of it."""
+    """The number of requests so far, and of their outcomes."""
 
     asked: int
     ok: int
@@ -97,13 +97,13 @@ class RequestCounts:
 
     @property
     def waiting(self) -> int:
-        """How many have no answer yet."""
+        """The number of requests without an answer."""
         return self.asked - self.ok - self.failed
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A whole cluster at one time."""
+    """A cluster at one time."""
 
     time_ms: float
     nodes: tuple[NodeMoment, ...]
@@ -111,13 +111,13 @@ class Moment:
     writes: RequestCounts
     reads: RequestCounts
     faults: tuple[str, ...]
-    """What goes on, with how long it still does."""
+    """The active faults, with the time that is left of each."""
     latest: tuple[Event, ...]
-    """The last few events, the newest first."""
+    """The latest events, newest first."""
 
 
 class Steps(Generic[T]):
-    """A value over time: each holds from its own time on.
+    """A value over time. Each change holds from its time on.
 
     >>> steps = Steps("a", [(10, "b"), (20, "c")])
     >>> steps.at(9.9), steps.at(10), steps.at(25)
@@ -130,12 +130,12 @@ class Steps(Generic[T]):
         self._values = [first, *(value for _, value in listed)]
 
     def at(self, time_ms: float) -> T:
-        """The value at a time."""
+        """Return the value at a time in ms."""
         return self._values[bisect_right(self.times_ms, time_ms)]
 
 
 class Stretch(NamedTuple):
-    """What a node was, and how its master saw it, from when to when."""
+    """A time in which a node has the same role and the same status at its master."""
 
     start_ms: float
     end_ms: float
@@ -144,7 +144,7 @@ class Stretch(NamedTuple):
 
 
 class Window(NamedTuple):
-    """A fault that befell the cluster, from when to when, and the links that it befell."""
+    """An active fault, with its time and the links that it affects."""
 
     start_ms: float
     end_ms: float
@@ -153,7 +153,7 @@ class Window(NamedTuple):
 
 
 class Moments:
-    """All moments of a finished run.
+    """The state of a finished run at each time.
 
     >>> from vectorkit import sim
     >>> moments = Moments(sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500))
@@ -180,36 +180,36 @@ class Moments:
         self._event_times_ms = [each.time_ms for each in self.events]
 
     def at(self, time_ms: float) -> Moment:
-        """The cluster at a time, whatever happened in that very moment included."""
-        going_on = [each for each in self.windows if each.start_ms <= time_ms < each.end_ms]
+        """Return the cluster at a time in ms, including the events at exactly that time."""
+        active = [each for each in self.windows if each.start_ms <= time_ms < each.end_ms]
         seen = bisect_right(self._event_times_ms, time_ms)
         return Moment(
             time_ms=time_ms,
-            nodes=tuple(self._node(node, time_ms, going_on) for node in self.node_ids),
+            nodes=tuple(self._node(node, time_ms, active) for node in self.node_ids),
             links=tuple(
-                LinkMoment(*way, _state(way, going_on), self._progress(way, time_ms))
+                LinkMoment(*way, _state(way, active), self._progress(way, time_ms))
                 for way in permutations(self.node_ids, 2)
             ),
             writes=_counted(self._writes, time_ms),
             reads=_counted(self._reads, time_ms),
             faults=tuple(
-                f"{describe(each.fault)}, {each.end_ms - time_ms:,.0f} ms more" for each in going_on
+                f"{describe(each.fault)}, {each.end_ms - time_ms:,.0f} ms left" for each in active
             ),
             latest=tuple(self.events[max(0, seen - LATEST_COUNT) : seen][::-1]),
         )
 
     def after(self, time_ms: float, *, step_ms: int = 1) -> int | None:
-        """The first multiple of a step, later than this, at which something has just happened."""
+        """Return the first multiple of `step_ms` after `time_ms` that follows an event, or None."""
         later = (math.ceil(each / step_ms) * step_ms for each in self._event_times_ms)
         return next((each for each in later if each > time_ms), None)
 
     def before(self, time_ms: float, *, step_ms: int = 1) -> int | None:
-        """The last such multiple earlier than this."""
+        """Return the last such multiple before `time_ms`, or None."""
         earlier = (math.ceil(each / step_ms) * step_ms for each in reversed(self._event_times_ms))
         return next((each for each in earlier if each < time_ms), None)
 
     def stretches(self, node: str) -> list[Stretch]:
-        """What a node was from when to when, without gaps, to the end of the run."""
+        """Return the stretches of a node, without gaps, to the end of the run."""
         lives, healths = self._lives[node], self._healths[node]
         found: list[Stretch] = []
         for start_ms in sorted({*lives.times_ms, *healths.times_ms}):
@@ -222,13 +222,13 @@ class Moments:
             found.append(Stretch(start_ms, self.duration_ms, *now))
         return [each for each in found if each.end_ms > each.start_ms]
 
-    def _node(self, node: str, time_ms: float, going_on: Sequence[Window]) -> NodeMoment:
+    def _node(self, node: str, time_ms: float, active: Sequence[Window]) -> NodeMoment:
         life = self._lives[node].at(time_ms)
-        mine = [each.fault for each in going_on if node == getattr(each.fault, "node", None)]
+        mine = [each.fault for each in active if node == getattr(each.fault, "node", None)]
         health = self._healths[node].at(time_ms)
         status, lag_ms, lag_ms_true = (None, None, None) if health is None else health
         flushed = life.flushed if self._has_disks else life.received
-        # Only a master counts what it has not flushed yet as applied.
+        # Only a master counts records as applied before they are flushed.
         applied = life.applied if life.role == "master" else min(life.applied, flushed)
         return NodeMoment(
             node=node,
@@ -273,8 +273,8 @@ def _windows(run: Run) -> list[Window]:
     return windows
 
 
-def _state(way: tuple[str, str], going_on: Sequence[Window]) -> str:
-    states = {_state_of(each.fault) for each in going_on if way in each.ways}
+def _state(way: tuple[str, str], active: Sequence[Window]) -> str:
+    states = {_state_of(each.fault) for each in active if way in each.ways}
     return next((state for state in _STATES if state in states), "open")
 
 
@@ -312,7 +312,7 @@ Health = tuple[str, float, float]
 
 
 def _healths(run: Run) -> dict[str, list[tuple[float, Health | None]]]:
-    """Status and lags of each node as they were sampled; None while it was master."""
+    """Return the sampled status and lags of each node; None while it was master."""
     found: dict[str, list[tuple[float, Health | None]]] = {n: [] for n in run.options.node_ids}
     for each in run.samples:
         health = (each.status, each.lag_ms, each.lag_ms_true)
@@ -324,7 +324,7 @@ def _healths(run: Run) -> dict[str, list[tuple[float, Health | None]]]:
 
 
 def _flights(run: Run) -> dict[tuple[str, str], tuple[Float64Array, ...]]:
-    """Of each link: when messages were sent and when they ended, and for how long they moved."""
+    """Return, for each link, when its messages were sent and ended and how long each moved (ms)."""
     flights: dict[tuple[str, str], tuple[Float64Array, ...]] = {}
     for (source, target), mine in run.messages.groupby(["source", "target"]):
         sent_ms = mine["sent_ms"].to_numpy()
@@ -337,7 +337,7 @@ def _flights(run: Run) -> dict[tuple[str, str], tuple[Float64Array, ...]]:
 
 
 def _requests(run: Run, *, is_write: bool) -> list[Float64Array]:
-    """When requests were made, when they went well, and when they failed, each in order."""
+    """Return the sorted times (ms) at which requests were sent, succeeded and failed."""
     mine = [each for each in run.evidence.requests if each.is_write is is_write]
     invoked_ns = [each.invoked_ns for each in mine]
     ok_ns = [each.completed_ns for each in mine if each.completed_ns is not None and each.is_ok]

@@ -1,4 +1,4 @@
-"""What each node of a run was from moment to moment: role, epoch, and how far its log came."""
+"""The role, the epoch and the log position of each node over time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class NodeLife(NamedTuple):
-    """A node between two events of the trace. A node that is down has applied nothing."""
+    """The state of a node between two events of the trace; a node that is down has applied 0."""
 
     role: str = "starting"
     epoch: int = 0
@@ -37,7 +37,7 @@ class NodeLife(NamedTuple):
 
 
 def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
-    """Each change of each node, with its time in milliseconds, in order.
+    """Return the changes of each node, in order, with their times in ms.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=1), duration_ms=500)
@@ -55,7 +55,7 @@ def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
     def note_heads(node: str, until_ms: float) -> None:
         while heads[node] and heads[node][0][0] <= until_ms:
             sampled_ms, head = heads[node].popleft()
-            # Of a sample in the very moment of an event nothing says which of them was first.
+            # A sample at the time of an event is skipped: the trace does not order the two.
             if sampled_ms < until_ms and now[node].role != "down":
                 note(node, sampled_ms, now[node]._replace(received=head))
 
@@ -71,12 +71,11 @@ def lives_of_nodes(run: Run) -> dict[str, list[tuple[float, NodeLife]]]:
 
 
 def _sampled_heads(run: Run, node: str) -> deque[tuple[float, int]]:
-    """The ends of a node's log as they were sampled: a log grows before any event tells of it."""
+    """Return the sampled ends of a node's log, which grows before an event reports it."""
     return deque((each.time_ms, each.head_offset) for each in run.log_samples if each.node == node)
 
 
 def _after(life: NodeLife, event: NodeEvent) -> NodeLife:
-    """The life after an event of the node."""
     match event:
         case DiskFlushed(offset=offset):
             received = max(life.received, offset)

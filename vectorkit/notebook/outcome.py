@@ -1,4 +1,4 @@
-"""What a run came to, in the few figures that matter after faults: loss, silence, lag, checks."""
+"""The outcome of a run in the numbers that matter after faults: loss, silence, lag, checks."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _SURVIVAL = "acknowledged_writes_survive"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of writes, nodes and promises."""
+    """Summary of the writes, the nodes and the checks of a run."""
 
     asked: int
     answered: int
     failed: int
     lost: int
-    """Acknowledged writes that the final history lacks."""
+    """The number of acknowledged writes that the final history lacks."""
     is_promised: bool
-    """Whether the options promise that none is lost."""
+    """Whether the options promise that no acknowledged write is lost."""
     silence_ms_max: float
-    """The longest time in which writes were asked for and none was answered."""
+    """The longest time without an answered write while clients sent writes."""
     masterless_ms: float
-    """How long no node served as master."""
+    """The total time without a master."""
     lag_ms_max: dict[str, float]
-    """The largest true lag of each node that was ever sampled."""
+    """The largest true lag of each sampled node."""
     findings: Findings
     trace_hash: str
 
 
 def outcome_of(run: Run) -> Outcome:
-    """The outcome of a run.
+    """Return the outcome of a run.
 
     >>> from vectorkit import sim
     >>> load = sim.Workload(writes_per_s=10, source="uniform:20x4")
@@ -73,13 +73,13 @@ def outcome_of(run: Run) -> Outcome:
 
 
 def outcome_html(outcome: Outcome) -> str:
-    """The figures as a table, and below them the checks that say something."""
+    """Return the numbers as an HTML table, and below it the checks that saw a violation."""
     lags = ", ".join(f"{node} {lag_ms:,.0f} ms" for node, lag_ms in outcome.lag_ms_max.items())
-    promise = "promised to stay" if outcome.is_promised else "nothing promised"
+    promise = "durability promised" if outcome.is_promised else "durability not promised"
     facts = [
-        ("writes", f"{outcome.asked:,} asked, {outcome.answered:,} answered"),
+        ("writes", f"{outcome.asked:,} sent, {outcome.answered:,} answered"),
         ("failed or unknown", f"{outcome.asked - outcome.answered:,}"),
-        ("acknowledged and lost", f"{outcome.lost:,} ({promise})"),
+        ("acknowledged but lost", f"{outcome.lost:,} ({promise})"),
         ("longest silence", f"{outcome.silence_ms_max:,.0f} ms without an answered write"),
         ("without a master", f"{outcome.masterless_ms:,.0f} ms"),
         ("largest true lag", lags),

@@ -1,7 +1,7 @@
-"""A moment of a run as HTML: a picture of nodes and links, a table, a strip of the whole run.
+"""A moment of a run as HTML: a picture of nodes and links, a table, and a strip of the whole run.
 
-One colour, one meaning: a node and a health have the hues of every plot, in a shade that can be
-read in light and dark themes. How their lines are drawn tells all that befalls links.
+Nodes and statuses have the same hues as in every plot, in a shade that is readable in light and
+dark themes. The line style of a link shows its active fault.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vectorkit.sim import Pause
 _INK, _GREY = "currentColor", "#808080"
 _PALE: Final = 'stroke="currentColor" stroke-opacity="0.2"'
 _THEMES: Final = ((1.0, 1.0, 1.0), (0.07, 0.07, 0.07))
-"""The backgrounds of Jupyter's themes, on both of which a colour must be read."""
+"""The backgrounds of Jupyter's themes; every colour must be readable on both."""
 _LINES: Final = {
     "open": f'{_PALE} stroke-width="1.2"',
     "cut": f'stroke="{_GREY}" stroke-width="1.2" stroke-dasharray="7 6"',
@@ -38,16 +38,16 @@ _SPAN_MIN: Final = 20
 
 
 def page(moment: Moment, strip: str) -> str:
-    """Everything there is to see at one time, as one piece of HTML of constant height."""
-    parts = f"<div>{_faults(moment)}{_requests(moment)}{_latest(moment)}</div>"
+    """Return a moment and the strip as one piece of HTML of constant height."""
+    lists = f"<div>{_faults(moment)}{_requests(moment)}{_latest(moment)}</div>"
     return card(
         '<div style="display:flex;flex-wrap:wrap;gap:6px 26px;align-items:center">'
-        f"{picture(moment)}{parts}</div>{_table(moment)}{strip}"
+        f"{picture(moment)}{lists}</div>{_table(moment)}{strip}"
     )
 
 
 def summary(moment: Moment) -> str:
-    """The moment in one sentence, for those who hear it.
+    """Return the moment as one sentence, for screen readers.
 
     >>> from vectorkit import sim
     >>> run = sim.simulate(sim.ClusterOptions(replicas=2), duration_ms=500)
@@ -63,7 +63,7 @@ def summary(moment: Moment) -> str:
         if each.status is not None:
             counts[each.status] += 1
     parts += [f"{count} {status}" for status, count in counts.items() if count]
-    parts += [f"going on: {fault}" for fault in moment.faults]
+    parts += [f"active fault: {fault}" for fault in moment.faults]
     return f"At {moment.time_ms:,.0f} ms {'; '.join(parts)}."
 
 
@@ -72,7 +72,7 @@ def _listed(nodes: list[str]) -> str:
 
 
 def picture(moment: Moment) -> str:
-    """Nodes in a circle, messages in flight between them, as SVG."""
+    """Return the nodes in a circle, with the messages in flight between them, as SVG."""
     count = len(moment.nodes)
     places = {each.node: _place(index, count) for index, each in enumerate(moment.nodes)}
     return "".join(
@@ -87,7 +87,7 @@ def picture(moment: Moment) -> str:
 
 
 def _node_colour(node: str) -> str:
-    """The colour of a node as it can be read in light and dark themes; black is the letters'."""
+    """Return a node's colour, readable in both themes; black becomes the text colour."""
     colour = node_colour(node)
     return _INK if colour == "#000000" else _on_both(colour)
 
@@ -148,7 +148,7 @@ def _node(node: NodeMoment, x: float, y: float) -> str:
     )
     inside = BACK if is_master else _GREY if is_down else _INK
     drawn.append(_text(x, y, "✕" if is_down else number, size=14, colour=inside, lift=5))
-    # Outside of the circle, where no link is.
+    # Outside of the circle no link crosses the text.
     aside, down = (x - _MIDDLE[0]) / _RING, (y - _MIDDLE[1]) / _RING
     is_beside = abs(down) < 0.75
     away = _NODE + 11
@@ -166,8 +166,8 @@ def _role(node: NodeMoment) -> str:
 
 def _legend() -> str:
     drawn = []
-    parts = "Rings: health, as the master saw the node when it was last sampled"
-    drawn.append(_text(8, _HEIGHT - 43, parts, size=10, colour=_GREY, anchor="start"))
+    note = "Ring: health of the node, as known to its master at the last sample"
+    drawn.append(_text(8, _HEIGHT - 43, note, size=10, colour=_GREY, anchor="start"))
     for index, status in enumerate(STATUS_COLOURS):
         x, y, colour = 14 + index * 106, _HEIGHT - 26, _status_colour(status)
         drawn.append(
@@ -194,7 +194,7 @@ def _table(moment: Moment) -> str:
     rows = "".join(_row(each, low, high) for each in moment.nodes)
     heads = "".join(f'<th style="{_cell(index)}">{name}</th>' for index, name in enumerate(_HEAD))
     note = (
-        "health and lags (ms) as the master last knew them, true lag as it was; "
+        "health and lag (ms): as known to the master at the last sample; true lag: exact; "
         f"bars: offsets {low:,} to {high:,} received, flushed, applied"
     )
     return (
@@ -248,13 +248,13 @@ def _log_bar(node: NodeMoment, low: int, high: int) -> str:
         for offset, y, height, opacity in parts
     )
     line = f'<line x1="0" y1="11.5" x2="{_BAR}" y2="11.5" {_PALE}/>'
-    return f"{_svg(_BAR, 12, 'its log')}{line}{bars}</svg>"
+    return f"{_svg(_BAR, 12, 'log of the node')}{line}{bars}</svg>"
 
 
 def _requests(moment: Moment) -> str:
     counts = (("writes", moment.writes), ("reads", moment.reads))
-    parts = [_request_line(name, count) for name, count in counts if count.asked]
-    return _lines("clients", parts or ["no requests so far"], 2)
+    lines = [_request_line(name, count) for name, count in counts if count.asked]
+    return _lines("clients", lines or ["no requests so far"], 2)
 
 
 def _request_line(name: str, count: RequestCounts) -> str:
@@ -265,16 +265,16 @@ def _request_line(name: str, count: RequestCounts) -> str:
 
 
 def _faults(moment: Moment) -> str:
-    return _lines("faults going on", moment.faults or ["none"], 4)
+    return _lines("active faults", moment.faults or ["none"], 4)
 
 
 def _latest(moment: Moment) -> str:
-    parts = [f"{each.time_ms:,.1f} ms  {each.text}" for each in moment.latest]
-    return _lines("what happened last", parts, 5)
+    lines = [f"{each.time_ms:,.1f} ms  {each.text}" for each in moment.latest]
+    return _lines("latest events", lines, 5)
 
 
 def _lines(title: str, lines: Iterable[str], count: int) -> str:
-    """Some lines under a title, as many as there always are, so that nothing below them jumps."""
+    """Return a titled list padded or cut to `count` lines, so that nothing below it moves."""
     listed = [escape(line) for line in lines]
     if len(listed) > count:
         listed[count - 1 :] = [f"… and {len(listed) - count + 1} more"]
@@ -284,7 +284,7 @@ def _lines(title: str, lines: Iterable[str], count: int) -> str:
 
 
 class Strip:
-    """The whole run in one band a node, with a line at the time that is shown."""
+    """The whole run as one band per node, with a line at the shown time."""
 
     _LEFT, _RIGHT, _ROW, _TOP = 62, 14, 17, 12
 
@@ -303,7 +303,7 @@ class Strip:
         )
 
     def at(self, time_ms: float) -> str:
-        """The strip with its line at a time."""
+        """Return the strip with its line at a time in ms."""
         x, low = self._x(time_ms), self._height - 32
         mark = f'<path d="M{x - 5:.1f} 0H{x + 5:.1f}L{x:.1f} 8Z" fill="{_INK}"/>'
         line = f'<line x1="{x:.1f}" y1="4" x2="{x:.1f}" y2="{low}" stroke="{_INK}"/>'
@@ -319,8 +319,8 @@ class Strip:
     def _shades(self, moments: Moments) -> Iterable[str]:
         rows = {node: row for row, node in enumerate(moments.node_ids)}
         for each in moments.windows:
-            befallen = [rows[name] for name in each.fault.names if name in rows]
-            for row in befallen or rows.values():
+            affected = [rows[name] for name in each.fault.names if name in rows]
+            for row in affected or rows.values():
                 yield self._rect(each.start_ms, each.end_ms, row, 0, self._ROW, _INK, 0.13)
 
     def _bands(self, moments: Moments) -> Iterable[str]:
@@ -336,7 +336,7 @@ class Strip:
                     yield self._rect(start_ms, end_ms, row, 6, 5, _status_colour(status), 1)
 
     def _pauses(self, moments: Moments) -> Iterable[str]:
-        """Whatever a node was while it was paused, it did nothing: its band is faded."""
+        """Fade the band of a paused node: in any role, it did nothing."""
         for each in moments.windows:
             if isinstance(each.fault, Pause) and each.fault.node in moments.node_ids:
                 row = moments.node_ids.index(each.fault.node)
@@ -370,7 +370,7 @@ class Strip:
 
     def _key(self) -> str:
         text = (
-            "tall: master · pale: candidate · thin: replica, by health · gap: down · "
+            "tall: master · pale: candidate · thin: replica (colour: health) · gap: down · "
             "faded: paused · grey: fault"
         )
         return _text(
@@ -379,7 +379,7 @@ class Strip:
 
 
 def _tick_s(length_s: float) -> float:
-    """The distance of ticks: 1, 2 or 5 times a power of ten, for ten ticks at most.
+    """Return a tick distance of 1, 2 or 5 times a power of ten, for at most ten ticks.
 
     >>> _tick_s(31), _tick_s(4.1), _tick_s(0.3)
     (5.0, 0.5, 0.05)

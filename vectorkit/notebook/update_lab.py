@@ -1,6 +1,6 @@
-"""The laboratory of updates: what one costs, against delete and insert, for a kind of collection.
+"""The update lab: measure the cost of an update, compared with delete + insert, by kind.
 
-What it shows are measured times: they are this machine's, and other ones at the next click.
+It shows times measured on this machine, which differ from click to click.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _CENTRES: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateChoice:
-    """What is measured: so many rows of one kind, updated in calls of up to `batch` rows."""
+    """The selected measurement: `rows` of one kind, updated in calls of up to `batch` rows."""
 
     kind: str = "cpu"
     rows: int = 1_000
@@ -69,27 +69,27 @@ class UpdateChoice:
 
     @property
     def batches(self) -> tuple[int, ...]:
-        """The sizes of calls that are compared."""
+        """The compared numbers of rows per call."""
         return tuple(each for each in BATCHES if each <= min(self.batch, self.rows))
 
     @property
     def step_count(self) -> int:
-        """How often `measured` says that it is further: after each round, the one before too."""
+        """The number of calls of `progress`: one per round, including the warm-up round."""
         return len(self.batches) * (_REPEATS + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured: `latency` is a frame of `measure.update_latency`."""
+    """The result of a measurement; `latency` is a frame of `measure.update_latency`."""
 
     choice: UpdateChoice
     latency: pd.DataFrame
     recall: float | None
-    """The share of the 10 nearest rows that is found after the updates; None where it is exact."""
+    """Recall@10 after the updates; None for a kind that is exact."""
 
 
 def kinds_here() -> list[str]:
-    """The kinds that this machine has a device for."""
+    """Return the kinds for which this machine has a device."""
     import jax
 
     has_gpu = any(device.platform != "cpu" for device in jax.devices())
@@ -97,14 +97,14 @@ def kinds_here() -> list[str]:
 
 
 def drawn(rows: int, dim: int, *, seed: int = 0) -> Dataset:
-    """Vectors around a few centres, as embeddings of texts lie: fewer rows are the first of more.
+    """Return vectors around a few centres, like text embeddings; `rows` extends a smaller set.
 
     >>> drawn(3, 2)
     Dataset('drawn', 3 × 2)
     """
 
     def normal(stream: int, count: int) -> Any:
-        """About normal: the sum of four uniform draws."""
+        """Return approximately normal draws: sums of four uniform draws."""
         four = draw_block(fold(address(seed), stream), 4 * count * dim).reshape(count, dim, 4)
         return (four.astype(np.float64) / 2**32).sum(axis=2) - 2.0
 
@@ -117,7 +117,7 @@ def drawn(rows: int, dim: int, *, seed: int = 0) -> Dataset:
 def measured(
     choice: UpdateChoice, data: Dataset, progress: Callable[[], None] | None = None
 ) -> Measured:
-    """Time the updates, then, for a kind that may miss rows, ask how many it misses.
+    """Measure the updates, and the recall of a kind that is not exact.
 
     >>> measured(UpdateChoice(rows=500, batch=1), drawn(500, 8)).recall is None
     True
@@ -132,7 +132,7 @@ def measured(
 
 
 def _recall(make: Callable[..., Collection], data: Dataset) -> float | None:
-    """How many of the best rows are found for held-out queries, once every row has moved."""
+    """Return recall@10 of held-out queries after each row was updated; None if exact."""
     if not isinstance(make(dim=data.dim, metric="cosine"), QuantizedCollection):
         return None
     rest, queries = data.split(min(_QUERIES, len(data) - 1))
@@ -143,7 +143,7 @@ def _recall(make: Callable[..., Collection], data: Dataset) -> float | None:
 
 
 def moved(make: Callable[..., Collection], data: Dataset) -> Collection:
-    """A collection in which every row was updated to another row's vector.
+    """Return a collection in which each row was updated to another row's vector.
 
     >>> moved(CpuCollection, drawn(5, 2))
     CpuCollection(5 × 2, cosine, version 2)
@@ -155,12 +155,12 @@ def moved(make: Callable[..., Collection], data: Dataset) -> Collection:
 
 
 def picture_of(shown: Measured) -> bytes:
-    """Time per row by rows per call, as a PNG."""
+    """Return the plot of time per row by rows per call, as a PNG."""
     from vectorkit.plot import plot_update_latency
 
     ax = plot_update_latency(shown.latency)
     choice = shown.choice
-    # On the left is the legend.
+    # The legend is on the left.
     ax.set_title(f"{choice.kind}, {choice.rows:,} × {choice.dim}", fontsize=10, loc="right")
     figure = ax.figure.get_figure(root=True)
     assert figure is not None
@@ -168,29 +168,31 @@ def picture_of(shown: Measured) -> bytes:
 
 
 def table_of(shown: Measured) -> str:
-    """The medians, one row per batch size, and the recall."""
+    """Return the medians by rows per call, and the recall, as an HTML table."""
     from vectorkit.measure import summarise_updates
 
     facts: list[tuple[str, object]] = [
         (
-            f"calls of {each['batch']:,}",
-            f"update {each['update_us']:,.1f} µs a row, delete + insert "
+            f"{each['batch']:,} per call",
+            f"update {each['update_us']:,.1f} µs per row, delete + insert "
             f"{each['delete_insert_us']:,.1f} µs: {each['speedup']:.1f} ×",
         )
         for each in summarise_updates(shown.latency).to_dict("records")
     ]
-    exact = "exact: every search is proven"
-    recall = exact if shown.recall is None else f"{shown.recall:.3f} after every row has moved"
+    exact = "exact: each answer is proven"
+    recall = exact if shown.recall is None else f"{shown.recall:.3f} after each row was updated"
     return facts_table([*facts, (f"recall@{_K}", recall)])
 
 
 @final
 class UpdateLab(NotebookView):
-    """Rows, dimension, size of calls and kind as controls; `measure()` measures what is chosen.
+    """Controls for rows, dimension, rows per call and kind; `measure()` runs the selection.
 
-    `measured` is the last measurement, None before the first; `html.value` is it as it is seen,
-    `status.value` says how far one is. With `data` the rows are the first of
-    yours, and the dimension is theirs.
+    `measured` is the last measurement, None before the first. `html.value` is the measurement as
+    HTML, and `status.value` the progress of a running one.
+
+    Args:
+        data: Measure with the first rows of this dataset and its dimension; None draws vectors.
 
     >>> lab = UpdateLab()
     >>> lab.kind.value, lab.rows.value = "int8", 500
@@ -208,16 +210,17 @@ class UpdateLab(NotebookView):
         self.kind = labelled("Dropdown", "kind", options=kinds_here(), value=first.kind)
         self.rows = labelled("Dropdown", "rows", options=rows, value=first.rows)
         self.dim = labelled("Dropdown", "dimension", options=dims, value=first.dim)
-        self.batch = labelled("Dropdown", "rows a call, up to", options=BATCHES, value=first.batch)
-        self.button = button("Measure", self.measure, tooltip="takes some seconds", width="120px")
-        self.status = labelled("HTML", "", value="Press Measure: it takes some seconds.")
+        most = "rows per call, up to"
+        self.batch = labelled("Dropdown", most, options=BATCHES, value=first.batch)
+        self.button = button("Measure", self.measure, tooltip="takes a few seconds", width="120px")
+        self.status = labelled("HTML", "", value="Press Measure. It takes a few seconds.")
         self.html = labelled("HTML", "")
         controls = row(self.kind, self.rows, self.dim, self.batch, self.button)
         self.view = column([controls, self.status, self.html])
 
     @property
     def choice(self) -> UpdateChoice:
-        """What the controls say now."""
+        """The measurement that is selected now."""
         return UpdateChoice(
             kind=self.kind.value,
             rows=self.rows.value,
@@ -226,15 +229,15 @@ class UpdateLab(NotebookView):
         )
 
     def measure(self) -> None:
-        """Measure what is chosen and show it."""
+        """Run the selected measurement and show it."""
         choice, done = self.choice, count(1)
 
-        def note_progress() -> None:
+        def show_progress() -> None:
             self.status.value = f"measuring, {next(done)} of {choice.step_count} rounds"
 
         self.button.disabled, self.status.value = True, "compiling …"
         try:
-            self.measured = measured(choice, _data(choice, self.data), note_progress)
+            self.measured = measured(choice, _data(choice, self.data), show_progress)
             picture = png_html(picture_of(self.measured), "time per row by rows per call")
             self.html.value = card(table_of(self.measured) + picture)
         finally:
@@ -249,11 +252,20 @@ class UpdateLab(NotebookView):
 
 
 def update_lab(data: Dataset | None = None) -> UpdateLab | Still:
-    """Choose rows, dimension, size of calls and kind; see what an update costs, and recall.
+    """Return controls that measure an update, compared with delete + insert of the same rows.
 
-    Updates are timed against delete + insert of the same rows, on this machine and now. The rows
-    are drawn, or the first of `data`, which needs two at least. Without ipywidgets the first choice
-    is measured and shown.
+    The lab also reports recall. Times are measured on this machine when you press Measure.
+
+    Args:
+        data: Measure with the first rows of this dataset, which must have at least two; None draws
+            vectors.
+
+    Returns:
+        An `UpdateLab`; or, if ipywidgets is missing, a `Still` with a first measurement and the
+        command that installs ipywidgets.
+
+    Raises:
+        InvalidOption: `data` is not a `Dataset`, or has fewer than two rows.
 
     >>> update_lab()
     UpdateLab(nothing measured yet)

@@ -1,4 +1,4 @@
-"""What dashboards share: widgets with labels and tooltips, and what is shown without them."""
+"""Shared parts of the dashboards: widgets with labels and tooltips, and a page without them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 REMEDY: Final = "pip install ipywidgets"
 STEPS_MS: Final = (1, 10, 100, 1_000)
 BACK: Final = "var(--jp-layout-color0,#ffffff)"
-"""What is behind a card: Jupyter's variable for it, so light or dark as the theme is."""
+"""The background of a card: Jupyter's variable, so that it follows the theme."""
 INK: Final = "var(--jp-ui-font-color0,#222222)"
-"""Letters and lines on it."""
+"""The colour of text and lines on a card."""
 _STEPS_MAX: Final = 400
 _WIDGET: Final = "application/vnd.jupyter.widget-view+json"
 
 
 def has_widgets() -> bool:
-    """Whether ipywidgets can be imported."""
+    """Return whether ipywidgets can be imported."""
     try:
-        import ipywidgets  # noqa: F401 - Whether it is there is the question.
+        import ipywidgets  # noqa: F401 - Only the import is tested.
     except ImportError:
         return False
     return True
 
 
 class Still(NotebookView):
-    """What a dashboard would show, without controls: the command that brings them stands above.
+    """The first page of a dashboard without controls, below the command that installs them.
 
     >>> print(Still("Dashboard", "<p>healthy</p>"))
-    Still(Dashboard: for its controls, run: pip install ipywidgets)
+    Still(Dashboard: to get the controls, run: pip install ipywidgets)
     """
 
     def __init__(self, name: str, html: str) -> None:
@@ -43,23 +43,23 @@ class Still(NotebookView):
         self.html = html
 
     def __repr__(self) -> str:
-        return f"Still({self.name}: for its controls, run: {REMEDY})"
+        return f"Still({self.name}: to get the controls, run: {REMEDY})"
 
     def _repr_html_(self) -> str:
         return (
-            f"<p>{escape(self.name)} without its controls. For these, run "
+            f"<p>{escape(self.name)} without controls. To get the controls, run "
             f"<code>{REMEDY}</code> and restart the kernel.</p>{self.html}"
         )
 
 
 def bundle(view: Any, *, text: str, html: str) -> dict[str, Any]:
-    """A widget as a notebook keeps it: live where its kernel runs, else `html`."""
+    """Return a widget as MIME data: live while its kernel runs, otherwise `html`."""
     live: Mapping[str, Any] = view._repr_mimebundle_()
     return {_WIDGET: live[_WIDGET], "text/plain": text, "text/html": html}
 
 
 def labelled(kind: str, description: str, **options: Any) -> Any:
-    """A control of ipywidgets whose whole description is shown."""
+    """Return an ipywidgets control that shows its whole description."""
     import ipywidgets
 
     style = {"description_width": "initial"}
@@ -67,7 +67,7 @@ def labelled(kind: str, description: str, **options: Any) -> Any:
 
 
 def card(html: str) -> str:
-    """Dense HTML on the background of the notebook's theme, or on white where it has none."""
+    """Wrap HTML in a compact card with the background of the notebook's theme, or white."""
     return (
         f'<div style="background:{BACK};color:{INK};padding:8px 10px;text-align:left;'
         f'font:12px/1.35 system-ui,sans-serif">{html}</div>'
@@ -75,7 +75,7 @@ def card(html: str) -> str:
 
 
 def button(description: str, on_click: Callable[[], object], *, tooltip: str, width: str) -> Any:
-    """A button that calls `on_click`."""
+    """Return a button that calls `on_click`."""
     import ipywidgets
 
     made = ipywidgets.Button(description=description, tooltip=tooltip, layout={"width": width})
@@ -84,10 +84,10 @@ def button(description: str, on_click: Callable[[], object], *, tooltip: str, wi
 
 
 def step_of(length_ms: float) -> int:
-    """Return the step in ms of a slider over this length.
+    """Return the step of a slider over a length in ms: 1, 10, 100 or 1,000 ms.
 
-    A browser moves a slider to the next multiple of its step and reports that to the kernel, so
-    code that sets a slider must set a multiple.
+    A browser moves a slider to the nearest multiple of its step and reports that value to the
+    kernel, so code must set the slider to a multiple of the step.
 
     >>> step_of(300), step_of(8_000), step_of(3_600_000)
     (1, 100, 1000)
@@ -96,21 +96,21 @@ def step_of(length_ms: float) -> int:
 
 
 def row(*children: Any) -> Any:
-    """Controls beside each other, on more lines where there is less room."""
+    """Lay out controls side by side, wrapped if there is not enough room."""
     import ipywidgets
 
     return ipywidgets.HBox(children, layout={"flex_flow": "row wrap", "align_items": "center"})
 
 
 def column(children: Sequence[Any]) -> Any:
-    """Controls below each other."""
+    """Lay out controls below each other."""
     import ipywidgets
 
     return ipywidgets.VBox(list(children), layout={"max_width": "1000px"})
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as the bytes of an `Image`; it is closed, so that no cell shows it again."""
+    """Return a figure as PNG, and close it, so that no cell shows it again."""
     from matplotlib import pyplot as plt
 
     held = BytesIO()
@@ -120,7 +120,7 @@ def png(figure: Figure) -> bytes:
 
 
 def png_html(data: bytes, alt: str) -> str:
-    """A picture within HTML."""
+    """Return an HTML image that contains the PNG data."""
     from base64 import b64encode
 
     return f'<img alt="{escape(alt)}" src="data:image/png;base64,{b64encode(data).decode()}">'
