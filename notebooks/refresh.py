@@ -1,7 +1,8 @@
-"""Run notebooks and keep their outputs: `.venv/bin/python notebooks/refresh.py [NOTEBOOK ...]`.
+"""Run notebooks and store their outputs: `.venv/bin/python notebooks/refresh.py [NOTEBOOK ...]`.
 
-Two runs give the same file, so a diff shows what changed in the answers: no timestamps, no widget
-state, no version of Python, and widgets are numbered in place of their random ids.
+Without arguments all notebooks run. Two runs write the same file (apart from measured times), so a
+diff shows which results changed: the file has no timestamps, no widget state and no Python version,
+and widgets are numbered because their own ids are random.
 """
 
 import os
@@ -25,7 +26,7 @@ def refresh(path: Path) -> None:
     client = NotebookClient(
         notebook,
         timeout=120,
-        coalesce_streams=True,  # Or the same prints are cut in two at one time and not at another.
+        coalesce_streams=True,  # Otherwise the chunks of printed text differ from run to run.
         record_timing=False,
         store_widget_state=False,
         resources={"metadata": {"path": str(path.parent)}},
