@@ -307,7 +307,9 @@ def test_documents_list_the_layers_in_their_order(document: str) -> None:
 RIDDLES = re.compile(r"\b(told|whoever|so-manieth|in vain|let go|a row a)\b", re.IGNORECASE)
 
 
-@pytest.mark.parametrize("where", ["vectorkit/**/*.py", "docs/**/*.md", "README.md"])
+@pytest.mark.parametrize(
+    "where", ["vectorkit/**/*.py", "notebooks/*.*", "docs/**/*.md", "README.md"]
+)
 def test_no_text_or_name_has_a_word_that_a_reader_has_to_guess(where: str) -> None:
     found = {
         f"{path.name}:{number}": match[0]
