@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from tests.collections.reference import HARD_ROWS, METRICS, hard_rows, reference_search
 from tests.collections.sharded_process import as_cpu, work
 from vectorkit.collections import CpuCollection, ShardedCollection
+from vectorkit.collections.backends import compiled
 from vectorkit.errors import InvalidOption
 
 DEVICES = np.array(jax.devices())
@@ -149,7 +150,8 @@ def compiled_text(name, dim=8, **options):
         "search": (rows, np.zeros(16, np.float32), np.int32(9), np.ones(4_096, np.bool_)),
     }[name]
     program, state = getattr(collection._backend._programs, name), collection._storage.state
-    return program.lower(state[0], *arguments, **options).compile().as_text()
+    jitted = program.jitted if isinstance(program, compiled.Program) else program
+    return jitted.lower(state[0], *arguments, **options).compile().as_text()
 
 
 def largest_transfer(text):

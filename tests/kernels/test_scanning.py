@@ -67,7 +67,7 @@ def test_maxima_that_do_not_fit_at_once_are_selected_in_turn(monkeypatch):
     scores = np.random.default_rng(0).normal(size=(1 << 15, 2)).astype(np.float32)
     whole = scanned(scores, 16, 30_000)
     monkeypatch.setattr(scanning, "MAXIMA_NUMBERS", 1 << 11)
-    compiled.scan.clear_cache()
+    compiled.scan.jitted.clear_cache()
     assert scanned(scores, 16, 30_000).tolist() == whole.tolist()
     assert whole.tolist() == np.argsort(-scores[:30_000], axis=0)[:16].T.tolist()
 

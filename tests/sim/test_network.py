@@ -113,9 +113,9 @@ def test_no_law_is_faster_than_the_delay_and_all_are_monotone_in_the_draw(law, w
 
 
 def test_a_law_with_a_sample_is_refused():
-    with pytest.raises(InvalidOption, match="one law"):
+    with pytest.raises(InvalidOption, match="exactly one latency distribution"):
         Link(jitter_ms=1, sample_ms=(1,))
-    with pytest.raises(InvalidOption, match="one law"):
+    with pytest.raises(InvalidOption, match="exactly one latency distribution"):
         Link(law="normal")
 
 
@@ -264,7 +264,7 @@ def test_a_pair_can_have_a_link_of_its_own():
 
 def test_a_link_of_a_pair_that_is_not_there_is_refused():
     for ends in (("node-0", "node-9"), ("node-0", "node-0"), ("node-0",)):
-        with pytest.raises(InvalidOption, match="no such link"):
+        with pytest.raises(InvalidOption, match="invalid endpoints"):
             ClusterOptions(links={ends: Link()})
     assert ClusterOptions(links={("client-0", "node-1"): Link()}).links
 
